@@ -1,0 +1,3 @@
+//! The `meikan` binary: all it does is in the library.
+
+fn main() {}
