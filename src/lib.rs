@@ -1,1 +1,14 @@
 //! Meikan (名鑑, a who's-who): an indexer and query node for trustless agents (ERC-8004) on Taiko.
+//!
+//! A file imports only from lower floors, and folders on one floor never import each other:
+//!
+//! | floor | rooms | what |
+//! |---|---|---|
+//! | 1 | [`block`], [`config`] | plain values with their invariants |
+//! | 0 | [`event`], [`id`], [`fault`] | one variant per contract event · identities · what a failure means |
+
+pub mod block;
+pub mod config;
+pub mod event;
+pub mod fault;
+pub mod id;

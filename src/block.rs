@@ -1,0 +1,89 @@
+//! Blocks and logs as this node holds them: plain values, apart from any wire format.
+//!
+//! A [`Block`] owns the logs of watched contracts in it, in log order, each with what it decoded to.
+
+use alloy::primitives::{Address, B256, Bloom, Bytes};
+
+use crate::event::{Event, Undecoded};
+
+/// A block, named so that another block of the same height cannot be meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BlockRef {
+    /// Its height.
+    pub number: u64,
+    /// Its hash.
+    pub hash: B256,
+}
+
+/// What is needed of a block's header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// Its height.
+    pub number: u64,
+    /// Its hash.
+    pub hash: B256,
+    /// The hash of the block below it.
+    pub parent_hash: B256,
+    /// Seconds since 1970; consecutive blocks may share one.
+    pub timestamp: u64,
+    /// The bloom over its logs; some endpoints leave it out.
+    pub logs_bloom: Option<Box<Bloom>>,
+}
+
+impl Header {
+    /// The block's name.
+    #[must_use]
+    pub fn block(&self) -> BlockRef {
+        BlockRef { number: self.number, hash: self.hash }
+    }
+}
+
+/// A log of a watched contract, as the chain has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// The contract.
+    pub address: Address,
+    /// None to four topics.
+    pub topics: Vec<B256>,
+    /// The data.
+    pub data: Bytes,
+    /// The block it is in.
+    pub block: BlockRef,
+    /// The transaction; zero where an endpoint does not tell (F8).
+    pub transaction_hash: B256,
+    /// The transaction's place in the block.
+    pub transaction_index: u32,
+    /// The log's place in the block: with the block's hash its identity.
+    pub log_index: u32,
+}
+
+/// A log and what it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecodedLog {
+    /// The log itself, kept whatever it says.
+    pub log: Log,
+    /// Its event, or why it is none.
+    pub event: Result<Event, Undecoded>,
+}
+
+/// A block with the logs of watched contracts in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// Its header.
+    pub header: Header,
+    /// Its logs in rising order of `log_index`.
+    pub logs: Vec<DecodedLog>,
+}
+
+/// How sure it is that a block stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Finality {
+    /// Above `finalized` on a network that tells no more.
+    Unsafe,
+    /// Taiko: sequenced on L2, not yet proposed on L1.
+    Preconfirmed,
+    /// Proposed on L1: only an L1 reorg moves it.
+    Safe,
+    /// Proof-finalized: does not move.
+    Finalized,
+}

@@ -1,0 +1,411 @@
+//! The configuration: a TOML file with flags and environment over it, checked as a whole before any I/O.
+//!
+//! Unknown keys are refused. Every key has a default that suits a small node, with its unit in its name. URLs may hold
+//! credentials: they are shown only through [`redact`].
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use alloy::primitives::Address;
+use serde::Deserialize;
+
+use crate::event::Role;
+use crate::id::ChainId;
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where embedded Postgres and other files are kept.
+    pub data_dir: Option<PathBuf>,
+    /// The database.
+    pub database: Database,
+    /// The HTTP server.
+    pub api: Api,
+    /// The networks to follow, at least one.
+    #[serde(rename = "network")]
+    pub networks: Vec<Network>,
+}
+
+/// The database.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Database {
+    /// A Postgres URL; empty: an embedded Postgres in the data directory.
+    pub url: String,
+    /// Reads `url` from a file instead (a secret).
+    pub url_file: Option<PathBuf>,
+    /// A Postgres URL for reading; empty: the same as `url`. It may be a replica.
+    pub read_url: String,
+    /// Reads `read_url` from a file instead (a secret).
+    pub read_url_file: Option<PathBuf>,
+    /// Connections for answering queries.
+    pub read_connections: usize,
+    /// Longest wait for a free connection, in milliseconds.
+    pub acquire_timeout_ms: u64,
+    /// Longest time a query of the API may take, in milliseconds.
+    pub statement_timeout_ms: u64,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            url_file: None,
+            read_url: String::new(),
+            read_url_file: None,
+            read_connections: 16,
+            acquire_timeout_ms: 5_000,
+            statement_timeout_ms: 10_000,
+        }
+    }
+}
+
+/// The HTTP server.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Api {
+    /// Address and port; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Largest request body, in bytes.
+    pub max_body_bytes: usize,
+    /// Longest time a request may take, in milliseconds.
+    pub request_timeout_ms: u64,
+    /// Deepest nesting of a query.
+    pub max_depth: usize,
+    /// Most fields (each counted as often as it may be resolved per parent) of a query.
+    pub max_complexity: usize,
+    /// `/ready` turns red when a network is further behind than this, in blocks.
+    pub ready_lag_blocks: u64,
+    /// `/ready` turns red when the newest block seen is older than this, in seconds.
+    pub ready_lag_seconds: u64,
+    /// Longest wait for `block: {number_gte}`, in milliseconds.
+    pub wait_for_block_ms: u64,
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8004)),
+            max_body_bytes: 100_000,
+            request_timeout_ms: 30_000,
+            max_depth: 16,
+            max_complexity: 5_000,
+            ready_lag_blocks: 30,
+            ready_lag_seconds: 120,
+            wait_for_block_ms: 5_000,
+        }
+    }
+}
+
+/// A network to follow.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// Its name, unique in the file.
+    pub name: String,
+    /// Its chain id; every endpoint must answer with it.
+    pub chain_id: ChainId,
+    /// Its endpoints (http, https, ws, wss), in order of preference.
+    #[serde(default)]
+    pub rpc_urls: Vec<String>,
+    /// Reads `rpc_urls` from a file instead, one a line (a secret).
+    #[serde(default)]
+    pub rpc_urls_file: Option<PathBuf>,
+    /// The first block to ingest.
+    #[serde(default)]
+    pub start_block: u64,
+    /// The watched contracts.
+    #[serde(default)]
+    pub contracts: Contracts,
+    /// How it is followed.
+    #[serde(default)]
+    pub follow: Follow,
+}
+
+/// How a network is followed: the table `[network.follow]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Follow {
+    /// Pause between looks at the head, in milliseconds; a WebSocket's `newHeads` ends it early.
+    pub poll_interval_ms: u64,
+    /// Total deadline of one RPC request, in milliseconds.
+    pub request_deadline_ms: u64,
+    /// Most blocks of one `eth_getLogs` while far below the head.
+    pub max_range_blocks: u64,
+    /// Blocks below the head whose logs are asked for by block hash.
+    pub by_hash_blocks: u64,
+    /// Requests to one endpoint at the same time.
+    pub concurrent_requests: usize,
+    /// Requests in one JSON-RPC batch; 1 turns batches off.
+    pub batch_requests: usize,
+}
+
+impl Default for Follow {
+    fn default() -> Self {
+        Self {
+            poll_interval_ms: 1_000,
+            request_deadline_ms: 20_000,
+            max_range_blocks: 10_000,
+            by_hash_blocks: 128,
+            concurrent_requests: 8,
+            batch_requests: 100,
+        }
+    }
+}
+
+/// The watched contracts of a network by role: each an address or a list of addresses, those it lacks left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Contracts {
+    /// Identity registries; the first one is the primary deployment's.
+    pub identity: Addresses,
+    /// Reputation registries: the n-th names the n-th identity registry.
+    pub reputation: Addresses,
+    /// Validation registries, all of the primary deployment unless there are as many as identity registries.
+    pub validation: Addresses,
+    /// Audit logs.
+    pub audit_log: Addresses,
+    /// Registries of wallets' agents.
+    pub agent_registry: Addresses,
+    /// Policy engines.
+    pub policy_engine: Addresses,
+    /// Cross-chain executors.
+    pub executor: Addresses,
+}
+
+impl Contracts {
+    /// The addresses of one role, in the order of the file.
+    #[must_use]
+    pub fn of(&self, role: Role) -> &[Address] {
+        let addresses = match role {
+            Role::Identity => &self.identity,
+            Role::Reputation => &self.reputation,
+            Role::Validation => &self.validation,
+            Role::AuditLog => &self.audit_log,
+            Role::AgentRegistry => &self.agent_registry,
+            Role::PolicyEngine => &self.policy_engine,
+            Role::Executor => &self.executor,
+        };
+        &addresses.0
+    }
+
+    /// Every watched address with its role and its place within the role.
+    pub fn all(&self) -> impl Iterator<Item = (Role, usize, Address)> {
+        Role::ALL
+            .into_iter()
+            .flat_map(|role| self.of(role).iter().enumerate().map(move |(ordinal, address)| (role, ordinal, *address)))
+    }
+}
+
+/// One address or several.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "OneOrMany")]
+pub struct Addresses(pub Vec<Address>);
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "an address such as \"0x8004A169FB4a3325136EB29fA0ceB6D2e539a432\", or a list of them")]
+enum OneOrMany {
+    One(Address),
+    Many(Vec<Address>),
+}
+
+impl From<OneOrMany> for Addresses {
+    fn from(addresses: OneOrMany) -> Self {
+        match addresses {
+            OneOrMany::One(address) => Self(vec![address]),
+            OneOrMany::Many(addresses) => Self(addresses),
+        }
+    }
+}
+
+/// What is wrong with the configuration, each in one sentence that says what to do.
+#[derive(Debug)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not what it should be.
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Line and reason, in one line.
+        reason: String,
+    },
+    /// The keys contradict each other or the world.
+    Invalid(String),
+}
+
+impl std::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Read { path, source } => {
+                write!(f, "cannot read the configuration {}: {source}; name a file with --config", path.display())
+            }
+            Self::Parse { path, reason } => write!(f, "the configuration {} is not valid: {reason}", path.display()),
+            Self::Invalid(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+fn invalid(reason: impl Into<String>) -> ConfigError {
+    ConfigError::Invalid(reason.into())
+}
+
+impl Config {
+    /// Reads a file, and the secrets that it names. [`Config::check`] is the caller's, once flags are laid over it.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the file or a secret cannot be read, is not TOML, or has unknown keys.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = read_file(path)?;
+        let mut config: Self = toml::from_str(&text)
+            .map_err(|error| ConfigError::Parse { path: path.into(), reason: one_line(&error, &text) })?;
+        config.read_secrets()?;
+        Ok(config)
+    }
+
+    fn read_secrets(&mut self) -> Result<(), ConfigError> {
+        if let Some(path) = &self.database.url_file {
+            self.database.url = read_file(path)?.trim().into();
+        }
+        if let Some(path) = &self.database.read_url_file {
+            self.database.read_url = read_file(path)?.trim().into();
+        }
+        for network in &mut self.networks {
+            if let Some(path) = &network.rpc_urls_file {
+                let lines = read_file(path)?;
+                network.rpc_urls = lines.lines().map(str::trim).filter(|url| !url.is_empty()).map(Into::into).collect();
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks what one key alone cannot tell.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] with the first contradiction.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.networks.is_empty() {
+            return Err(invalid("no network is configured; add a [[network]] to the configuration file"));
+        }
+        let mut names = HashMap::new();
+        let mut chains = HashMap::new();
+        for network in &self.networks {
+            if names.insert(&network.name, ()).is_some() {
+                return Err(invalid(format!("two networks are named {:?}; give each its own name", network.name)));
+            }
+            if let Some(other) = chains.insert(network.chain_id, &network.name) {
+                return Err(invalid(format!(
+                    "the networks {other:?} and {:?} both have chain_id {}; list the contracts of both in one network",
+                    network.name, network.chain_id
+                )));
+            }
+            network.check()?;
+        }
+        if self.database.read_connections == 0 {
+            return Err(invalid("database.read_connections is 0; at least one connection is needed"));
+        }
+        Ok(())
+    }
+}
+
+impl Network {
+    fn check(&self) -> Result<(), ConfigError> {
+        let name = &self.name;
+        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
+            return Err(invalid(format!("the network name {name:?} is not made of letters, digits, - and _")));
+        }
+        if i64::try_from(self.chain_id).is_err() || i64::try_from(self.start_block).is_err() {
+            return Err(invalid(format!("network {name}: chain_id and start_block must be below 2^63")));
+        }
+        if self.rpc_urls.is_empty() {
+            return Err(invalid(format!("network {name} has no endpoint; set rpc_urls or pass --rpc-url")));
+        }
+        for url in &self.rpc_urls {
+            if !["http://", "https://", "ws://", "wss://"].iter().any(|scheme| url.starts_with(scheme)) {
+                return Err(invalid(format!(
+                    "network {name}: the endpoint {} does not begin with http://, https://, ws:// or wss://",
+                    redact(url)
+                )));
+            }
+        }
+        let mut watched = HashMap::new();
+        for (role, _, address) in self.contracts.all() {
+            if let Some(other) = watched.insert(address, role) {
+                return Err(invalid(format!(
+                    "network {name}: {address} is listed as {} and as {}; an address has one role",
+                    Role::name(other),
+                    role.name()
+                )));
+            }
+        }
+        if watched.is_empty() {
+            return Err(invalid(format!("network {name} watches no contract; fill [network.contracts]")));
+        }
+        if self.contracts.reputation.0.len() > self.contracts.identity.0.len() {
+            return Err(invalid(format!(
+                "network {name} lists more reputation than identity registries; the n-th of one belongs to the n-th of \
+                 the other"
+            )));
+        }
+        self.follow.check(name)
+    }
+}
+
+impl Follow {
+    fn check(&self, network: &str) -> Result<(), ConfigError> {
+        let positive = [
+            ("poll_interval_ms", self.poll_interval_ms),
+            ("request_deadline_ms", self.request_deadline_ms),
+            ("max_range_blocks", self.max_range_blocks),
+            ("by_hash_blocks", self.by_hash_blocks),
+            ("concurrent_requests", self.concurrent_requests as u64),
+            ("batch_requests", self.batch_requests as u64),
+        ];
+        match positive.iter().find(|(_, value)| *value == 0) {
+            Some((key, _)) => Err(invalid(format!("network {network}: {key} is 0; it must be at least 1"))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A URL as it may be shown: scheme, host, port; no user, password, path or query, because endpoints put keys there.
+///
+/// A database URL keeps its database's name, which is its whole path.
+#[must_use]
+pub fn redact(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return "(not a URL)".into() };
+    let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(authority_end);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let path = match scheme {
+        "postgres" | "postgresql" => path.split(['?', '#']).next().unwrap_or_default(),
+        _ if path.len() > 1 => "/…",
+        _ => "",
+    };
+    format!("{scheme}://{host}{path}")
+}
+
+fn read_file(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })
+}
+
+/// The TOML parser draws the place over several lines; the reason and the line's number say it in one.
+fn one_line(error: &toml::de::Error, text: &str) -> String {
+    let message = error.message().lines().collect::<Vec<_>>().join(", ");
+    match error.span() {
+        Some(span) => {
+            let line = text[..span.start.min(text.len())].lines().count().max(1);
+            format!("line {line}: {message}")
+        }
+        None => message,
+    }
+}

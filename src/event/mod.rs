@@ -1,0 +1,327 @@
+//! The events of the watched contracts: one value per event, read from a log and written back without loss.
+//!
+//! [`Event::decode`] is pure and total: it returns an event, or tells that the topic is unknown to the contract's role,
+//! or why the log is malformed. A decoder is chosen by role and topic0, never by topic0 alone, because generations of
+//! the registries share topics. Names, order and types of the parameters are those of the ABIs in `abi/`; a test
+//! compares them. Each noun's events are in its own file.
+
+pub mod abi;
+mod audit;
+mod governance;
+mod identity;
+mod reputation;
+mod text;
+mod validation;
+
+use alloy::primitives::{B256, Bytes};
+
+pub use self::audit::{AgentRegistryEvent, AuditLogEvent, ExecutorEvent, PolicyEvent, PolicyLimits};
+pub use self::governance::GovernanceEvent;
+pub use self::identity::IdentityEvent;
+pub use self::reputation::ReputationEvent;
+pub use self::text::Text;
+pub use self::validation::ValidationEvent;
+
+/// What a watched contract is for. An address has one role on a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// The ERC-721 of agents (ERC-8004 Identity Registry).
+    Identity,
+    /// Feedback about agents (ERC-8004 Reputation Registry).
+    Reputation,
+    /// Requests to and answers of validators (ERC-8004 Validation Registry).
+    Validation,
+    /// Commitments to off-chain audit records.
+    AuditLog,
+    /// Wallets' agents and their policies.
+    AgentRegistry,
+    /// Policy checks and circuit breakers.
+    PolicyEngine,
+    /// Cross-chain intents.
+    Executor,
+}
+
+impl Role {
+    /// Every role, in the order of the configuration file.
+    pub const ALL: [Self; 7] = [
+        Self::Identity,
+        Self::Reputation,
+        Self::Validation,
+        Self::AuditLog,
+        Self::AgentRegistry,
+        Self::PolicyEngine,
+        Self::Executor,
+    ];
+
+    /// The role's name in configuration, database and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Reputation => "reputation",
+            Self::Validation => "validation",
+            Self::AuditLog => "audit_log",
+            Self::AgentRegistry => "agent_registry",
+            Self::PolicyEngine => "policy_engine",
+            Self::Executor => "executor",
+        }
+    }
+
+    /// The role of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
+    }
+}
+
+/// One event of a watched contract.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Of the identity registry.
+    Identity(IdentityEvent),
+    /// Of the reputation registry.
+    Reputation(ReputationEvent),
+    /// Of a validation registry.
+    Validation(ValidationEvent),
+    /// Of the audit log.
+    AuditLog(AuditLogEvent),
+    /// Of the wallets' agent registry.
+    AgentRegistry(AgentRegistryEvent),
+    /// Of the policy engine.
+    Policy(PolicyEvent),
+    /// Of the cross-chain executor.
+    Executor(ExecutorEvent),
+    /// Of any of them: upgrades, roles, pauses.
+    Governance(GovernanceEvent),
+}
+
+/// Why a log of a watched contract is no event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Undecoded {
+    /// The log has no topic0, or one that contracts of this role are not known to emit.
+    Unknown,
+    /// The event is known, the log is not an encoding of it.
+    Malformed {
+        /// The event's name.
+        event: &'static str,
+        /// What is wrong with it.
+        reason: abi::Malformed,
+    },
+}
+
+impl std::fmt::Display for Undecoded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("unknown topic"),
+            Self::Malformed { event, reason } => write!(f, "malformed {event}: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for Undecoded {}
+
+impl Event {
+    /// Reads the log of a contract of that role.
+    ///
+    /// # Errors
+    /// [`Undecoded`] for a log that is to be kept raw and counted.
+    pub fn decode(role: Role, topics: &[B256], data: &[u8]) -> Result<Self, Undecoded> {
+        let Some((topic0, indexed)) = topics.split_first() else { return Err(Undecoded::Unknown) };
+        let decoded = match role {
+            Role::Identity => IdentityEvent::decode(topic0, indexed, data).map(|event| event.map(Self::Identity)),
+            Role::Reputation => ReputationEvent::decode(topic0, indexed, data).map(|event| event.map(Self::Reputation)),
+            Role::Validation => ValidationEvent::decode(topic0, indexed, data).map(|event| event.map(Self::Validation)),
+            Role::AuditLog => AuditLogEvent::decode(topic0, indexed, data).map(|event| event.map(Self::AuditLog)),
+            Role::AgentRegistry => {
+                AgentRegistryEvent::decode(topic0, indexed, data).map(|event| event.map(Self::AgentRegistry))
+            }
+            Role::PolicyEngine => PolicyEvent::decode(topic0, indexed, data).map(|event| event.map(Self::Policy)),
+            Role::Executor => ExecutorEvent::decode(topic0, indexed, data).map(|event| event.map(Self::Executor)),
+        };
+        decoded
+            .or_else(|| GovernanceEvent::decode(topic0, indexed, data).map(|event| event.map(Self::Governance)))
+            .unwrap_or(Err(Undecoded::Unknown))
+    }
+
+    /// The event's name in the ABI.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Identity(event) => event.name(),
+            Self::Reputation(event) => event.name(),
+            Self::Validation(event) => event.name(),
+            Self::AuditLog(event) => event.name(),
+            Self::AgentRegistry(event) => event.name(),
+            Self::Policy(event) => event.name(),
+            Self::Executor(event) => event.name(),
+            Self::Governance(event) => event.name(),
+        }
+    }
+
+    /// The topics and the data of the log that the contract emits for this event.
+    #[must_use]
+    pub fn encode(&self) -> (Vec<B256>, Bytes) {
+        match self {
+            Self::Identity(event) => event.encode(),
+            Self::Reputation(event) => event.encode(),
+            Self::Validation(event) => event.encode(),
+            Self::AuditLog(event) => event.encode(),
+            Self::AgentRegistry(event) => event.encode(),
+            Self::Policy(event) => event.encode(),
+            Self::Executor(event) => event.encode(),
+            Self::Governance(event) => event.encode(),
+        }
+    }
+
+    /// The parameters as a JSON object, named as in the ABI but in plain camelCase (see [`abi::Param::json`]).
+    #[must_use]
+    pub fn fields(&self) -> serde_json::Map<String, serde_json::Value> {
+        match self {
+            Self::Identity(event) => event.fields(),
+            Self::Reputation(event) => event.fields(),
+            Self::Validation(event) => event.fields(),
+            Self::AuditLog(event) => event.fields(),
+            Self::AgentRegistry(event) => event.fields(),
+            Self::Policy(event) => event.fields(),
+            Self::Executor(event) => event.fields(),
+            Self::Governance(event) => event.fields(),
+        }
+    }
+}
+
+/// `agent_id` as `agentId`: the ABI's spelling of a field's name.
+fn camel_case(name: &str) -> String {
+    let mut camel = String::with_capacity(name.len());
+    let mut upper = false;
+    for letter in name.chars() {
+        if letter == '_' {
+            upper = true;
+        } else if std::mem::take(&mut upper) {
+            camel.extend(letter.to_uppercase());
+        } else {
+            camel.push(letter);
+        }
+    }
+    camel
+}
+
+/// Declares the events of one kind of contract as an enum: each with its signature, its topic0 (a test recomputes it)
+/// and its parameters in the ABI's order, each in a topic or in the data.
+macro_rules! events {
+    (
+        $(#[$enum_doc:meta])*
+        $enum:ident {
+            $(
+                $(#[$doc:meta])*
+                $name:ident = $signature:literal, $topic0:literal {
+                    $( $(#[$field_doc:meta])* $field:ident: $ty:ty = $place:ident, )*
+                }
+            )+
+        }
+    ) => {
+        $(#[$enum_doc])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum $enum {
+            $(
+                $(#[$doc])*
+                $name {
+                    $( $(#[$field_doc])* $field: $ty, )*
+                },
+            )+
+        }
+
+        impl $enum {
+            /// Every event of this kind: name, canonical signature, topic0.
+            pub const ALL: &'static [(&'static str, &'static str, alloy::primitives::B256)] = &[
+                $( (stringify!($name), $signature, alloy::primitives::b256!($topic0)), )+
+            ];
+
+            /// Reads a log with this topic0; nothing when these contracts do not emit it.
+            #[allow(unused_variables, unused_mut, unused_assignments)]
+            pub(super) fn decode(
+                topic0: &alloy::primitives::B256,
+                indexed: &[alloy::primitives::B256],
+                data: &[u8],
+            ) -> Option<Result<Self, $crate::event::Undecoded>> {
+                $(
+                    if *topic0 == alloy::primitives::b256!($topic0) {
+                        let read = || {
+                            let expected = 0 $( + $crate::event::events!(@count $place) )*;
+                            if indexed.len() != expected {
+                                return Err($crate::event::abi::Malformed::Topics {
+                                    expected: expected + 1,
+                                    found: indexed.len() + 1,
+                                });
+                            }
+                            let mut topics = indexed.iter();
+                            let mut data = $crate::event::abi::Reader::new(data);
+                            Ok(Self::$name {
+                                $( $field: $crate::event::events!(@read $place, topics, data), )*
+                            })
+                        };
+                        return Some(read().map_err(|reason| $crate::event::Undecoded::Malformed {
+                            event: stringify!($name),
+                            reason,
+                        }));
+                    }
+                )+
+                None
+            }
+
+            /// The event's name in the ABI.
+            #[must_use]
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $( Self::$name { .. } => stringify!($name), )+
+                }
+            }
+
+            /// The topics and the data of the log that the contract emits for this event.
+            #[must_use]
+            #[allow(unused_mut)]
+            pub fn encode(&self) -> (Vec<alloy::primitives::B256>, alloy::primitives::Bytes) {
+                match self {
+                    $(
+                        Self::$name { $( $field, )* } => {
+                            let mut topics = vec![alloy::primitives::b256!($topic0)];
+                            let mut data = $crate::event::abi::Writer::default();
+                            $( $crate::event::events!(@write $place, $field, topics, data); )*
+                            (topics, data.finish().into())
+                        }
+                    )+
+                }
+            }
+
+            /// The parameters as a JSON object, named as in the ABI but in plain camelCase.
+            #[must_use]
+            #[allow(unused_mut)]
+            pub fn fields(&self) -> serde_json::Map<String, serde_json::Value> {
+                let mut object = serde_json::Map::new();
+                match self {
+                    $(
+                        Self::$name { $( $field, )* } => {
+                            $( object.insert(
+                                $crate::event::camel_case(stringify!($field)),
+                                $crate::event::abi::Param::json($field),
+                            ); )*
+                        }
+                    )+
+                }
+                object
+            }
+        }
+    };
+    (@count topic) => { 1 };
+    (@count data) => { 0 };
+    (@read topic, $topics:ident, $data:ident) => {
+        $crate::event::abi::from_topic($topics.next().expect("the number of topics was checked"))?
+    };
+    (@read data, $topics:ident, $data:ident) => { $crate::event::abi::Param::read(&mut $data)? };
+    (@write topic, $field:ident, $topics:ident, $data:ident) => {
+        $topics.push($crate::event::abi::to_topic($field));
+    };
+    (@write data, $field:ident, $topics:ident, $data:ident) => {
+        $crate::event::abi::Param::write($field, &mut $data);
+    };
+}
+use events;
