@@ -4,7 +4,7 @@
 //!
 //! | floor | rooms | what |
 //! |---|---|---|
-//! | 1 | [`block`], [`config`] | plain values with their invariants |
+//! | 1 | [`block`], [`config`], [`metrics`] | plain values with their invariants |
 //! | 0 | [`event`], [`id`], [`fault`] | one variant per contract event · identities · what a failure means |
 
 pub mod block;
@@ -12,3 +12,4 @@ pub mod config;
 pub mod event;
 pub mod fault;
 pub mod id;
+pub mod metrics;

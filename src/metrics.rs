@@ -1,0 +1,84 @@
+//! The metrics: every name once, with what it means and its unit, and the recorder that renders them for Prometheus.
+//!
+//! Floors above record through the `metrics` macros with these names, so that a dashboard can be read beside this list.
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// Newest block that the chain has shown; label `network`.
+pub const HEAD_BLOCK: &str = "chain_head_block";
+/// Newest block whose data is committed; label `network`.
+pub const INDEXED_BLOCK: &str = "indexed_block";
+/// Newest block that is committed and final; label `network`.
+pub const FINALIZED_BLOCK: &str = "finalized_block";
+/// Blocks between the head and what is committed; label `network`.
+pub const LAG_BLOCKS: &str = "indexing_lag_blocks";
+/// Age of the newest committed block; label `network`.
+pub const LAG_SECONDS: &str = "indexing_lag_seconds";
+/// Blocks committed; label `network`.
+pub const BLOCKS: &str = "indexed_blocks_total";
+/// Events committed; labels `network`, `event`.
+pub const EVENTS: &str = "indexed_events_total";
+/// Logs kept raw because they are no known event, or malformed; label `network`.
+pub const UNDECODED: &str = "undecoded_logs_total";
+/// Reorganisations followed; label `network`.
+pub const REORGS: &str = "reorgs_total";
+/// Blocks that a reorganisation replaced; label `network`.
+pub const REORG_DEPTH: &str = "reorg_depth_blocks";
+/// Steps of the follower; labels `network`, `outcome`.
+pub const STEPS: &str = "follow_steps_total";
+/// Whether this process writes the network (1) or stands by (0); label `network`.
+pub const WRITER: &str = "follow_writer";
+/// RPC requests sent; labels `network`, `method`.
+pub const RPC_REQUESTS: &str = "rpc_requests_total";
+/// RPC requests that failed; labels `network`, `method`, `kind`.
+pub const RPC_ERRORS: &str = "rpc_errors_total";
+/// Time of an RPC request; label `method`.
+pub const RPC_DURATION: &str = "rpc_request_duration_seconds";
+/// Time of a database transaction or query; label `operation`.
+pub const SQL_DURATION: &str = "sql_duration_seconds";
+/// Time of an HTTP request; labels `route`, `status`.
+pub const HTTP_DURATION: &str = "http_request_duration_seconds";
+/// GraphQL errors answered; label `code`.
+pub const GRAPHQL_ERRORS: &str = "graphql_errors_total";
+
+/// Bounds of the buckets of every histogram of durations, in seconds.
+const DURATION_BUCKETS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// Bounds of the buckets of a reorganisation's depth, in blocks.
+const DEPTH_BUCKETS: [f64; 10] = [1.0, 2.0, 3.0, 5.0, 8.0, 16.0, 32.0, 64.0, 256.0, 1024.0];
+
+/// Installs the process' recorder; what it returns renders the text of `/metrics`.
+///
+/// # Errors
+/// When a recorder is installed already.
+pub fn install() -> Result<PrometheusHandle, BuildError> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &DURATION_BUCKETS)?
+        .set_buckets_for_metric(Matcher::Full(REORG_DEPTH.into()), &DEPTH_BUCKETS)?
+        .install_recorder()?;
+    describe();
+    Ok(handle)
+}
+
+fn describe() {
+    describe_gauge!(HEAD_BLOCK, "Newest block that the chain has shown");
+    describe_gauge!(INDEXED_BLOCK, "Newest block whose data is committed");
+    describe_gauge!(FINALIZED_BLOCK, "Newest block that is committed and final");
+    describe_gauge!(LAG_BLOCKS, "Blocks between the head and what is committed");
+    describe_gauge!(LAG_SECONDS, Unit::Seconds, "Age of the newest committed block");
+    describe_counter!(BLOCKS, "Blocks committed");
+    describe_counter!(EVENTS, "Events committed");
+    describe_counter!(UNDECODED, "Logs kept raw because they are no known event, or malformed");
+    describe_counter!(REORGS, "Reorganisations followed");
+    describe_histogram!(REORG_DEPTH, "Blocks that a reorganisation replaced");
+    describe_counter!(STEPS, "Steps of the follower");
+    describe_gauge!(WRITER, "1 while this process writes the network, 0 while it stands by");
+    describe_counter!(RPC_REQUESTS, "RPC requests sent");
+    describe_counter!(RPC_ERRORS, "RPC requests that failed");
+    describe_histogram!(RPC_DURATION, Unit::Seconds, "Time of an RPC request");
+    describe_histogram!(SQL_DURATION, Unit::Seconds, "Time of a database transaction or query");
+    describe_histogram!(HTTP_DURATION, Unit::Seconds, "Time of an HTTP request");
+    describe_counter!(GRAPHQL_ERRORS, "GraphQL errors answered");
+}
