@@ -1,0 +1,59 @@
+# Meikan's commands. Each target does its own set-up; nothing is needed by hand but Linux, Rust, Node.js and make.
+#
+#   make demo   a living node: local chain, contracts, traffic, Postgres, GraphQL   (ARGS="--for 60 --reorgs")
+#   make test   everything that must hold, with coverage
+#
+# Packages come from npm, crates.io and (for the browser of the tests) from Debian; nothing else is downloaded.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+NPM_CI := npm ci --no-audit --no-fund --loglevel=error --prefix
+CONTRACT_SOURCES := $(shell find contracts/src contracts/foundry.toml -type f)
+WEB_SOURCES := $(shell find web/src web/build.mjs -type f)
+
+.PHONY: help demo build test check contracts web postgres system unit coverage clean
+
+help: ## Say what there is
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: build contracts postgres ## Run a living demo on this machine (ARGS="--for 60 --reorgs")
+	target/debug/meikan demo $(ARGS)
+
+build: web ## Build the node
+	cargo build --locked
+
+test: system web contracts postgres ## Run every test, with coverage
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	contracts/script/test.sh
+	contracts/script/coverage.sh
+	tests/coverage.sh
+
+unit: ## Run the Rust tests alone, without coverage
+	cargo test --locked
+
+contracts: contracts/out/.built ## Build the contracts (Foundry from npm)
+
+contracts/out/.built: contracts/node_modules/.package-lock.json $(CONTRACT_SOURCES)
+	contracts/script/build.sh
+	@touch $@
+
+web: web/dist/index.html.gz ## Bundle GraphiQL
+
+web/dist/index.html.gz: web/node_modules/.package-lock.json $(WEB_SOURCES)
+	npm run --silent --prefix web build
+
+postgres: deploy/postgres/node_modules/.package-lock.json ## Fetch the Postgres that is embedded where none is given
+
+%/node_modules/.package-lock.json: %/package.json %/package-lock.json
+	$(NPM_CI) $*
+	@touch $@
+
+system: ## Install the Debian packages that the tests need, where they are missing
+	@tests/system.sh
+
+clean: ## Remove what was built
+	cargo clean
+	rm -rf contracts/out contracts/cache web/dist

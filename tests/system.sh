@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that the tests need, where they are missing: a browser, and LLVM's coverage tools.
+set -euo pipefail
+
+missing=()
+command -v chromium >/dev/null || missing+=(chromium)
+if ! compgen -G '/usr/lib/llvm-*/bin/llvm-cov' >/dev/null && ! command -v llvm-cov >/dev/null &&
+    ! find "$(rustc --print sysroot)/lib/rustlib" -name llvm-cov 2>/dev/null | grep -q .; then
+    missing+=(llvm-19)
+fi
+if ((${#missing[@]} == 0)); then
+    exit 0
+fi
+if ((EUID != 0)); then
+    echo "The tests need: ${missing[*]}. Install them with: sudo apt-get install ${missing[*]}" >&2
+    exit 1
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get update --quiet=2
+apt-get install --quiet=2 --yes --no-install-recommends "${missing[@]}" >/dev/null
