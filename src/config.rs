@@ -201,23 +201,45 @@ impl Contracts {
 
 /// One address or several.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(from = "OneOrMany")]
+#[serde(try_from = "OneOrMany")]
 pub struct Addresses(pub Vec<Address>);
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "an address such as \"0x8004A169FB4a3325136EB29fA0ceB6D2e539a432\", or a list of them")]
+#[serde(untagged, expecting = "expected an address or a list of addresses, as strings")]
 enum OneOrMany {
-    One(Address),
-    Many(Vec<Address>),
+    One(String),
+    Many(Vec<String>),
 }
 
-impl From<OneOrMany> for Addresses {
-    fn from(addresses: OneOrMany) -> Self {
+impl TryFrom<OneOrMany> for Addresses {
+    type Error = String;
+
+    fn try_from(addresses: OneOrMany) -> Result<Self, Self::Error> {
         match addresses {
-            OneOrMany::One(address) => Self(vec![address]),
-            OneOrMany::Many(addresses) => Self(addresses),
+            OneOrMany::One(address) => Ok(Self(vec![parse_address(&address)?])),
+            OneOrMany::Many(addresses) => addresses.iter().map(|address| parse_address(address)).collect(),
         }
     }
+}
+
+impl FromIterator<Address> for Addresses {
+    fn from_iter<T: IntoIterator<Item = Address>>(addresses: T) -> Self {
+        Self(addresses.into_iter().collect())
+    }
+}
+
+/// An address; one in mixed case must have the checksum of EIP-55, which finds a mistyped digit.
+fn parse_address(text: &str) -> Result<Address, String> {
+    let address: Address = text.parse().map_err(|_| {
+        format!("{text:?} is not an address; one looks like \"0x8004A169FB4a3325136EB29fA0ceB6D2e539a432\"")
+    })?;
+    let digits = text.trim_start_matches("0x");
+    let mixed = digits.bytes().any(|digit| digit.is_ascii_uppercase())
+        && digits.bytes().any(|digit| digit.is_ascii_lowercase());
+    if mixed && address.to_checksum(None).trim_start_matches("0x") != digits {
+        return Err(format!("{text:?} has a wrong checksum (EIP-55); look for a mistyped digit"));
+    }
+    Ok(address)
 }
 
 /// What is wrong with the configuration, each in one sentence that says what to do.
@@ -266,10 +288,20 @@ impl Config {
     /// [`ConfigError`] when the file or a secret cannot be read, is not TOML, or has unknown keys.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = read_file(path)?;
-        let mut config: Self = toml::from_str(&text)
-            .map_err(|error| ConfigError::Parse { path: path.into(), reason: one_line(&error, &text) })?;
+        let mut config = Self::parse(&text).map_err(|error| match error {
+            ConfigError::Invalid(reason) => ConfigError::Parse { path: path.into(), reason },
+            other => other,
+        })?;
         config.read_secrets()?;
         Ok(config)
+    }
+
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] when it is not TOML, or has unknown keys: line and reason.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|error| ConfigError::Invalid(one_line(&error, text)))
     }
 
     fn read_secrets(&mut self) -> Result<(), ConfigError> {
@@ -407,5 +439,100 @@ fn one_line(error: &toml::de::Error, text: &str) -> String {
             format!("line {line}: {message}")
         }
         None => message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Config, redact};
+
+    const NETWORK: &str = r#"
+        [[network]]
+        name = "taiko"
+        chain_id = 167000
+        rpc_urls = ["https://rpc.mainnet.taiko.xyz"]
+        [network.contracts]
+        identity = "0x8004A169FB4a3325136EB29fA0ceB6D2e539a432"
+    "#;
+
+    /// The sentence that refuses a configuration.
+    fn refusal(text: &str) -> String {
+        match Config::parse(text).and_then(|config| config.check()) {
+            Ok(()) => panic!("this configuration is accepted: {text}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_small_file_is_enough() {
+        let config = Config::parse(NETWORK).expect("it parses");
+        config.check().expect("it is consistent");
+        assert_eq!(config.networks[0].follow.by_hash_blocks, 128);
+        assert_eq!(config.networks[0].contracts.all().count(), 1);
+    }
+
+    #[test]
+    fn the_committed_files_are_valid() {
+        for text in [include_str!("../config/hoodi.toml"), include_str!("../config/production.toml")] {
+            Config::parse(text).expect("it parses").check().expect("it is consistent");
+        }
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_with_their_line() {
+        for (text, key) in [
+            ("[database]\nurll = ''", "urll"),
+            ("[api]\nport = 1", "port"),
+            ("[[network]]\nname = 'a'\nchain_id = 1\nspeed = 2", "speed"),
+            ("[[network]]\nname = 'a'\nchain_id = 1\n[network.follow]\npoll = 2", "poll"),
+            ("[[network]]\nname = 'a'\nchain_id = 1\n[network.contracts]\nregistry = '0x'", "registry"),
+        ] {
+            let refusal = refusal(text);
+            assert!(refusal.contains("line ") && refusal.contains(key), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_address_is_refused_with_an_example() {
+        let refused = refusal(&NETWORK.replace("0x8004A169", "0x80"));
+        assert!(refused.contains("is not an address; one looks like"), "{refused}");
+        let refused = refusal(&NETWORK.replace("e539a432", "e539a433"));
+        assert!(refused.contains("wrong checksum"), "{refused}");
+        let refused = refusal(&NETWORK.replace("\"0x8004A169FB4a3325136EB29fA0ceB6D2e539a432\"", "7"));
+        assert!(refused.contains("expected an address or a list"), "{refused}");
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        let registry = "0x8004A169FB4a3325136EB29fA0ceB6D2e539a432";
+        for (text, said) in [
+            (String::new(), "no network is configured"),
+            (NETWORK.replace("https://", "ftp://"), "does not begin with"),
+            (NETWORK.replace("rpc_urls", "#"), "no endpoint"),
+            (NETWORK.replace("identity", "#"), "watches no contract"),
+            (format!("{NETWORK}\n{NETWORK}"), "two networks are named"),
+            (format!("{NETWORK}\n{}", NETWORK.replace("taiko\"", "other\"")), "both have chain_id 167000"),
+            (format!("{NETWORK}\nreputation = '{registry}'"), "an address has one role"),
+            (format!("{NETWORK}\n[network.follow]\nmax_range_blocks = 0"), "max_range_blocks is 0"),
+            (NETWORK.replace("identity", "reputation"), "more reputation than identity"),
+            (NETWORK.replace("= \"taiko\"", "= \"t a\""), "is not made of letters"),
+        ] {
+            let refusal = refusal(&text);
+            assert!(refusal.contains(said), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_redacted_url_has_no_secret() {
+        for (url, shown) in [
+            ("https://user:secret@rpc.example:8545/v3/secret?key=secret#secret", "https://rpc.example:8545/…"),
+            ("https://rpc.example", "https://rpc.example"),
+            ("wss://rpc.example/", "wss://rpc.example"),
+            ("postgres://me:secret@db.example/meikan?password=secret", "postgres://db.example/meikan"),
+            ("https://a@b:secret@rpc.example", "https://rpc.example"),
+            ("secret", "(not a URL)"),
+        ] {
+            assert_eq!(redact(url), shown);
+        }
     }
 }
