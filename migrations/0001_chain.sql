@@ -43,7 +43,7 @@ CREATE TABLE cursor (
     CHECK ((finalized_number IS NULL) = (finalized_hash IS NULL)),
     CHECK (finalized_number IS NULL OR finalized_number <= tip_number)
 );
-COMMENT ON TABLE cursor IS 'How far each network is committed. Changes only in the transaction that changes the data; epoch is the writer''s fence, seq the newest row of change.';
+COMMENT ON TABLE cursor IS 'How far each network is committed. Changes only in the transaction that changes the data; epoch is the writer''s fence; seq rises with every commit, and the newest row of change has it at most.';
 COMMENT ON COLUMN cursor.tip_number IS 'The newest block whose data is committed; NULL before the first.';
 COMMENT ON COLUMN cursor.finalized_number IS 'The newest finalized block that we hold and have verified: nothing at or below it is undone.';
 
@@ -103,6 +103,7 @@ CREATE TABLE change (
     block_hash   bytea    NOT NULL,
     PRIMARY KEY (chain_id, seq)
 ) PARTITION BY LIST (chain_id);
+CREATE INDEX change_block ON change (chain_id, block_number);
 COMMENT ON TABLE change IS 'What each transaction above finality changed, in order: op 1 insert, 2 update, 3 retract (a rewind took it back). Written by apply and by rewind; kept down to finality plus a configured age.';
 
 -- Blocks and what is keyed by them are split by network, then by ranges of 2^24 blocks (a year of Taiko).

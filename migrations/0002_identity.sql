@@ -23,10 +23,11 @@ CREATE TABLE agent (
     created_transaction_hash bytea   NOT NULL,
     PRIMARY KEY (chain_id, deployment, agent_id, begin_block)
 ) PARTITION BY LIST (chain_id);
+CREATE UNIQUE INDEX agent_current ON agent (chain_id, deployment, agent_id) WHERE end_block IS NULL;
 CREATE INDEX agent_owner ON agent (chain_id, owner) WHERE end_block IS NULL;
 CREATE INDEX agent_wallet ON agent (chain_id, agent_wallet) WHERE end_block IS NULL;
 CREATE INDEX agent_created ON agent (chain_id, created_block, created_log_index) WHERE end_block IS NULL;
-CREATE INDEX agent_begin ON agent USING brin (begin_block);
+CREATE INDEX agent_begin ON agent (chain_id, begin_block);
 CREATE INDEX agent_end ON agent (chain_id, end_block) WHERE end_block IS NOT NULL;
 COMMENT ON TABLE agent IS 'Versions of agents: one row for each block in which an agent changed, as it was at the end of that block.';
 COMMENT ON COLUMN agent.log_index IS 'The last event of begin_block that changed the agent; transaction_hash is that event''s.';
@@ -48,6 +49,8 @@ CREATE TABLE operator_approval (
     transaction_hash bytea    NOT NULL,
     PRIMARY KEY (chain_id, deployment, owner, operator, begin_block)
 ) PARTITION BY LIST (chain_id);
+CREATE UNIQUE INDEX operator_approval_current ON operator_approval (chain_id, deployment, owner, operator)
+    WHERE end_block IS NULL;
 CREATE INDEX operator_approval_operator ON operator_approval (chain_id, operator) WHERE end_block IS NULL;
 CREATE INDEX operator_approval_begin ON operator_approval (chain_id, begin_block);
 CREATE INDEX operator_approval_end ON operator_approval (chain_id, end_block) WHERE end_block IS NOT NULL;
@@ -68,8 +71,10 @@ CREATE TABLE agent_metadata (
     value            bytea    NOT NULL,
     PRIMARY KEY (chain_id, deployment, agent_id, key_hash, begin_block)
 ) PARTITION BY LIST (chain_id);
+CREATE UNIQUE INDEX agent_metadata_current ON agent_metadata (chain_id, deployment, agent_id, key_hash)
+    WHERE end_block IS NULL;
 CREATE INDEX agent_metadata_key ON agent_metadata (chain_id, key_hash) WHERE end_block IS NULL;
-CREATE INDEX agent_metadata_begin ON agent_metadata USING brin (begin_block);
+CREATE INDEX agent_metadata_begin ON agent_metadata (chain_id, begin_block);
 CREATE INDEX agent_metadata_end ON agent_metadata (chain_id, end_block) WHERE end_block IS NOT NULL;
 COMMENT ON TABLE agent_metadata IS 'Versions of metadata entries. key_hash is keccak256 of the key: two keys that read alike stay two, and a long key fits an index. An empty value is a cleared entry.';
 

@@ -65,13 +65,17 @@ CREATE TABLE agent_total (
     revoked        bigint   NOT NULL,
     responses      bigint   NOT NULL,
     last_activity  bigint   NOT NULL,
+    updated_at     bigint   NOT NULL,
     PRIMARY KEY (chain_id, deployment, agent_id)
 ) PARTITION BY LIST (chain_id);
-CREATE INDEX agent_total_feedback ON agent_total (chain_id, total_feedback);
+CREATE INDEX agent_total_active ON agent_total (chain_id, (total_feedback - revoked));
 CREATE INDEX agent_total_activity ON agent_total (chain_id, last_activity);
+CREATE INDEX agent_total_updated ON agent_total (chain_id, updated_at);
+CREATE INDEX agent_total_begin ON agent_total (chain_id, begin_block);
 COMMENT ON TABLE agent_total IS 'Current totals of each agent, kept in the ingest transaction; begin_block is the block of their last change.';
-COMMENT ON COLUMN agent_total.total_feedback IS 'Feedback given, revoked ones included; the active ones are total_feedback - revoked.';
-COMMENT ON COLUMN agent_total.last_activity IS 'Time of the newest event of any kind that names the agent.';
+COMMENT ON COLUMN agent_total.total_feedback IS 'Feedback that holds, revoked ones included; the active ones are total_feedback - revoked.';
+COMMENT ON COLUMN agent_total.last_activity IS 'Time of the agent''s registration, or of the newest feedback, validation request or validation answer if that is later.';
+COMMENT ON COLUMN agent_total.updated_at IS 'Time of the newest event that names the agent, responses to feedback left out.';
 
 CREATE TABLE agent_total_version (
     chain_id       bigint   NOT NULL,
@@ -83,6 +87,7 @@ CREATE TABLE agent_total_version (
     revoked        bigint   NOT NULL,
     responses      bigint   NOT NULL,
     last_activity  bigint   NOT NULL,
+    updated_at     bigint   NOT NULL,
     PRIMARY KEY (chain_id, deployment, agent_id, begin_block)
 ) PARTITION BY LIST (chain_id);
 CREATE INDEX agent_total_version_end ON agent_total_version (chain_id, end_block);

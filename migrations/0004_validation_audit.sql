@@ -25,6 +25,7 @@ CREATE TABLE validation (
     tag_raw          bytea,
     PRIMARY KEY (chain_id, contract_id, request_hash, begin_block)
 ) PARTITION BY LIST (chain_id);
+CREATE UNIQUE INDEX validation_current ON validation (chain_id, contract_id, request_hash) WHERE end_block IS NULL;
 CREATE INDEX validation_agent ON validation (chain_id, deployment, agent_id) WHERE end_block IS NULL;
 CREATE INDEX validation_validator ON validation (chain_id, validator) WHERE end_block IS NULL;
 CREATE INDEX validation_begin ON validation (chain_id, begin_block);

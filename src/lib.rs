@@ -4,6 +4,7 @@
 //!
 //! | floor | rooms | what |
 //! |---|---|---|
+//! | 2 | [`store`] | every line of SQL |
 //! | 1 | [`block`], [`config`], [`metrics`] | plain values with their invariants |
 //! | 0 | [`event`], [`id`], [`fault`] | one variant per contract event · identities · what a failure means |
 
@@ -13,3 +14,4 @@ pub mod event;
 pub mod fault;
 pub mod id;
 pub mod metrics;
+pub mod store;

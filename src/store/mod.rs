@@ -1,0 +1,64 @@
+//! Every line of SQL: the database's connections, its schema, what is written to it and what is read from it.
+//!
+//! What must always hold: data and cursor change in one transaction; no statement is built from text that came from
+//! outside; a URL is never shown with its credentials.
+
+mod error;
+mod migrate;
+mod pool;
+mod tls;
+
+use std::time::Duration;
+
+use deadpool_postgres::Object;
+
+pub use self::error::StoreError;
+use self::pool::{Connections, Target};
+use crate::config::Database;
+
+/// Connections that may write: migrations, registration, and one for each network's writer while it starts.
+const WRITE_CONNECTIONS: usize = 4;
+
+/// The database.
+pub struct Store {
+    write: Connections,
+    read: Connections,
+}
+
+impl Store {
+    /// Opens pools for writing and for reading, and proves that both databases answer.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a URL is not valid, or no connection can be had within the configured time.
+    pub async fn connect(config: &Database) -> Result<Self, StoreError> {
+        let acquire_timeout = Duration::from_millis(config.acquire_timeout_ms);
+        let statement_timeout = Duration::from_millis(config.statement_timeout_ms);
+        let read_url = if config.read_url.is_empty() { &config.url } else { &config.read_url };
+        let read = Target::from_url(read_url)?;
+        let store = Self {
+            write: Connections::for_writing(Target::from_url(&config.url)?, WRITE_CONNECTIONS, acquire_timeout),
+            read: Connections::for_reading(read, config.read_connections, acquire_timeout, statement_timeout),
+        };
+        drop((store.write().await?, store.read().await?));
+        Ok(store)
+    }
+
+    /// A connection for reading: the server refuses to write on it, and ends statements that take too long.
+    ///
+    /// # Errors
+    /// [`StoreError`] when none can be had in time.
+    pub async fn read(&self) -> Result<Object, StoreError> {
+        self.read.get().await
+    }
+
+    /// A connection for writing.
+    async fn write(&self) -> Result<Object, StoreError> {
+        self.write.get().await
+    }
+
+    /// Closes all connections as they become idle; further requests for one fail.
+    pub fn close(&self) {
+        self.write.close();
+        self.read.close();
+    }
+}

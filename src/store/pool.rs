@@ -1,0 +1,203 @@
+//! Connections to the database: where a URL leads, and the pools for reading and for writing.
+//!
+//! The pools are apart, so that queries never starve the writer (F56, F72). A reading connection cannot write and cannot
+//! run for ever: the server itself refuses, whatever the query is.
+
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType};
+use tokio_postgres::config::Host;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::error::StoreError;
+use super::tls::{self, SslMode};
+use crate::config::redact;
+
+/// Where a database is and how it is reached.
+pub(super) struct Target {
+    /// The URL as it may be shown.
+    shown: String,
+    config: tokio_postgres::Config,
+    tls: MakeRustlsConnect,
+}
+
+impl Target {
+    /// Reads a database URL; the parameters `sslmode` and `sslrootcert` are libpq's.
+    ///
+    /// # Errors
+    /// [`StoreError::Url`], or [`StoreError::Certificates`].
+    pub(super) fn from_url(url: &str) -> Result<Self, StoreError> {
+        let invalid = |reason: String| StoreError::Url { reason };
+        if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+            return Err(invalid("it does not begin with postgres://".into()));
+        }
+        let (url, ssl) = take_ssl_parameters(url)?;
+        let mut config: tokio_postgres::Config = url.parse().map_err(|error: tokio_postgres::Error| {
+            let reason = std::error::Error::source(&error).map(ToString::to_string);
+            invalid(reason.unwrap_or_else(|| error.to_string()))
+        })?;
+        // As in libpq, a Unix socket has no TLS.
+        let local = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
+        let mode = if local { SslMode::Disable } else { ssl.mode };
+        config.ssl_mode(mode.driver());
+        if config.get_application_name().is_none() {
+            config.application_name("meikan");
+        }
+        Ok(Self { shown: redact(&url), config, tls: tls::connector(mode, ssl.root_file.as_deref())? })
+    }
+
+    /// Adds `-c name=value` to what every connection starts with.
+    fn set(&mut self, name: &str, value: &str) {
+        let before = self.config.get_options().map(|options| format!("{options} ")).unwrap_or_default();
+        self.config.options(format!("{before}-c {name}={value}"));
+    }
+}
+
+struct Ssl {
+    mode: SslMode,
+    root_file: Option<String>,
+}
+
+/// Takes out of a URL the parameters that the driver does not know.
+fn take_ssl_parameters(url: &str) -> Result<(String, Ssl), StoreError> {
+    let mut ssl = Ssl { mode: SslMode::default(), root_file: None };
+    let Some((base, query)) = url.split_once('?') else { return Ok((url.into(), ssl)) };
+    let mut kept = Vec::new();
+    for parameter in query.split('&') {
+        match parameter.split_once('=') {
+            Some(("sslmode", name)) => {
+                ssl.mode = SslMode::from_name(name).ok_or_else(|| StoreError::Url {
+                    reason: "sslmode is none of disable, prefer, require, verify-ca and verify-full".into(),
+                })?;
+            }
+            Some(("sslrootcert", path)) => ssl.root_file = Some(percent_decode(path)?),
+            _ => kept.push(parameter),
+        }
+    }
+    let query = kept.join("&");
+    Ok((if query.is_empty() { base.into() } else { format!("{base}?{query}") }, ssl))
+}
+
+fn percent_decode(text: &str) -> Result<String, StoreError> {
+    let invalid = || StoreError::Url { reason: "sslrootcert has a % that begins no UTF-8 byte in hex".into() };
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let hex = [rest.next().ok_or_else(invalid)?, rest.next().ok_or_else(invalid)?];
+            let hex = std::str::from_utf8(&hex).map_err(|_| invalid())?;
+            bytes.push(u8::from_str_radix(hex, 16).map_err(|_| invalid())?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| invalid())
+}
+
+/// A bounded set of connections to one database.
+pub(super) struct Connections {
+    pool: Pool,
+    shown: String,
+    acquire_timeout: Duration,
+}
+
+impl Connections {
+    /// Connections that may write.
+    pub(super) fn for_writing(target: Target, size: usize, acquire_timeout: Duration) -> Self {
+        Self::new(target, size, acquire_timeout)
+    }
+
+    /// Connections on which the server refuses to write and ends what takes too long.
+    pub(super) fn for_reading(
+        mut target: Target,
+        size: usize,
+        acquire_timeout: Duration,
+        statement_timeout: Duration,
+    ) -> Self {
+        target.set("default_transaction_read_only", "on");
+        target.set("statement_timeout", &format!("{}ms", statement_timeout.as_millis()));
+        Self::new(target, size, acquire_timeout)
+    }
+
+    fn new(mut target: Target, size: usize, acquire_timeout: Duration) -> Self {
+        // Compiling a plan costs more than it wins for queries of milliseconds.
+        target.set("jit", "off");
+        if target.config.get_connect_timeout().is_none() {
+            target.config.connect_timeout(acquire_timeout);
+        }
+        let manager =
+            Manager::from_config(target.config, target.tls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let pool = Pool::builder(manager)
+            .max_size(size)
+            .wait_timeout(Some(acquire_timeout))
+            .create_timeout(Some(acquire_timeout))
+            .runtime(Runtime::Tokio1)
+            .build()
+            .expect("a runtime is given, which is all that building a pool asks for");
+        Self { pool, shown: target.shown, acquire_timeout }
+    }
+
+    /// A connection, for as long as it is held.
+    ///
+    /// # Errors
+    /// [`StoreError::Connect`], or [`StoreError::Busy`] when none was free in time.
+    pub(super) async fn get(&self) -> Result<Object, StoreError> {
+        self.pool.get().await.map_err(|error| match error {
+            PoolError::Backend(source) => StoreError::Connect { url: self.shown.clone(), source },
+            PoolError::Timeout(TimeoutType::Create) => {
+                StoreError::Unanswered { url: self.shown.clone(), waited: self.acquire_timeout }
+            }
+            _ => StoreError::Busy { url: self.shown.clone(), waited: self.acquire_timeout },
+        })
+    }
+
+    /// Closes the connections that are not in use, and the others as they come back.
+    pub(super) fn close(&self) {
+        self.pool.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{StoreError, Target, take_ssl_parameters};
+    use crate::store::tls::SslMode;
+
+    #[test]
+    fn ssl_parameters_are_taken_out_of_the_url() {
+        let url = "postgres://u:p@db/n?sslmode=verify-full&connect_timeout=3&sslrootcert=%2Fetc%2Fmy%20ca.pem";
+        let (rest, ssl) = take_ssl_parameters(url).expect("the URL is valid");
+        assert_eq!(rest, "postgres://u:p@db/n?connect_timeout=3");
+        assert_eq!((ssl.mode, ssl.root_file.as_deref()), (SslMode::VerifyFull, Some("/etc/my ca.pem")));
+    }
+
+    #[test]
+    fn a_unix_socket_is_reached_without_tls() {
+        for url in ["postgres://u@%2Ftmp%2Fsocket/n?sslmode=verify-full", "postgres:///n?host=/tmp/socket&user=u"] {
+            let target = Target::from_url(url).unwrap_or_else(|error| panic!("{url}: {error}"));
+            assert_eq!(target.config.get_ssl_mode(), tokio_postgres::config::SslMode::Disable, "{url}");
+        }
+    }
+
+    #[test]
+    fn an_invalid_url_is_refused_without_showing_it() {
+        let urls = [
+            "mysql://user:secret@db/n",
+            "host=db password=secret",
+            "postgres://user:secret@db:notaport/n",
+            "postgres://user:secret@db/n?sslmode=maybe",
+            "postgres://user:secret@db/n?unknown=secret",
+        ];
+        for url in urls {
+            let error = Target::from_url(url).err().unwrap_or_else(|| panic!("{url} was taken"));
+            assert!(matches!(error, StoreError::Url { .. }), "{url}: {error}");
+            assert!(!error.to_string().contains("secret"), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn missing_root_certificates_are_named() {
+        let error = Target::from_url("postgres://db/n?sslmode=verify-ca&sslrootcert=/no/such.pem").err();
+        let error = error.expect("there is no such file").to_string();
+        assert!(error.contains("/no/such.pem") && error.contains("sslrootcert"), "{error}");
+    }
+}
