@@ -5,13 +5,14 @@
 //! | floor | rooms | what |
 //! |---|---|---|
 //! | 2 | [`store`] | every line of SQL |
-//! | 1 | [`block`], [`config`], [`metrics`] | plain values with their invariants |
+//! | 1 | [`block`], [`config`], [`metrics`], [`file`] | plain values with their invariants · documents that URIs hold |
 //! | 0 | [`event`], [`id`], [`fault`] | one variant per contract event · identities · what a failure means |
 
 pub mod block;
 pub mod config;
 pub mod event;
 pub mod fault;
+pub mod file;
 pub mod id;
 pub mod metrics;
 pub mod store;
