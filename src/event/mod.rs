@@ -10,6 +10,8 @@ mod audit;
 mod governance;
 mod identity;
 mod reputation;
+#[cfg(test)]
+mod tests;
 mod text;
 mod validation;
 
@@ -234,6 +236,16 @@ macro_rules! events {
             /// Every event of this kind: name, canonical signature, topic0.
             pub const ALL: &'static [(&'static str, &'static str, alloy::primitives::B256)] = &[
                 $( (stringify!($name), $signature, alloy::primitives::b256!($topic0)), )+
+            ];
+
+            /// The parameters of every event in [`Self::ALL`], in its order, for the comparison with the ABIs.
+            #[cfg(test)]
+            pub(super) const PARAMS: &'static [&'static [$crate::event::tests::Declared]] = &[
+                $( &[ $( $crate::event::tests::Declared {
+                    name: stringify!($field),
+                    ty: <$ty as $crate::event::abi::Param>::ABI,
+                    indexed: $crate::event::events!(@count $place) == 1,
+                }, )* ], )+
             ];
 
             /// Reads a log with this topic0; nothing when these contracts do not emit it.
