@@ -56,4 +56,4 @@ system: ## Install the Debian packages that the tests need, where they are missi
 
 clean: ## Remove what was built
 	cargo clean
-	rm -rf contracts/out contracts/cache web/dist
+	rm -rf contracts/out contracts/cache web/dist/*
