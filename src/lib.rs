@@ -4,10 +4,12 @@
 //!
 //! | floor | rooms | what |
 //! |---|---|---|
+//! | 4 | [`api`] | what the node answers over HTTP; never talks to the chain |
 //! | 2 | [`store`] | every line of SQL |
 //! | 1 | [`block`], [`config`], [`metrics`], [`file`] | plain values with their invariants · documents that URIs hold |
 //! | 0 | [`event`], [`id`], [`fault`] | one variant per contract event · identities · what a failure means |
 
+pub mod api;
 pub mod block;
 pub mod config;
 pub mod event;

@@ -1,0 +1,3 @@
+//! What the node answers over HTTP.
+
+pub mod graphiql;
