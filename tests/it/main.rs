@@ -1,3 +1,7 @@
 //! Every integration test, in one binary: linking is the expensive part.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
+
 mod decode;
+mod graphiql;
+mod support;
