@@ -13,7 +13,9 @@ interface IPolicyEngine {
         uint256 daySpend;
     }
 
-    /// @notice A check was made. `reason` is empty where it passed, else one of the engine's constants.
+    /// @notice A check was made. `reason` is empty where it passed, else the first that holds of EMERGENCY_PAUSED,
+    /// CIRCUIT_BREAKER_TRIPPED, AGENT_UNKNOWN, AGENT_INACTIVE, AGENT_PAUSED, VALUE_PER_TX_EXCEEDED, CHAIN_NOT_ALLOWED,
+    /// RECIPIENT_NOT_WHITELISTED, TX_FREQUENCY_EXCEEDED, DAILY_SPEND_EXCEEDED.
     event PolicyChecked(bytes32 indexed agentId, bool allowed, string reason);
     /// @notice The breaker over all agents was tripped; `timestamp` in unix seconds.
     event CircuitBreakerTripped(uint256 timestamp, string reason);
@@ -32,8 +34,6 @@ interface IPolicyEngine {
 
     /// @notice The caller is neither the agent's owner, nor its wallet, nor a holder of `EXECUTOR_ROLE`.
     error NotChecker(address caller, bytes32 agentId);
-    /// @notice No agent has this id.
-    error AgentNotFound(bytes32 agentId);
     /// @notice The caller is neither the agent's owner nor a pauser.
     error NotAgentPauser(address caller, bytes32 agentId);
     /// @notice The caller may not lift this pause: one set by a pauser is lifted by a registry admin only.
