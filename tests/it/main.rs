@@ -4,4 +4,5 @@
 
 mod decode;
 mod graphiql;
+mod embedded;
 mod support;
