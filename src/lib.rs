@@ -5,7 +5,6 @@
 //! | floor | rooms | what |
 //! |---|---|---|
 //! | 4 | [`api`] | what the node answers over HTTP; never talks to the chain |
-//! | 2 | [`store`] | every line of SQL |
 //! | 2 | [`store`], [`embedded`] | every line of SQL · a Postgres of our own for whoever names none |
 //! | 1 | [`block`], [`config`], [`metrics`], [`file`] | plain values with their invariants · documents that URIs hold |
 //! | 0 | [`event`], [`id`], [`fault`] | one variant per contract event · identities · what a failure means |

@@ -3,6 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
 
 mod decode;
-mod graphiql;
 mod embedded;
+mod graphiql;
 mod support;

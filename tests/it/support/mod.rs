@@ -1,7 +1,5 @@
-//! What the tests of several rooms share.
+//! What the tests of several rooms share: what stories need before they begin.
 
 pub(crate) mod chromium;
-//! What stories need before they begin.
-
 pub(crate) mod folder;
 pub(crate) mod postgres;
