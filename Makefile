@@ -9,7 +9,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-NPM_CI := npm ci --no-audit --no-fund --loglevel=error --prefix
+# `npm ci` refuses a lock file that lacks the binaries of platforms which the registry at hand does not carry.
+NPM_INSTALL := npm install --no-save --no-audit --no-fund --loglevel=error --prefix
 CONTRACT_SOURCES := $(shell find contracts/src contracts/foundry.toml -type f)
 WEB_SOURCES := $(shell find web/src web/build.mjs -type f)
 
@@ -48,7 +49,7 @@ web/dist/index.html.gz: web/node_modules/.package-lock.json $(WEB_SOURCES)
 postgres: deploy/postgres/node_modules/.package-lock.json ## Fetch the Postgres that is embedded where none is given
 
 %/node_modules/.package-lock.json: %/package.json %/package-lock.json
-	$(NPM_CI) $*
+	$(NPM_INSTALL) $*
 	@touch $@
 
 system: ## Install the Debian packages that the tests need, where they are missing
