@@ -9,7 +9,8 @@ cd "$(dirname "$0")/.."
 tool() {
     local found
     found=$(find "$(rustc --print sysroot)/lib/rustlib" -name "$1" -type f 2>/dev/null | head -n 1)
-    for candidate in "$found" "$(command -v "$1" || true)" /usr/lib/llvm-*/bin/"$1"; do
+    # The newest first: an older one cannot read what a newer compiler writes.
+    for candidate in "$found" $(compgen -G "/usr/lib/llvm-*/bin/$1" | sort -rV) "$(command -v "$1" || true)"; do
         if [[ -x "$candidate" ]]; then
             echo "$candidate"
             return
@@ -43,5 +44,5 @@ done < <(grep -o '"executable":"[^"]*"' "$target/build.json" | cut -d'"' -f4 | s
 
 "$profdata" merge --sparse --output "$target/tests.profdata" "$profiles"/*.profraw
 "$cov" report "${objects[@]}" --instr-profile "$target/tests.profdata" \
-    --ignore-filename-regex '(/\.cargo/|/rustc/|/tests/|/target/|build\.rs)' --show-region-summary=false \
+    --ignore-filename-regex '(/\.cargo/|/rustc/|/tests/|/target/|tests\.rs|build\.rs)' --show-region-summary=false \
     --show-branch-summary=false | sed "s#$PWD/##"
