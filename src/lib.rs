@@ -5,12 +5,14 @@
 //! | floor | rooms | what |
 //! |---|---|---|
 //! | 4 | [`api`] | what the node answers over HTTP; never talks to the chain |
+//! | 2 | [`chain`] | RPC endpoints, checks, decoding |
 //! | 2 | [`store`], [`embedded`] | every line of SQL · a Postgres of our own for whoever names none |
 //! | 1 | [`block`], [`config`], [`metrics`], [`file`] | plain values with their invariants · documents that URIs hold |
 //! | 0 | [`event`], [`id`], [`fault`] | one variant per contract event · identities · what a failure means |
 
 pub mod api;
 pub mod block;
+pub mod chain;
 pub mod config;
 pub mod embedded;
 pub mod event;

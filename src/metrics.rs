@@ -35,6 +35,11 @@ pub const RPC_REQUESTS: &str = "rpc_requests_total";
 pub const RPC_ERRORS: &str = "rpc_errors_total";
 /// Time of an RPC request; label `method`.
 pub const RPC_DURATION: &str = "rpc_request_duration_seconds";
+/// Blocks whose bloom shows an event of a watched contract that an answer left out, by chance or by fault; label
+/// `network`.
+pub const BLOOM_SUSPICIONS: &str = "chain_bloom_suspicions_total";
+/// Suspicions that no endpoint could clear up with receipts; label `network`.
+pub const BLOOM_UNRESOLVED: &str = "chain_bloom_unresolved_total";
 /// Time of a database transaction or query; label `operation`.
 pub const SQL_DURATION: &str = "sql_duration_seconds";
 /// Time of an HTTP request; labels `route`, `status`.
@@ -78,6 +83,8 @@ fn describe() {
     describe_counter!(RPC_REQUESTS, "RPC requests sent");
     describe_counter!(RPC_ERRORS, "RPC requests that failed");
     describe_histogram!(RPC_DURATION, Unit::Seconds, "Time of an RPC request");
+    describe_counter!(BLOOM_SUSPICIONS, "Blocks whose bloom shows an event that an answer left out");
+    describe_counter!(BLOOM_UNRESOLVED, "Suspicions that no endpoint could clear up with receipts");
     describe_histogram!(SQL_DURATION, Unit::Seconds, "Time of a database transaction or query");
     describe_histogram!(HTTP_DURATION, Unit::Seconds, "Time of an HTTP request");
     describe_counter!(GRAPHQL_ERRORS, "GraphQL errors answered");

@@ -145,6 +145,20 @@ impl Event {
             .unwrap_or(Err(Undecoded::Unknown))
     }
 
+    /// Every topic0 that contracts of that role are known to emit.
+    pub fn topics(role: Role) -> impl Iterator<Item = B256> {
+        let own = match role {
+            Role::Identity => IdentityEvent::ALL,
+            Role::Reputation => ReputationEvent::ALL,
+            Role::Validation => ValidationEvent::ALL,
+            Role::AuditLog => AuditLogEvent::ALL,
+            Role::AgentRegistry => AgentRegistryEvent::ALL,
+            Role::PolicyEngine => PolicyEvent::ALL,
+            Role::Executor => ExecutorEvent::ALL,
+        };
+        own.iter().chain(GovernanceEvent::ALL).map(|(_, _, topic0)| *topic0)
+    }
+
     /// The event's name in the ABI.
     #[must_use]
     pub fn name(&self) -> &'static str {

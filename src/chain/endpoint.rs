@@ -1,0 +1,419 @@
+//! One endpoint of a network: its connection, its health, and what was learnt about it.
+//!
+//! Every request has a total deadline (F41), is counted by method and outcome, and fails with a [`Failure`] that names
+//! the endpoint without its credentials, even when the endpoint's own words repeat them.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ::metrics::{counter, histogram};
+use alloy::primitives::{B256, U64};
+use alloy::rpc::client::{RpcClient, WsConnect};
+use alloy::transports::TransportError;
+use reqwest::Url;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout};
+
+use super::check;
+use super::classify::{Kind, classify, shorten};
+use super::error::Failure;
+use super::range::Span;
+use super::transport::{HttpTransport, install_tls};
+use super::wire::{WireHeader, header_by_number};
+use crate::block::Header;
+use crate::config::{self, redact};
+use crate::id::ChainId;
+use crate::metrics;
+
+/// First rest after a failure; each further one doubles it.
+const FIRST_REST: Duration = Duration::from_millis(100);
+
+/// Longest rest after failures that pass by themselves.
+const LONGEST_REST: Duration = Duration::from_secs(10);
+
+/// Rest after a failure that an operator or a new day must cure.
+const LONG_REST: Duration = Duration::from_secs(60);
+
+/// Most failed entries of a batch that are asked again alone; beyond it the batch as a whole has failed.
+const MAX_ASKED_ALONE: usize = 8;
+
+/// Shortest part of a URL that is held to be a secret when an endpoint's words repeat it.
+const SECRET_CHARS: usize = 6;
+
+/// A request: method and parameters.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    pub(super) method: &'static str,
+    pub(super) params: Value,
+}
+
+impl std::fmt::Display for Call {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The list of watched contracts is long and always the same.
+        let mut params = self.params.clone();
+        if let Some(filter) = params.get_mut(0).and_then(Value::as_object_mut) {
+            filter.remove("address");
+        }
+        write!(f, "{} {}", self.method, shorten(&params.to_string()))
+    }
+}
+
+/// Which chain an endpoint is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub(super) chain_id: ChainId,
+    pub(super) genesis_hash: B256,
+}
+
+#[derive(Debug)]
+enum Wire {
+    Http(RpcClient),
+    /// The connection is made when it is first needed, and anew after it broke.
+    WebSocket {
+        url: String,
+        client: tokio::sync::Mutex<Option<RpcClient>>,
+    },
+}
+
+#[derive(Debug, Default)]
+struct Health {
+    /// Failures since the last success.
+    failures: u32,
+    /// No requests before this moment, if there is another endpoint.
+    resting_until: Option<Instant>,
+    /// Its chain was checked since it was last lost.
+    verified: bool,
+    /// It is of another chain.
+    refused: bool,
+}
+
+/// An endpoint.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    /// Its URL without credentials.
+    pub(super) label: String,
+    network: String,
+    wire: Wire,
+    secrets: Vec<String>,
+    deadline: Duration,
+    batch_requests: usize,
+    permits: Semaphore,
+    health: Mutex<Health>,
+    span: Mutex<Span>,
+    /// The head that it last named (F2).
+    confirmed_head: AtomicU64,
+    /// It refused a query by block hash although one by range worked (F37).
+    pub(super) refuses_hash_queries: AtomicBool,
+    /// It does not know `taiko_headL1Origin`.
+    pub(super) lacks_l1_origin: AtomicBool,
+}
+
+impl Endpoint {
+    /// Prepares an endpoint of the network; nothing is sent. Fails with the reason when the URL is not one.
+    pub(super) fn new(network: &config::Network, url: &str) -> Result<Self, String> {
+        let parsed = Url::parse(url).map_err(|error| error.to_string())?;
+        let wire = match parsed.scheme() {
+            "ws" | "wss" => {
+                install_tls();
+                Wire::WebSocket { url: url.into(), client: tokio::sync::Mutex::default() }
+            }
+            _ => Wire::Http(RpcClient::new(HttpTransport::new(parsed.clone())?, false)),
+        };
+        let follow = &network.follow;
+        Ok(Self {
+            label: redact(url),
+            network: network.name.clone(),
+            wire,
+            secrets: secrets(&parsed),
+            deadline: Duration::from_millis(follow.request_deadline_ms),
+            batch_requests: follow.batch_requests,
+            permits: Semaphore::new(follow.concurrent_requests),
+            health: Mutex::default(),
+            span: Mutex::new(Span::new(follow.max_range_blocks)),
+            confirmed_head: AtomicU64::new(0),
+            refuses_hash_queries: AtomicBool::new(false),
+            lacks_l1_origin: AtomicBool::new(false),
+        })
+    }
+
+    pub(super) fn is_websocket(&self) -> bool {
+        matches!(self.wire, Wire::WebSocket { .. })
+    }
+
+    /// Which chain it is of.
+    pub(super) async fn identify(&self) -> Result<Identity, Failure> {
+        let chain_id: U64 = self.request(&Call { method: "eth_chainId", params: Value::Array(vec![]) }).await?;
+        let genesis = self.header(0).await?;
+        let missing = || self.failure(Kind::UnknownBlock, &header_by_number(0), "there is no block 0");
+        Ok(Identity { chain_id: chain_id.to(), genesis_hash: genesis.ok_or_else(missing)?.hash })
+    }
+
+    /// The header of that height, if the endpoint has it.
+    pub(super) async fn header(&self, number: u64) -> Result<Option<Header>, Failure> {
+        let call = header_by_number(number);
+        let Some(wire) = self.request::<Option<WireHeader>>(&call).await? else { return Ok(None) };
+        check::header(Some(number), wire).map(Some).map_err(|reason| self.failure(Kind::Inconsistent, &call, &reason))
+    }
+
+    /// Makes sure that the endpoint has named a head at or above `number` (F2).
+    pub(super) async fn confirm(&self, number: u64) -> Result<(), Failure> {
+        if self.confirmed_head.load(Ordering::Relaxed) >= number {
+            return Ok(());
+        }
+        let call = Call { method: "eth_blockNumber", params: Value::Array(vec![]) };
+        let head = self.request::<U64>(&call).await?.to();
+        self.set_confirmed_head(head);
+        if head >= number {
+            return Ok(());
+        }
+        Err(self.failure(Kind::UnknownBlock, &call, &format!("its head is {head}, block {number} is wanted")))
+    }
+
+    pub(super) fn set_confirmed_head(&self, number: u64) {
+        self.confirmed_head.store(number, Ordering::Relaxed);
+    }
+
+    pub(super) fn confirmed_head(&self) -> u64 {
+        self.confirmed_head.load(Ordering::Relaxed)
+    }
+
+    /// One request.
+    pub(super) async fn request<T: DeserializeOwned>(&self, call: &Call) -> Result<T, Failure> {
+        let raw = self.raw(call).await?;
+        self.read(call, &raw)
+    }
+
+    /// An answer as the type that is due.
+    pub(super) fn read<T: DeserializeOwned>(&self, call: &Call, raw: &RawValue) -> Result<T, Failure> {
+        serde_json::from_str(raw.get())
+            .map_err(|error| self.failure(Kind::Inconsistent, call, &format!("{error} in {}", shorten(raw.get()))))
+    }
+
+    /// Many requests, in JSON-RPC batches; an entry that failed in passing is asked again alone (F40).
+    pub(super) async fn batch(&self, calls: &[Call]) -> Result<Vec<Result<Box<RawValue>, Failure>>, Failure> {
+        let mut answers = Vec::with_capacity(calls.len());
+        for calls in calls.chunks(self.batch_requests) {
+            answers.extend(self.batch_once(calls).await?);
+        }
+        let passing = |answer: &Result<_, Failure>| {
+            let Err(failure) = answer else { return false };
+            matches!(failure.kind, Kind::Transient | Kind::Timeout | Kind::Inconsistent | Kind::Rate(None))
+        };
+        if answers.iter().filter(|answer| passing(answer)).count() <= MAX_ASKED_ALONE {
+            for (answer, call) in answers.iter_mut().zip(calls) {
+                if passing(answer) {
+                    *answer = self.raw(call).await;
+                }
+            }
+        }
+        Ok(answers)
+    }
+
+    /// One batch, as it is answered.
+    async fn batch_once(&self, calls: &[Call]) -> Result<Vec<Result<Box<RawValue>, Failure>>, Failure> {
+        if let [call] = calls {
+            return Ok(vec![self.raw(call).await]);
+        }
+        let Some(first) = calls.first() else { return Ok(vec![]) };
+        let answers = async {
+            let client = self.client().await?;
+            let mut batch = client.new_batch();
+            let mut waiters = Vec::with_capacity(calls.len());
+            for call in calls {
+                waiters.push(batch.add_call::<_, Box<RawValue>>(call.method, &call.params)?);
+            }
+            batch.send().await?;
+            let mut answers = Vec::with_capacity(calls.len());
+            for waiter in waiters {
+                answers.push(waiter.await);
+            }
+            Ok(answers)
+        };
+        for call in calls {
+            counter!(metrics::RPC_REQUESTS, "network" => self.network.clone(), "method" => call.method).increment(1);
+        }
+        let answers = self.within_deadline("batch", first, answers).await?;
+        let classified =
+            |(answer, call): (Result<_, TransportError>, &Call)| answer.map_err(|error| self.failed(call, &error));
+        Ok(answers.into_iter().zip(calls).map(classified).collect())
+    }
+
+    async fn raw(&self, call: &Call) -> Result<Box<RawValue>, Failure> {
+        counter!(metrics::RPC_REQUESTS, "network" => self.network.clone(), "method" => call.method).increment(1);
+        let answer = async {
+            let client = self.client().await?;
+            client.request::<_, Box<RawValue>>(call.method, call.params.clone()).await
+        };
+        self.within_deadline(call.method, call, answer).await
+    }
+
+    async fn within_deadline<T>(
+        &self,
+        method: &'static str,
+        call: &Call,
+        answer: impl Future<Output = Result<T, TransportError>>,
+    ) -> Result<T, Failure> {
+        let _permit = self.permits.acquire().await;
+        let started = Instant::now();
+        let answer = timeout(self.deadline, answer).await;
+        histogram!(metrics::RPC_DURATION, "method" => method).record(started.elapsed());
+        let failure = match answer {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(error)) => self.failed(call, &error),
+            Err(_) => self.counted(self.failure(Kind::Timeout, call, &format!("no answer within {:?}", self.deadline))),
+        };
+        if matches!(failure.kind, Kind::Timeout | Kind::Unreachable) {
+            self.disconnect().await;
+        }
+        Err(failure)
+    }
+
+    /// The client of its connection; a WebSocket is connected if need be.
+    pub(super) async fn client(&self) -> Result<RpcClient, TransportError> {
+        match &self.wire {
+            Wire::Http(client) => Ok(client.clone()),
+            Wire::WebSocket { url, client } => {
+                let mut client = client.lock().await;
+                if let Some(client) = client.as_ref() {
+                    return Ok(client.clone());
+                }
+                // The hint and the next request reconnect by themselves, after a rest, and check the chain again.
+                let connect = WsConnect::new(url).with_max_retries(1).with_retry_interval(FIRST_REST);
+                let connected = RpcClient::connect_pubsub(connect).await?;
+                *client = Some(connected.clone());
+                Ok(connected)
+            }
+        }
+    }
+
+    /// Drops a WebSocket that broke or fell silent (F27); the next request makes a new one.
+    pub(super) async fn disconnect(&self) {
+        if let Wire::WebSocket { client, .. } = &self.wire {
+            *client.lock().await = None;
+            self.health().verified = false;
+        }
+    }
+
+    /// A failure of this endpoint in a transport's words.
+    pub(super) fn failed(&self, call: &Call, error: &TransportError) -> Failure {
+        let (kind, message) = classify(error);
+        self.counted(self.failure(kind, call, &message))
+    }
+
+    fn counted(&self, failure: Failure) -> Failure {
+        let method = failure.request.split(' ').next().unwrap_or_default().to_owned();
+        let labels = [("network", self.network.clone()), ("method", method), ("kind", failure.kind.name().to_owned())];
+        counter!(metrics::RPC_ERRORS, &labels).increment(1);
+        failure
+    }
+
+    /// A failure of this endpoint in our words.
+    pub(super) fn failure(&self, kind: Kind, request: &Call, message: &str) -> Failure {
+        let mut message = shorten(message);
+        for secret in &self.secrets {
+            message = message.replace(secret, "…");
+        }
+        Failure { endpoint: self.label.clone(), request: request.to_string(), kind, message }
+    }
+
+    /// How many blocks it takes at once.
+    pub(super) fn span(&self) -> MutexGuard<'_, Span> {
+        self.span.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When it may be asked again; nothing for an endpoint of another chain.
+    pub(super) fn available_at(&self, now: Instant) -> Option<Instant> {
+        let health = self.health();
+        (!health.refused).then(|| health.resting_until.map_or(now, |until| until.max(now)))
+    }
+
+    pub(super) fn is_verified(&self) -> bool {
+        self.health().verified
+    }
+
+    /// Its chain is the network's.
+    pub(super) fn verify(&self) {
+        self.health().verified = true;
+    }
+
+    /// Its chain is another: it is never asked again.
+    pub(super) fn refuse(&self) {
+        self.health().refused = true;
+    }
+
+    /// It answered.
+    pub(super) fn succeeded(&self) {
+        let mut health = self.health();
+        health.failures = 0;
+        health.resting_until = None;
+    }
+
+    /// It failed: it rests the longer the more often it did in a row, or as long as it says.
+    pub(super) fn rest(&self, kind: Kind) {
+        let mut health = self.health();
+        let now = Instant::now();
+        if kind == Kind::Unreachable {
+            health.verified = false;
+        }
+        // Requests that failed at the same time are one failure.
+        if health.resting_until.is_some_and(|until| until > now) && !matches!(kind, Kind::Rate(Some(_))) {
+            return;
+        }
+        let doubled = FIRST_REST.saturating_mul(1 << health.failures.min(16));
+        let rest = match kind {
+            Kind::Rate(Some(wait)) => wait.max(FIRST_REST),
+            Kind::Quota | Kind::Auth => LONG_REST,
+            _ => doubled.min(LONGEST_REST),
+        };
+        health.failures = health.failures.saturating_add(1);
+        health.resting_until = Some(now + rest);
+    }
+}
+
+/// The parts of a URL that may be keys: user, password, long parts of the path, values of the query.
+fn secrets(url: &Url) -> Vec<String> {
+    let path = url.path_segments().into_iter().flatten().map(str::to_owned);
+    let query = url.query_pairs().map(|(_, value)| value.into_owned());
+    let user = [Some(url.username()), url.password()].into_iter().flatten().map(str::to_owned);
+    let mut secrets: Vec<_> = path.chain(query).chain(user).filter(|part| part.len() >= SECRET_CHARS).collect();
+    // A longer secret may hold a shorter one.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Call, Endpoint, Kind};
+    use crate::config::Network;
+
+    fn endpoint(url: &str) -> Endpoint {
+        let network: Network = toml::from_str("name = \"test\"\nchain_id = 1").expect("the network is valid");
+        Endpoint::new(&network, url).expect("the URL is valid")
+    }
+
+    #[test]
+    fn a_failure_never_shows_credentials() {
+        let endpoint = endpoint("https://user:password@rpc.example.com/v2/0123456789abcdef?token=sesame-open");
+        let call = Call { method: "eth_chainId", params: serde_json::json!([]) };
+        let words = "key 0123456789abcdef of user:password with sesame-open is over its limit";
+        let failure = endpoint.failure(Kind::Quota, &call, words).to_string();
+        for secret in ["0123456789abcdef", "password", "sesame"] {
+            assert!(!failure.contains(secret), "{failure}");
+        }
+        assert!(failure.contains("https://rpc.example.com/…"), "{failure}");
+    }
+
+    #[test]
+    fn requests_are_named_without_the_long_list_of_contracts() {
+        let params = serde_json::json!([{"address": ["0x01", "0x02"], "fromBlock": "0x1"}]);
+        assert_eq!(Call { method: "eth_getLogs", params }.to_string(), r#"eth_getLogs [{"fromBlock":"0x1"}]"#);
+    }
+}

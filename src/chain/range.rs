@@ -1,0 +1,126 @@
+//! How many blocks to ask for at once: shrinks as an endpoint demands, grows slowly. Pure; one value per endpoint.
+//!
+//! Only what the endpoint answers counts, not what its documentation says (F34). A limit that it names is kept for good;
+//! a halving only says that these blocks were dense, so the size grows again.
+
+use super::classify::RangeHint;
+
+/// A range with fewer logs than this may grow.
+const ROOMY_LOGS: usize = 5_000;
+
+/// The size grows by one part in this many.
+const GROWTH_DIVISOR: u64 = 8;
+
+/// How many blocks an endpoint takes at once; at least 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    blocks: u64,
+    ceiling: u64,
+}
+
+impl Span {
+    /// Starts at the most that the configuration allows.
+    pub(super) fn new(max_blocks: u64) -> Self {
+        let max_blocks = max_blocks.max(1);
+        Self { blocks: max_blocks, ceiling: max_blocks }
+    }
+
+    /// The end (included) of the range to ask for.
+    pub(super) fn end(&self, from: u64, to: u64) -> u64 {
+        to.min(from.saturating_add(self.blocks - 1))
+    }
+
+    /// The range was refused as too large. A hint is taken when it makes the range smaller and lies within what was
+    /// asked (F36); else the size is halved.
+    pub(super) fn refused(&mut self, from: u64, end: u64, hint: Option<RangeHint>) {
+        let asked = (end - from).saturating_add(1);
+        let suggested = match hint {
+            Some(RangeHint::Blocks(blocks)) if (1..asked).contains(&blocks) => {
+                self.ceiling = self.ceiling.min(blocks);
+                Some(blocks)
+            }
+            Some(RangeHint::Range(first, last)) if first == from && (from..end).contains(&last) => {
+                Some(last - first + 1)
+            }
+            _ => None,
+        };
+        self.blocks = suggested.unwrap_or((asked / 2).max(1)).min(self.ceiling);
+    }
+
+    /// The range was answered with so many logs.
+    pub(super) fn answered(&mut self, from: u64, end: u64, logs: usize) {
+        let full = end - from + 1 >= self.blocks;
+        if full && logs < ROOMY_LOGS {
+            let step = (self.blocks / GROWTH_DIVISOR).max(1);
+            self.blocks = self.blocks.saturating_add(step).min(self.ceiling);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RangeHint, Span};
+
+    fn refused(hint: Option<RangeHint>) -> u64 {
+        let mut span = Span::new(1_000);
+        span.refused(100, 1_099, hint);
+        span.blocks
+    }
+
+    #[test]
+    fn f33_a_range_shrinks_to_the_hint() {
+        assert_eq!(refused(Some(RangeHint::Blocks(10))), 10);
+        assert_eq!(refused(Some(RangeHint::Range(100, 149))), 50);
+    }
+
+    #[test]
+    fn f33_a_range_without_a_hint_is_halved_down_to_one_block() {
+        assert_eq!(refused(None), 500);
+        let mut span = Span::new(1);
+        span.refused(7, 7, None);
+        assert_eq!(span.end(7, 100), 7);
+    }
+
+    #[test]
+    fn f36_a_hint_that_does_not_help_is_ignored() {
+        for hint in [
+            RangeHint::Blocks(1_000),
+            RangeHint::Blocks(0),
+            RangeHint::Range(149, 100),
+            RangeHint::Range(0, 49),
+            RangeHint::Range(100, 2_000),
+            RangeHint::Range(100, 1_099),
+        ] {
+            assert_eq!(refused(Some(hint)), 500, "{hint:?}");
+        }
+    }
+
+    #[test]
+    fn f33_a_named_limit_is_remembered_and_a_halving_is_outgrown() {
+        let mut named = Span::new(1_000);
+        named.refused(0, 999, Some(RangeHint::Blocks(10)));
+        let mut halved = Span::new(1_000);
+        halved.refused(0, 999, None);
+        for span in [&mut named, &mut halved] {
+            for _ in 0..100 {
+                let end = span.end(0, u64::MAX);
+                span.answered(0, end, 0);
+            }
+        }
+        assert_eq!((named.blocks, halved.blocks), (10, 1_000));
+    }
+
+    #[test]
+    fn a_dense_range_does_not_grow() {
+        let mut span = Span::new(1_000);
+        span.refused(0, 999, None);
+        span.answered(0, 499, 5_000);
+        assert_eq!(span.blocks, 500);
+    }
+
+    #[test]
+    fn the_end_does_not_overflow() {
+        assert_eq!(Span::new(u64::MAX).end(5, u64::MAX), u64::MAX);
+        assert_eq!(Span::new(10).end(u64::MAX - 2, u64::MAX), u64::MAX);
+    }
+}

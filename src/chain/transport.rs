@@ -1,0 +1,163 @@
+//! JSON-RPC over HTTP as a transport for alloy's client.
+//!
+//! It differs from alloy's own in what a node that trusts nobody needs: the answer's size is bounded, a batch's answer
+//! is held against the ids that were asked, `Retry-After` and the status stay visible to the classifier, environment
+//! proxies and redirects are off, and no error carries the URL, which may hold a key.
+
+use std::collections::HashSet;
+use std::error::Error;
+use std::sync::Once;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use alloy::rpc::json_rpc::{Id, RequestPacket, Response, ResponsePacket, ResponsePayload};
+use alloy::transports::{RpcError, TransportError, TransportErrorKind, TransportFut};
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Client, StatusCode, Url};
+use tower_service::Service;
+
+/// Largest answer that is read, in bytes: ten thousand logs with 5 kB each.
+const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+
+/// Bytes of an answer that are kept for an error.
+const ERROR_BYTES: usize = 4_096;
+
+/// Longest wait for a connection to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Makes ring the process' TLS primitives; endpoints and databases share them. May be called again.
+pub fn install_tls() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // An error means that somebody else installed a provider first, which serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+}
+
+/// What goes wrong below JSON-RPC.
+#[derive(Debug)]
+pub(super) enum HttpFault {
+    /// No connection, or it broke before an answer came.
+    Unreachable(String),
+    /// The answer broke off.
+    CutOff(String),
+    /// The answer is larger than this node reads.
+    TooManyBytes,
+    /// The answer is to another request.
+    WrongId,
+}
+
+impl std::fmt::Display for HttpFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unreachable(reason) => write!(f, "cannot be reached: {reason}"),
+            Self::CutOff(reason) => write!(f, "the answer broke off: {reason}"),
+            Self::TooManyBytes => write!(f, "the answer is larger than {MAX_ANSWER_BYTES} bytes"),
+            Self::WrongId => f.write_str("the answer has the id of another request"),
+        }
+    }
+}
+
+impl Error for HttpFault {}
+
+/// A connection pool to one HTTP endpoint.
+#[derive(Debug, Clone)]
+pub(super) struct HttpTransport {
+    client: Client,
+    url: Url,
+}
+
+impl HttpTransport {
+    /// Prepares the pool; nothing is sent. Nothing when the client cannot be built (no usable TLS roots).
+    pub(super) fn new(url: Url) -> Result<Self, String> {
+        install_tls();
+        let client = Client::builder().no_proxy().redirect(Policy::none()).connect_timeout(CONNECT_TIMEOUT).build();
+        Ok(Self { client: client.map_err(|error| innermost(&error.without_url()))?, url })
+    }
+
+    async fn send(self, packet: RequestPacket) -> Result<ResponsePacket, TransportError> {
+        let body = serde_json::to_vec(&packet).map_err(RpcError::ser_err)?;
+        let request = self.client.post(self.url).header(CONTENT_TYPE, "application/json").body(body);
+        let mut response = request
+            .send()
+            .await
+            .map_err(|error| TransportErrorKind::custom(HttpFault::Unreachable(innermost(&error.without_url()))))?;
+        let status = response.status();
+        let retry_after =
+            response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        let mut answer = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if answer.len() + chunk.len() <= MAX_ANSWER_BYTES => answer.extend_from_slice(&chunk),
+                Ok(Some(_)) => return Err(TransportErrorKind::custom(HttpFault::TooManyBytes)),
+                Ok(None) => break,
+                // What is left of an error page still says what happened.
+                Err(_) if status != StatusCode::OK => break,
+                Err(error) => {
+                    return Err(TransportErrorKind::custom(HttpFault::CutOff(innermost(&error.without_url()))));
+                }
+            }
+        }
+        if !status.is_success() {
+            let wait = retry_after.map(Duration::from_secs);
+            return Err(TransportErrorKind::http_error_with_retry_after(status.as_u16(), beginning(&answer), wait));
+        }
+        let answer = serde_json::from_slice(&answer).map_err(|err| RpcError::deser_err(err, beginning(&answer)))?;
+        belonging(&packet, answer)
+    }
+}
+
+impl Service<RequestPacket> for HttpTransport {
+    type Response = ResponsePacket;
+    type Error = TransportError;
+    type Future = TransportFut<'static>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, packet: RequestPacket) -> Self::Future {
+        Box::pin(self.clone().send(packet))
+    }
+}
+
+/// The answers that belong to what was asked. A batch may be refused as a whole by one error, often without an id.
+fn belonging(packet: &RequestPacket, answer: ResponsePacket) -> Result<ResponsePacket, TransportError> {
+    match (packet, answer) {
+        (RequestPacket::Single(request), ResponsePacket::Single(response)) => {
+            match (response.id == *request.id(), response.payload) {
+                (true, payload) => Ok(ResponsePacket::Single(Response { id: response.id, payload })),
+                (false, ResponsePayload::Failure(error)) => Err(RpcError::ErrorResp(error)),
+                (false, ResponsePayload::Success(_)) => Err(TransportErrorKind::custom(HttpFault::WrongId)),
+            }
+        }
+        (RequestPacket::Single(_), ResponsePacket::Batch(_)) => Err(TransportErrorKind::custom(HttpFault::WrongId)),
+        (RequestPacket::Batch(requests), ResponsePacket::Single(response)) => match response.payload {
+            ResponsePayload::Failure(error) if requests.len() > 1 => Err(RpcError::ErrorResp(error)),
+            payload => {
+                let single = Response { id: response.id, payload };
+                Ok(ResponsePacket::Batch(vec![single]))
+            }
+        },
+        (RequestPacket::Batch(_), ResponsePacket::Batch(mut responses)) => {
+            // Of entries with the same id the first is the answer; alloy leaves out ids that were not asked.
+            let mut seen = HashSet::<Id>::new();
+            responses.retain(|response| seen.insert(response.id.clone()));
+            Ok(ResponsePacket::Batch(responses))
+        }
+    }
+}
+
+fn beginning(answer: &[u8]) -> String {
+    String::from_utf8_lossy(&answer[..answer.len().min(ERROR_BYTES)]).into_owned()
+}
+
+/// The reason at the bottom of an error: the layers above it only say that there is one.
+fn innermost(error: &dyn Error) -> String {
+    let mut reason = error;
+    while let Some(source) = reason.source() {
+        reason = source;
+    }
+    reason.to_string()
+}

@@ -1,0 +1,74 @@
+//! What is read of an endpoint's answers: only the fields that are needed, because others are missing here and there
+//! (F44), and all that may be null is optional (F9, F11).
+
+use alloy::primitives::{Address, B256, Bloom, Bytes, U64};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::endpoint::Call;
+
+/// A block of `eth_getBlockByNumber`, without its transactions.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct WireHeader {
+    pub(super) number: Option<U64>,
+    pub(super) hash: Option<B256>,
+    pub(super) parent_hash: B256,
+    pub(super) timestamp: U64,
+    #[serde(default)]
+    pub(super) logs_bloom: Option<Box<Bloom>>,
+}
+
+/// A log of `eth_getLogs` or of a receipt.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct WireLog {
+    pub(super) address: Address,
+    pub(super) topics: Vec<B256>,
+    #[serde(default)]
+    pub(super) data: Bytes,
+    #[serde(default)]
+    pub(super) block_number: Option<U64>,
+    #[serde(default)]
+    pub(super) block_hash: Option<B256>,
+    #[serde(default)]
+    pub(super) transaction_hash: Option<B256>,
+    #[serde(default)]
+    pub(super) transaction_index: Option<U64>,
+    #[serde(default)]
+    pub(super) log_index: Option<U64>,
+    #[serde(default)]
+    pub(super) removed: bool,
+}
+
+/// A receipt of `eth_getBlockReceipts`.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct WireReceipt {
+    pub(super) logs: Vec<WireLog>,
+}
+
+/// A number as JSON-RPC writes it.
+pub(super) fn quantity(number: u64) -> Value {
+    Value::String(format!("{number:#x}"))
+}
+
+pub(super) fn header_by_number(number: u64) -> Call {
+    Call { method: "eth_getBlockByNumber", params: json!([quantity(number), false]) }
+}
+
+pub(super) fn header_by_tag(tag: &'static str) -> Call {
+    Call { method: "eth_getBlockByNumber", params: json!([tag, false]) }
+}
+
+pub(super) fn logs_by_hash(addresses: &[Address], hash: B256) -> Call {
+    Call { method: "eth_getLogs", params: json!([{"address": addresses, "blockHash": hash}]) }
+}
+
+pub(super) fn logs_by_range(addresses: &[Address], from: u64, to: u64) -> Call {
+    let filter = json!({"address": addresses, "fromBlock": quantity(from), "toBlock": quantity(to)});
+    Call { method: "eth_getLogs", params: json!([filter]) }
+}
+
+pub(super) fn receipts(hash: B256) -> Call {
+    Call { method: "eth_getBlockReceipts", params: json!([hash]) }
+}
