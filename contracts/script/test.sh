@@ -1,4 +1,6 @@
 #!/usr/bin/env bash
-# Runs the forge tests, offline. Arguments go to `forge test`.
+# Checks the formatting and runs the forge tests, offline. Arguments go to `forge test`.
 set -euo pipefail
-exec "$(dirname "${BASH_SOURCE[0]}")/forge.sh" test "$@"
+script="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+"$script/forge.sh" fmt --check
+exec "$script/forge.sh" test "$@"

@@ -56,7 +56,9 @@ contract CrossChainExecutor is ICrossChainExecutor, Governed {
         string calldata action,
         uint64 expiry
     ) external whenNotPaused nonReentrant returns (bytes32 intentId) {
-        if (!_agentRegistry.isOperator(agentId, msg.sender)) revert NotAgentOperator(msg.sender, agentId);
+        if (!_agentRegistry.isOperator(agentId, msg.sender)) {
+            revert NotAgentOperator(msg.sender, agentId);
+        }
         _requireAtMost(action, MAX_TEXT_BYTES);
         uint256 unlocksAt = block.timestamp + TIMELOCK_SECONDS;
         if (expiry <= unlocksAt) revert ExpiryTooSoon(expiry, unlocksAt + 1);
@@ -161,9 +163,7 @@ contract CrossChainExecutor is ICrossChainExecutor, Governed {
     function _store(Intent memory intent) private returns (bytes32 intentId) {
         intentId = keccak256(abi.encode(block.chainid, address(this), intent.agentId, intent.nonce));
         _intents[intentId] = intent;
-        emit IntentEmitted(
-            intentId, intent.agentId, intent.destChainId, intent.actionHash, intent.nonce, intent.expiry
-        );
+        emit IntentEmitted(intentId, intent.agentId, intent.destChainId, intent.actionHash, intent.nonce, intent.expiry);
     }
 
     function _at(bytes32 intentId, Status needed) private view returns (Intent storage intent) {

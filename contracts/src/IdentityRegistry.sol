@@ -3,8 +3,9 @@ pragma solidity 0.8.37;
 
 import {AccessControlUpgradeable} from "@openzeppelin/contracts-upgradeable/access/AccessControlUpgradeable.sol";
 import {ERC721Upgradeable} from "@openzeppelin/contracts-upgradeable/token/ERC721/ERC721Upgradeable.sol";
-import {ERC721URIStorageUpgradeable} from
-    "@openzeppelin/contracts-upgradeable/token/ERC721/extensions/ERC721URIStorageUpgradeable.sol";
+import {
+    ERC721URIStorageUpgradeable
+} from "@openzeppelin/contracts-upgradeable/token/ERC721/extensions/ERC721URIStorageUpgradeable.sol";
 import {EIP712Upgradeable} from "@openzeppelin/contracts-upgradeable/utils/cryptography/EIP712Upgradeable.sol";
 import {IERC721} from "@openzeppelin/contracts/token/ERC721/IERC721.sol";
 
@@ -120,7 +121,8 @@ contract IdentityRegistry is IIdentityRegistry, ERC721URIStorageUpgradeable, EIP
         if (block.timestamp > deadline) revert DeadlinePassed(deadline);
         uint256 latest = block.timestamp + MAX_DEADLINE_DELAY_SECONDS;
         if (deadline > latest) revert DeadlineTooFar(deadline, latest);
-        bytes32 consent = keccak256(abi.encode(AGENT_WALLET_SET_TYPEHASH, agentId, newWallet, ownerOf(agentId), deadline));
+        bytes32 consent =
+            keccak256(abi.encode(AGENT_WALLET_SET_TYPEHASH, agentId, newWallet, ownerOf(agentId), deadline));
         if (!_hashTypedDataV4(consent).isSignedBy(newWallet, signature)) revert InvalidWalletSignature(newWallet);
         _writeWallet(agentId, newWallet);
     }

@@ -235,9 +235,7 @@ contract ReputationRegistry is IReputationRegistry, Governed {
         if (value < -MAX_MAGNITUDE || value > MAX_MAGNITUDE) revert ValueOutOfRange(value);
         Feedback[] storage given = _feedback[agentId][msg.sender];
         if (given.length == 0) _clients[agentId].push(msg.sender);
-        given.push(
-            Feedback({value: value, valueDecimals: valueDecimals, isRevoked: false, tag1: tag1, tag2: tag2})
-        );
+        given.push(Feedback({value: value, valueDecimals: valueDecimals, isRevoked: false, tag1: tag1, tag2: tag2}));
         return uint64(given.length);
     }
 

@@ -107,8 +107,7 @@ contract ValidationRegistry is IValidationRegistry, Governed {
         )
     {
         Validation storage found = _at(requestHash);
-        return
-            (found.validatorAddress, found.agentId, found.response, found.responseHash, found.tag, found.lastUpdate);
+        return (found.validatorAddress, found.agentId, found.response, found.responseHash, found.tag, found.lastUpdate);
     }
 
     /// @inheritdoc IValidationRegistry

@@ -32,9 +32,7 @@ contract AgentRegistryTest is World {
         vm.assertEq(agent.metadataCID, "bafyagent", "metadata");
         vm.assertTrue(agent.active && !agent.suspended, "active");
         vm.assertEq(agents.agentOfWallet(ALICE), agentId, "by wallet");
-        vm.assertEq(
-            keccak256(abi.encode(agents.getPolicy(agentId))), keccak256(abi.encode(_fullPolicy())), "policy"
-        );
+        vm.assertEq(keccak256(abi.encode(agents.getPolicy(agentId))), keccak256(abi.encode(_fullPolicy())), "policy");
     }
 
     function testIdsDifferForOneOwner() public {

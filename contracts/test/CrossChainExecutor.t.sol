@@ -77,9 +77,7 @@ contract CrossChainExecutorTest is World {
     function testExpiryLeavesTimeForTheTimelock() public {
         uint256 earliest = block.timestamp + TIMELOCK_SECONDS + 1;
         vm.startPrank(ALICE);
-        vm.expectRevert(
-            abi.encodeWithSelector(ICrossChainExecutor.ExpiryTooSoon.selector, earliest - 1, earliest)
-        );
+        vm.expectRevert(abi.encodeWithSelector(ICrossChainExecutor.ExpiryTooSoon.selector, earliest - 1, earliest));
         executor.emitIntent(agentId, TAIKO, 7, BOB, "", uint64(earliest - 1));
         executor.emitIntent(agentId, TAIKO, 7, BOB, "", uint64(earliest));
         vm.stopPrank();
@@ -111,9 +109,7 @@ contract CrossChainExecutorTest is World {
         bytes32 intentId = _submitted();
         uint256 unlocksAt = block.timestamp + TIMELOCK_SECONDS;
         vm.warp(unlocksAt - 1);
-        vm.expectRevert(
-            abi.encodeWithSelector(ICrossChainExecutor.TimelockActive.selector, intentId, unlocksAt)
-        );
+        vm.expectRevert(abi.encodeWithSelector(ICrossChainExecutor.TimelockActive.selector, intentId, unlocksAt));
         _execute(intentId);
     }
 

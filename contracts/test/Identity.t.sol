@@ -121,8 +121,7 @@ contract IdentityTest is World {
 
     function testStrangersChangeNothing() public {
         uint256 agentId = _agentOf(ALICE);
-        bytes memory refusal =
-            abi.encodeWithSelector(IIdentityRegistry.NotAgentOperator.selector, MALLORY, agentId);
+        bytes memory refusal = abi.encodeWithSelector(IIdentityRegistry.NotAgentOperator.selector, MALLORY, agentId);
         vm.startPrank(MALLORY);
         vm.expectRevert(refusal);
         identity.setAgentURI(agentId, "ipfs://evil");
@@ -191,8 +190,7 @@ contract IdentityTest is World {
     }
 
     function testKeysAreBoundedAtRegistration() public {
-        IIdentityRegistry.MetadataEntry[] memory entries =
-            new IIdentityRegistry.MetadataEntry[](MAX_METADATA_KEYS + 1);
+        IIdentityRegistry.MetadataEntry[] memory entries = new IIdentityRegistry.MetadataEntry[](MAX_METADATA_KEYS + 1);
         for (uint256 i = 0; i < entries.length; ++i) {
             entries[i] = IIdentityRegistry.MetadataEntry(string(abi.encodePacked(i)), "value");
         }
@@ -224,9 +222,7 @@ contract IdentityTest is World {
 
     function testStrangersCannotTransfer() public {
         uint256 agentId = _agentOf(ALICE);
-        vm.expectRevert(
-            abi.encodeWithSelector(IERC721Errors.ERC721InsufficientApproval.selector, MALLORY, agentId)
-        );
+        vm.expectRevert(abi.encodeWithSelector(IERC721Errors.ERC721InsufficientApproval.selector, MALLORY, agentId));
         vm.prank(MALLORY);
         identity.transferFrom(ALICE, MALLORY, agentId);
         vm.assertEq(identity.getAgentWallet(agentId), ALICE, "the wallet stands");

@@ -98,9 +98,7 @@ contract IdentityWalletTest is World {
     }
 
     function testFarDeadlineIsRefused() public {
-        vm.expectRevert(
-            abi.encodeWithSelector(IIdentityRegistry.DeadlineTooFar.selector, deadline + 1, deadline)
-        );
+        vm.expectRevert(abi.encodeWithSelector(IIdentityRegistry.DeadlineTooFar.selector, deadline + 1, deadline));
         _setWallet(ALICE, wallet, deadline + 1, "");
     }
 

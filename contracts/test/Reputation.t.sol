@@ -23,9 +23,7 @@ contract ReputationTest is World {
             agentId, BOB, 1, -9977, 2, "starred", "starred", "week", "https://a.example", "ipfs://f", keccak256("f")
         );
         vm.prank(BOB);
-        reputation.giveFeedback(
-            agentId, -9977, 2, "starred", "week", "https://a.example", "ipfs://f", keccak256("f")
-        );
+        reputation.giveFeedback(agentId, -9977, 2, "starred", "week", "https://a.example", "ipfs://f", keccak256("f"));
     }
 
     function testFeedbackReadsBackAsGiven() public {
@@ -94,9 +92,7 @@ contract ReputationTest is World {
         reputation.giveFeedback(agentId, 1e38 + 1, 0, "", "", "", "", bytes32(0));
         vm.expectRevert(abi.encodeWithSelector(IReputationRegistry.ValueOutOfRange.selector, int128(-1e38 - 1)));
         reputation.giveFeedback(agentId, -1e38 - 1, 0, "", "", "", "", bytes32(0));
-        vm.expectRevert(
-            abi.encodeWithSelector(IReputationRegistry.ValueOutOfRange.selector, type(int128).min)
-        );
+        vm.expectRevert(abi.encodeWithSelector(IReputationRegistry.ValueOutOfRange.selector, type(int128).min));
         reputation.giveFeedback(agentId, type(int128).min, 0, "", "", "", "", bytes32(0));
         vm.expectRevert(abi.encodeWithSelector(IReputationRegistry.TooManyDecimals.selector, 19));
         reputation.giveFeedback(agentId, 1, 19, "", "", "", "", bytes32(0));
@@ -108,9 +104,7 @@ contract ReputationTest is World {
         vm.startPrank(BOB);
         reputation.giveFeedback(agentId, 1, 0, "", "", "", "", bytes32(0));
         vm.warp(block.timestamp + MIN_FEEDBACK_INTERVAL_SECONDS - 1);
-        vm.expectRevert(
-            abi.encodeWithSelector(IReputationRegistry.FeedbackTooSoon.selector, block.timestamp + 1)
-        );
+        vm.expectRevert(abi.encodeWithSelector(IReputationRegistry.FeedbackTooSoon.selector, block.timestamp + 1));
         reputation.giveFeedback(other, 1, 0, "", "", "", "", bytes32(0));
         vm.warp(block.timestamp + 1);
         reputation.giveFeedback(other, 1, 0, "", "", "", "", bytes32(0));
@@ -160,9 +154,7 @@ contract ReputationTest is World {
         vm.expectEmit(true, true, true, true, address(reputation));
         emit IReputationRegistry.FeedbackRevoked(agentId, BOB, 1);
         reputation.revokeFeedback(agentId, 1);
-        vm.expectRevert(
-            abi.encodeWithSelector(IReputationRegistry.FeedbackAlreadyRevoked.selector, agentId, BOB, 1)
-        );
+        vm.expectRevert(abi.encodeWithSelector(IReputationRegistry.FeedbackAlreadyRevoked.selector, agentId, BOB, 1));
         reputation.revokeFeedback(agentId, 1);
         vm.stopPrank();
         (,,,, bool isRevoked) = reputation.readFeedback(agentId, BOB, 1);
@@ -171,9 +163,7 @@ contract ReputationTest is World {
 
     function testNobodyRevokesAnothersFeedback() public {
         _rate(BOB, agentId, 1, 0);
-        vm.expectRevert(
-            abi.encodeWithSelector(IReputationRegistry.FeedbackNotFound.selector, agentId, ALICE, 1)
-        );
+        vm.expectRevert(abi.encodeWithSelector(IReputationRegistry.FeedbackNotFound.selector, agentId, ALICE, 1));
         vm.prank(ALICE);
         reputation.revokeFeedback(agentId, 1);
     }

@@ -39,9 +39,7 @@ interface ICrossChainExecutor {
         uint256 expiry
     );
     /// @notice What `actionHash` of the IntentEmitted before it commits to.
-    event IntentDetails(
-        bytes32 indexed intentId, uint256 srcChainId, uint256 value, address recipient, string action
-    );
+    event IntentDetails(bytes32 indexed intentId, uint256 srcChainId, uint256 value, address recipient, string action);
     /// @notice A relayer took the intent up; the timelock runs from `timestamp`, unix seconds.
     event IntentSubmitted(bytes32 indexed intentId, address indexed relayer, uint256 timestamp);
     /// @notice A relayer reported the intent executed, at `timestamp`, unix seconds.

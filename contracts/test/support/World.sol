@@ -6,6 +6,7 @@ import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.s
 import {AgentRegistry} from "../../src/AgentRegistry.sol";
 import {AuditLog} from "../../src/AuditLog.sol";
 import {CrossChainExecutor} from "../../src/CrossChainExecutor.sol";
+import {Governed} from "../../src/Governed.sol";
 import {IdentityRegistry} from "../../src/IdentityRegistry.sol";
 import {PolicyEngine} from "../../src/PolicyEngine.sol";
 import {ReputationRegistry} from "../../src/ReputationRegistry.sol";
@@ -91,6 +92,10 @@ abstract contract World {
 
     function _proxy(address implementation, bytes memory initializer) internal returns (address) {
         return address(new ERC1967Proxy(implementation, initializer));
+    }
+
+    function _all() internal view returns (Governed[7] memory) {
+        return [Governed(identity), reputation, validation, auditLog, agents, engine, executor];
     }
 
     /// @dev An ERC-8004 agent of the given owner.
