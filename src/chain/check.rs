@@ -16,13 +16,19 @@ use crate::event::{Event, Role};
 const MAX_TOPICS: usize = 4;
 
 /// The contracts whose logs are kept.
-#[derive(Debug)]
 pub(super) struct Watched {
     /// Their addresses, as an endpoint is asked for them.
     pub(super) addresses: Vec<Address>,
     roles: HashMap<Address, Role>,
     /// For each address the bloom of itself, and the blooms of the topics that its role emits.
     blooms: Vec<(Address, Bloom, Vec<Bloom>)>,
+}
+
+impl std::fmt::Debug for Watched {
+    /// Without the blooms, which nobody can read.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Watched").field(&self.roles).finish()
+    }
 }
 
 impl Watched {

@@ -18,7 +18,7 @@ const MESSAGE_CHARS: usize = 300;
 const KEYWORD_BYTES: usize = 45;
 
 /// Longest wait an endpoint may ask for; more is taken as this.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
 
 /// What to do about a failed request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,13 +175,24 @@ fn page(body: &str) -> String {
 fn answered(status: Option<u16>, code: Option<i64>, message: &str, data: &str) -> Kind {
     let text = format!("{message} {data}").to_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    // Not about its width: the range reaches above the endpoint's head, or begins above its end.
+    if text.contains("beyond") && text.contains("head") {
+        return Kind::UnknownBlock;
+    }
+    if text.contains("invalid block range") {
+        return Kind::Permanent;
+    }
     if status == Some(413) || is_too_large(&text) {
         return Kind::TooLarge(hint(&text));
     }
     if has(&["quota", "monthly", "daily request", "credits", "payment required"]) || status == Some(402) {
         return Kind::Quota;
     }
-    if matches!(status, Some(429)) || matches!(code, Some(429 | -32029 | -32005 | -32007 | -32016)) || has(RATE) {
+    if matches!(status, Some(429))
+        || matches!(code, Some(429 | -32029 | -32005 | -32007 | -32016))
+        || has(RATE)
+        || says_429(&text)
+    {
         return Kind::Rate(try_again_in(&text));
     }
     if matches!(status, Some(401 | 403)) || has(AUTH) {
@@ -203,8 +214,12 @@ fn answered(status: Option<u16>, code: Option<i64>, message: &str, data: &str) -
     }
 }
 
+/// Whether the number 429 stands alone: block numbers and hashes may hold it, too.
+fn says_429(text: &str) -> bool {
+    text.split(|letter: char| !letter.is_ascii_alphanumeric()).any(|word| word == "429")
+}
+
 const RATE: &[&str] = &[
-    "429",
     "too many requests",
     "too many connections",
     "rate limit",
@@ -224,7 +239,7 @@ const UNSUPPORTED: &[&str] = &[
     "not supported",
     "unsupported method",
     "not whitelisted",
-    "does not exist/is not available",
+    "is not available",
     "method not allowed",
 ];
 
@@ -481,6 +496,9 @@ mod tests {
         assert_eq!(http(401, r#"{"error":{"code":-32000,"message":"invalid api key"}}"#, None), Kind::Auth);
         assert_eq!(error(-32601, "the method taiko_headL1Origin does not exist/is not available"), Kind::Unsupported);
         assert_eq!(error(-32000, "header not found"), Kind::UnknownBlock);
+        assert_eq!(error(-32000, "block not found: 0x4290"), Kind::UnknownBlock);
+        assert_eq!(error(-32000, "block range extends beyond current head block"), Kind::UnknownBlock);
+        assert_eq!(error(-32000, "invalid block range params"), Kind::Permanent);
         assert_eq!(error(-32000, "request timed out"), Kind::Timeout);
         assert_eq!(http(504, "", None), Kind::Timeout);
         assert_eq!(http(502, "<html>Bad gateway</html>", None), Kind::Transient);

@@ -3,7 +3,7 @@
 //! Every request has a total deadline (F41), is counted by method and outcome, and fails with a [`Failure`] that names
 //! the endpoint without its credentials, even when the endpoint's own words repeat them.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::check;
 use super::classify::{Kind, classify, shorten};
@@ -38,8 +38,14 @@ const LONGEST_REST: Duration = Duration::from_secs(10);
 /// Rest after a failure that an operator or a new day must cure.
 const LONG_REST: Duration = Duration::from_secs(60);
 
-/// Most failed entries of a batch that are asked again alone; beyond it the batch as a whole has failed.
+/// Most failed entries of a batch that are asked again alone; more go into smaller batches.
 const MAX_ASKED_ALONE: usize = 8;
+
+/// Most times that the entries of a batch are asked, as long as some of them are answered.
+const MAX_BATCH_ROUNDS: usize = 5;
+
+/// A batch that was refused, or answered in part, is made smaller by this factor.
+const BATCH_DIVISOR: usize = 4;
 
 /// Shortest part of a URL that is held to be a secret when an endpoint's words repeat it.
 const SECRET_CHARS: usize = 6;
@@ -62,6 +68,15 @@ impl std::fmt::Display for Call {
     }
 }
 
+/// The answer to one call of a batch.
+pub(super) type Answer = Result<Box<RawValue>, Failure>;
+
+/// Whether asking again may help at once.
+fn is_passing(answer: &Answer) -> bool {
+    let Err(failure) = answer else { return false };
+    matches!(failure.kind, Kind::Transient | Kind::Timeout | Kind::Inconsistent | Kind::Rate(None))
+}
+
 /// Which chain an endpoint is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity {
@@ -69,7 +84,6 @@ pub(super) struct Identity {
     pub(super) genesis_hash: B256,
 }
 
-#[derive(Debug)]
 enum Wire {
     Http(RpcClient),
     /// The connection is made when it is first needed, and anew after it broke.
@@ -92,7 +106,6 @@ struct Health {
 }
 
 /// An endpoint.
-#[derive(Debug)]
 pub(super) struct Endpoint {
     /// Its URL without credentials.
     pub(super) label: String,
@@ -100,7 +113,8 @@ pub(super) struct Endpoint {
     wire: Wire,
     secrets: Vec<String>,
     deadline: Duration,
-    batch_requests: usize,
+    /// Most requests of a batch, as configured or as learnt.
+    batch_requests: AtomicUsize,
     permits: Semaphore,
     health: Mutex<Health>,
     span: Mutex<Span>,
@@ -110,6 +124,13 @@ pub(super) struct Endpoint {
     pub(super) refuses_hash_queries: AtomicBool,
     /// It does not know `taiko_headL1Origin`.
     pub(super) lacks_l1_origin: AtomicBool,
+}
+
+impl std::fmt::Debug for Endpoint {
+    /// The label only: the URL and the secrets in it must not reach a log by way of a debug print.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Endpoint").field(&self.label).finish()
+    }
 }
 
 impl Endpoint {
@@ -130,7 +151,7 @@ impl Endpoint {
             wire,
             secrets: secrets(&parsed),
             deadline: Duration::from_millis(follow.request_deadline_ms),
-            batch_requests: follow.batch_requests,
+            batch_requests: AtomicUsize::new(follow.batch_requests.max(1)),
             permits: Semaphore::new(follow.concurrent_requests),
             health: Mutex::default(),
             span: Mutex::new(Span::new(follow.max_range_blocks)),
@@ -193,28 +214,63 @@ impl Endpoint {
             .map_err(|error| self.failure(Kind::Inconsistent, call, &format!("{error} in {}", shorten(raw.get()))))
     }
 
-    /// Many requests, in JSON-RPC batches; an entry that failed in passing is asked again alone (F40).
-    pub(super) async fn batch(&self, calls: &[Call]) -> Result<Vec<Result<Box<RawValue>, Failure>>, Failure> {
-        let mut answers = Vec::with_capacity(calls.len());
-        for calls in calls.chunks(self.batch_requests) {
-            answers.extend(self.batch_once(calls).await?);
-        }
-        let passing = |answer: &Result<_, Failure>| {
-            let Err(failure) = answer else { return false };
-            matches!(failure.kind, Kind::Transient | Kind::Timeout | Kind::Inconsistent | Kind::Rate(None))
-        };
-        if answers.iter().filter(|answer| passing(answer)).count() <= MAX_ASKED_ALONE {
-            for (answer, call) in answers.iter_mut().zip(calls) {
-                if passing(answer) {
-                    *answer = self.raw(call).await;
+    /// Many requests, in JSON-RPC batches, answers in their order. Entries that failed in passing are asked again, few of
+    /// them alone, many in smaller batches (F40); a refusal of the batch as such makes batches smaller from then on.
+    pub(super) async fn batch(&self, calls: &[Call]) -> Result<Vec<Answer>, Failure> {
+        let mut answers: Vec<Option<Answer>> = calls.iter().map(|_| None).collect();
+        let mut size = self.batch_requests.load(Ordering::Relaxed);
+        for round in 0..MAX_BATCH_ROUNDS {
+            let due: Vec<_> =
+                (0..calls.len()).filter(|index| answers[*index].as_ref().is_none_or(is_passing)).collect();
+            if due.is_empty() {
+                break;
+            }
+            if round > 0 {
+                size = if due.len() <= MAX_ASKED_ALONE { 1 } else { (size / BATCH_DIVISOR).max(1) };
+                // Where the rate was the reason, a little patience is the cure.
+                sleep(FIRST_REST).await;
+            }
+            let mut progress = false;
+            for chunk in due.chunks(size) {
+                for (index, answer) in chunk.iter().zip(self.batch_or_halves(calls, chunk).await?) {
+                    progress |= !is_passing(&answer);
+                    answers[*index] = Some(answer);
                 }
+            }
+            if !progress {
+                break;
+            }
+        }
+        let missing = |call: &Call| Err(self.failure(Kind::Transient, call, "not asked"));
+        Ok(answers.into_iter().zip(calls).map(|(answer, call)| answer.unwrap_or_else(|| missing(call))).collect())
+    }
+
+    /// One batch of these calls, split for as long as it is refused as a batch.
+    async fn batch_or_halves(&self, calls: &[Call], chunk: &[usize]) -> Result<Vec<Answer>, Failure> {
+        let mut answers = Vec::with_capacity(chunk.len());
+        let mut size = chunk.len();
+        while answers.len() < chunk.len() {
+            let rest = &chunk[answers.len()..];
+            let part: Vec<_> = rest[..size.min(rest.len())].iter().map(|index| calls[*index].clone()).collect();
+            match self.batch_once(&part).await {
+                Ok(part) => answers.extend(part),
+                Err(failure) if part.len() > 1 && matches!(failure.kind, Kind::Permanent | Kind::Unsupported) => {
+                    size = (part.len() / BATCH_DIVISOR).max(1);
+                    self.batch_requests.fetch_min(size, Ordering::Relaxed);
+                    tracing::info!(%failure, size, "the endpoint refuses batches of this size; they are smaller now");
+                }
+                // Two entries are a range and its end: there the range is what is too large.
+                Err(failure) if part.len() > 2 && matches!(failure.kind, Kind::TooLarge(_)) => {
+                    size = (part.len() / BATCH_DIVISOR).max(1);
+                }
+                Err(failure) => return Err(failure),
             }
         }
         Ok(answers)
     }
 
     /// One batch, as it is answered.
-    async fn batch_once(&self, calls: &[Call]) -> Result<Vec<Result<Box<RawValue>, Failure>>, Failure> {
+    async fn batch_once(&self, calls: &[Call]) -> Result<Vec<Answer>, Failure> {
         if let [call] = calls {
             return Ok(vec![self.raw(call).await]);
         }
@@ -409,6 +465,7 @@ mod tests {
             assert!(!failure.contains(secret), "{failure}");
         }
         assert!(failure.contains("https://rpc.example.com/…"), "{failure}");
+        assert_eq!(format!("{endpoint:?}"), r#"Endpoint("https://rpc.example.com/…")"#);
     }
 
     #[test]

@@ -268,7 +268,7 @@ impl Chain {
     /// # Errors
     /// [`ChainError`] when no endpoint answers, or the chain changed meanwhile.
     pub async fn range(&self, from: u64, to: u64) -> Result<Range, ChainError> {
-        debug_assert!(from <= to, "a range is not empty");
+        assert!(from <= to, "the range {from} to {to} is empty");
         let watched = &self.watched;
         let covered = self
             .shared
@@ -425,10 +425,11 @@ impl Shared {
         for _ in 0..attempts {
             let Some((index, from)) = self.pick(&refused) else { break };
             let wait = from.saturating_duration_since(Instant::now());
-            if wait > LONGEST_WAIT && last.is_some() {
+            if wait > LONGEST_WAIT {
+                last = last.or_else(|| Some(self.resting(wait)));
                 break;
             }
-            sleep_until(from.min(Instant::now() + LONGEST_WAIT)).await;
+            sleep_until(from).await;
             let endpoint = Arc::clone(&self.endpoints[index]);
             let result = match self.verify(&endpoint).await {
                 Ok(()) => work(Arc::clone(&endpoint)).await,
@@ -451,7 +452,8 @@ impl Shared {
                 }
             }
         }
-        let failure = last.unwrap_or_else(|| self.nobody());
+        let left_out = || self.nobody_asked(Kind::WrongChain, "of another chain by now".into());
+        let failure = last.unwrap_or_else(left_out);
         Err(ChainError::after_retries(&self.network, failure))
     }
 
@@ -483,13 +485,14 @@ impl Shared {
         }
     }
 
-    fn nobody(&self) -> Failure {
-        Failure {
-            endpoint: format!("each of {} endpoint(s)", self.endpoints.len()),
-            request: "(any request)".into(),
-            kind: Kind::Unreachable,
-            message: "all are left out".into(),
-        }
+    /// Every endpoint rests for longer than a request waits, because of an earlier failure.
+    fn resting(&self, wait: Duration) -> Failure {
+        self.nobody_asked(Kind::Rate(Some(wait)), format!("resting for another {} s", wait.as_secs().max(1)))
+    }
+
+    fn nobody_asked(&self, kind: Kind, message: String) -> Failure {
+        let endpoint = format!("each of {} endpoint(s)", self.endpoints.len());
+        Failure { endpoint, request: "(not asked)".into(), kind, message }
     }
 
     /// Answers of several requests that do not fit each other.

@@ -1,5 +1,7 @@
 //! What the tests of several rooms share: what stories need before they begin.
 
+pub(crate) mod anvil;
 pub(crate) mod chromium;
+pub(crate) mod fake_chain;
 pub(crate) mod folder;
 pub(crate) mod postgres;

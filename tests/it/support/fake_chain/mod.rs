@@ -1,0 +1,234 @@
+//! A deterministic chain in memory, served over real HTTP and WebSocket on free loopback ports.
+//!
+//! A [`FakeChain`] is what is true: blocks with logs, forks, finality. A [`FakeEndpoint`] is how somebody tells it: each
+//! has its own lag, limits and faults. Hashes depend only on what was mined, so a story gives the same chain each time.
+//!
+//! ```ignore
+//! let chain = FakeChain::new(167_000);
+//! chain.mine([(REGISTRY, registered(0))]);
+//! chain.endpoint().fail("eth_getLogs", 2, Fault::EmptyLogs);
+//! chain.reorg(3, vec![vec![], vec![(REGISTRY, registered(1))]]);
+//! ```
+
+mod endpoint;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use alloy::primitives::{Address, B256, Bloom, BloomInput, Bytes, keccak256};
+use meikan::block::BlockRef;
+use meikan::event::Event;
+use serde_json::{Value, json};
+use tokio::sync::broadcast;
+
+pub(crate) use self::endpoint::{FakeEndpoint, Fault};
+
+/// Seconds since 1970 of block 0.
+const GENESIS_AT: u64 = 1_700_000_000;
+
+/// Seconds between blocks.
+const BLOCK_TIME_S: u64 = 2;
+
+/// Heads and orders that a slow WebSocket may be behind.
+const CHANNEL_MESSAGES: usize = 1_024;
+
+/// A log as a contract emits it; an event, or bytes that are none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RawLog {
+    pub(crate) address: Address,
+    pub(crate) topics: Vec<B256>,
+    pub(crate) data: Bytes,
+}
+
+impl From<(Address, Event)> for RawLog {
+    fn from((address, event): (Address, Event)) -> Self {
+        let (topics, data) = event.encode();
+        Self { address, topics, data }
+    }
+}
+
+/// A block of the fake chain.
+#[derive(Debug, Clone)]
+pub(crate) struct FakeBlock {
+    pub(crate) number: u64,
+    pub(crate) hash: B256,
+    pub(crate) parent_hash: B256,
+    pub(crate) timestamp: u64,
+    pub(crate) logs: Vec<RawLog>,
+}
+
+impl FakeBlock {
+    pub(crate) fn block(&self) -> BlockRef {
+        BlockRef { number: self.number, hash: self.hash }
+    }
+
+    fn bloom(&self) -> Bloom {
+        let mut bloom = Bloom::ZERO;
+        for log in &self.logs {
+            bloom.accrue(BloomInput::Raw(log.address.as_slice()));
+            for topic in &log.topics {
+                bloom.accrue(BloomInput::Raw(topic.as_slice()));
+            }
+        }
+        bloom
+    }
+
+    fn header_json(&self) -> Value {
+        json!({
+            "number": hex(self.number), "hash": self.hash, "parentHash": self.parent_hash,
+            "timestamp": hex(self.timestamp), "logsBloom": self.bloom(), "transactions": [],
+        })
+    }
+
+    /// Each log is of a transaction of its own.
+    fn log_json(&self, index: usize) -> Value {
+        let log = &self.logs[index];
+        let index = index as u64;
+        json!({
+            "address": log.address, "topics": log.topics, "data": log.data, "removed": false,
+            "blockNumber": hex(self.number), "blockHash": self.hash, "logIndex": hex(index),
+            "transactionIndex": hex(index), "transactionHash": keccak256([self.hash.as_slice(), &index.to_be_bytes()].concat()),
+        })
+    }
+}
+
+fn hex(number: u64) -> String {
+    format!("{number:#x}")
+}
+
+/// What is true.
+#[derive(Debug)]
+struct Truth {
+    chain_id: u64,
+    blocks: Vec<FakeBlock>,
+    finalized: Option<u64>,
+    proposed: Option<u64>,
+    code: HashSet<Address>,
+    calls: HashMap<(Address, Bytes), Bytes>,
+    /// Forks so far: makes the blocks of a fork differ from those that they replace.
+    forks: u64,
+}
+
+impl Truth {
+    fn append(&mut self, logs: Vec<RawLog>) -> BlockRef {
+        let number = self.blocks.len() as u64;
+        let parent_hash = self.blocks.last().map_or(B256::ZERO, |parent| parent.hash);
+        let mut preimage = [parent_hash.as_slice(), &self.chain_id.to_be_bytes(), &self.forks.to_be_bytes()].concat();
+        for log in &logs {
+            preimage.extend([log.address.as_slice(), &log.topics.concat(), &log.data].concat());
+        }
+        let timestamp = GENESIS_AT + number * BLOCK_TIME_S;
+        let block = FakeBlock { number, hash: keccak256(preimage), parent_hash, timestamp, logs };
+        let named = block.block();
+        self.blocks.push(block);
+        named
+    }
+}
+
+/// A chain. Clones are the same chain.
+#[derive(Debug, Clone)]
+pub(crate) struct FakeChain {
+    truth: Arc<Mutex<Truth>>,
+    heads: broadcast::Sender<Value>,
+    first: Arc<FakeEndpoint>,
+}
+
+impl FakeChain {
+    /// A chain with a genesis block and one endpoint. Needs a tokio runtime.
+    pub(crate) fn new(chain_id: u64) -> Self {
+        let truth = Truth {
+            chain_id,
+            blocks: vec![],
+            finalized: None,
+            proposed: None,
+            code: HashSet::new(),
+            calls: HashMap::new(),
+            forks: 0,
+        };
+        let truth = Arc::new(Mutex::new(truth));
+        truth.lock().unwrap().append(vec![]);
+        let (heads, _) = broadcast::channel(CHANNEL_MESSAGES);
+        let first = Arc::new(FakeEndpoint::serve(Arc::clone(&truth), heads.clone()));
+        Self { truth, heads, first }
+    }
+
+    fn truth(&self) -> MutexGuard<'_, Truth> {
+        self.truth.lock().unwrap()
+    }
+
+    /// The first endpoint, which tells the truth until it is told otherwise.
+    pub(crate) fn endpoint(&self) -> &FakeEndpoint {
+        &self.first
+    }
+
+    /// The URL of the first endpoint.
+    pub(crate) fn url(&self) -> String {
+        self.first.url()
+    }
+
+    /// One more endpoint of the same chain.
+    pub(crate) fn another_endpoint(&self) -> FakeEndpoint {
+        FakeEndpoint::serve(Arc::clone(&self.truth), self.heads.clone())
+    }
+
+    /// Appends a block with these logs.
+    pub(crate) fn mine<L: Into<RawLog>>(&self, logs: impl IntoIterator<Item = L>) -> BlockRef {
+        let mut truth = self.truth();
+        let block = truth.append(logs.into_iter().map(Into::into).collect());
+        let head = truth.blocks.last().expect("a block was appended").header_json();
+        // Nobody may be listening.
+        let _ = self.heads.send(head);
+        block
+    }
+
+    /// Appends blocks without logs.
+    pub(crate) fn mine_empty(&self, blocks: u64) {
+        for _ in 0..blocks {
+            self.mine(Vec::<RawLog>::new());
+        }
+    }
+
+    /// Replaces the newest `depth` blocks by these.
+    pub(crate) fn reorg<L: Into<RawLog>>(&self, depth: u64, blocks: Vec<Vec<L>>) {
+        {
+            let mut truth = self.truth();
+            let kept = truth.blocks.len() - usize::try_from(depth).expect("the depth is small");
+            assert!(kept > 0, "the genesis block stays");
+            truth.blocks.truncate(kept);
+            truth.forks += 1;
+        }
+        for logs in blocks {
+            self.mine(logs);
+        }
+    }
+
+    /// Calls this block and all below it final.
+    pub(crate) fn finalize(&self, number: u64) {
+        self.truth().finalized = Some(number);
+    }
+
+    /// Makes it a Taiko: this is the newest block proposed on L1.
+    pub(crate) fn propose(&self, number: u64) {
+        self.truth().proposed = Some(number);
+    }
+
+    /// Puts code at an address.
+    pub(crate) fn deploy(&self, address: Address) {
+        self.truth().code.insert(address);
+    }
+
+    /// What a contract answers to a call; other calls revert.
+    pub(crate) fn answer_call(&self, to: Address, data: Bytes, answer: Bytes) {
+        self.truth().calls.insert((to, data), answer);
+    }
+
+    /// The block of that height.
+    pub(crate) fn block(&self, number: u64) -> FakeBlock {
+        self.truth().blocks[usize::try_from(number).expect("the height is small")].clone()
+    }
+
+    /// The newest block.
+    pub(crate) fn head(&self) -> FakeBlock {
+        self.truth().blocks.last().expect("there is a genesis block").clone()
+    }
+}
