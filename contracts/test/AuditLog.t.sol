@@ -21,7 +21,7 @@ contract AuditLogTest is World {
         _log(ALICE, HASH);
     }
 
-    /// @dev As the indexer's paper has it: a change of the event's signature would show.
+    /// @dev The topic that indexers watch for: a change of the event's signature would show.
     function testTopicIsThePublishedOne() public pure {
         vm.assertEq(
             IAuditLog.CommitmentLogged.selector,
