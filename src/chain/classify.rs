@@ -208,6 +208,9 @@ fn answered(status: Option<u16>, code: Option<i64>, message: &str, data: &str) -
         return Kind::Timeout;
     }
     match (status, code) {
+        // A call that reverts does so again.
+        (_, Some(3)) => Kind::Permanent,
+        _ if text.contains("revert") => Kind::Permanent,
         (_, Some(-32600 | -32602 | -32700)) => Kind::Permanent,
         (Some(300..=499), _) => Kind::Permanent,
         _ => Kind::Transient,
@@ -505,6 +508,8 @@ mod tests {
         assert_eq!(not_json("<html>Welcome</html>"), Kind::Transient);
         assert_eq!(error(-32603, "internal error"), Kind::Transient);
         assert_eq!(error(-32602, "invalid argument 0"), Kind::Permanent);
+        assert_eq!(error(3, "execution reverted"), Kind::Permanent);
+        assert_eq!(error(-32000, "execution reverted: no such agent"), Kind::Permanent);
         assert_eq!(http(404, "", None), Kind::Permanent);
     }
 

@@ -71,9 +71,8 @@ impl LogReader<'_> {
     /// The logs of one block.
     pub(super) async fn of_block(&self, header: &Header) -> Result<Vec<Log>, Failure> {
         if !self.endpoint.refuses_hash_queries.load(Ordering::Relaxed) {
-            let call = logs_by_hash(&self.watched.addresses, header.hash);
-            match self.endpoint.request(&call).await {
-                Ok(wire) => return self.of_header(header, &call, wire),
+            match self.by_hash(header).await {
+                Ok(logs) => return Ok(logs),
                 Err(failure) if refuses_the_way(failure.kind) => {}
                 Err(failure) => return Err(failure),
             }
@@ -92,6 +91,13 @@ impl LogReader<'_> {
             Err(failure) if refuses_the_way(failure.kind) => self.out_of_receipts(header).await,
             Err(failure) => Err(failure),
         }
+    }
+
+    /// The logs of one block by its hash, without a way out.
+    pub(super) async fn by_hash(&self, header: &Header) -> Result<Vec<Log>, Failure> {
+        let call = logs_by_hash(&self.watched.addresses, header.hash);
+        let wire = self.endpoint.request(&call).await?;
+        self.of_header(header, &call, wire)
     }
 
     /// The logs of one block out of its receipts.

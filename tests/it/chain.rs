@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use alloy::primitives::{Address, Bytes, U256, address, bytes};
 use meikan::block::{Block, Header};
-use meikan::chain::{Chain, ChainError, Kind};
+use meikan::chain::{Chain, ChainError, Kind, probe};
 use meikan::config::{Addresses, Contracts, Follow, Network};
 use meikan::event::{Event, IdentityEvent};
 use meikan::fault::Fault as Outcome;
+use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -515,6 +516,33 @@ async fn credentials_of_an_endpoint_are_never_shown() {
     }
 }
 
+#[test]
+fn requests_are_counted_by_method_and_outcome_without_urls() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let rendered = recorder.handle();
+    // The recorder is this thread's, so everything must run on it.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
+    metrics::with_local_recorder(&recorder, || {
+        runtime.block_on(async {
+            let fake = busy_chain(2);
+            let chain = connect(&[format!("{}/secret-key", fake.url())]).await;
+            fake.endpoint().fail("eth_getBlockByNumber", 1, Fault::Http(429, None, String::new()));
+            chain.headers(&[1, 2]).await.expect("the headers are answered");
+        });
+    });
+    let text = rendered.render();
+    let line = |name: &str, labels: &[&str]| {
+        let mut lines =
+            text.lines().filter(|line| line.starts_with(name) && labels.iter().all(|label| line.contains(label)));
+        lines.next().and_then(|line| line.split(' ').next_back()?.parse::<f64>().ok())
+    };
+    let (network, method) = ("network=\"test\"", "method=\"eth_getBlockByNumber\"");
+    assert_eq!(line("rpc_requests_total", &[network, method]), Some(5.0), "genesis, two, two again: {text}");
+    assert_eq!(line("rpc_errors_total", &[network, method, "kind=\"rate\""]), Some(1.0), "{text}");
+    assert!(line("rpc_request_duration_seconds_count", &["method=\"eth_chainId\""]).is_some(), "{text}");
+    assert!(!text.contains("secret"), "{text}");
+}
+
 #[tokio::test]
 async fn contracts_are_called_and_found() {
     let fake = busy_chain(2);
@@ -525,6 +553,26 @@ async fn contracts_are_called_and_found() {
     assert!(chain.call(REGISTRY, bytes!("ff"), 2).await.is_err());
     assert!(chain.has_code(REGISTRY).await.expect("the code is answered"));
     assert!(!chain.has_code(Address::ZERO).await.expect("the code is answered"));
+}
+
+#[tokio::test]
+async fn a_probe_tells_what_each_endpoint_can_do() {
+    let fake = busy_chain(3);
+    fake.finalize(1);
+    fake.propose(2);
+    let poor = fake.another_endpoint();
+    poor.lack("eth_getBlockReceipts").lack("taiko_headL1Origin").refuse_hash_queries("not here").lag(1);
+    let network = network(&[fake.endpoint().ws_url(), format!("{}/secret-key", poor.url()), dead_url()]);
+    let probes = probe(&network).await;
+    let labels: Vec<_> = probes.iter().map(|(endpoint, _)| endpoint.clone()).collect();
+    assert!(labels[0].starts_with("ws://") && labels[1].ends_with("/…"), "{labels:?}");
+    let rich = probes[0].1.as_ref().expect("the first endpoint is up");
+    assert_eq!((rich.head, rich.finalized), (fake.head().block(), Some(1)));
+    assert!(rich.announces_heads && rich.logs_by_hash.is_ok() && rich.receipts && rich.l1_origin);
+    let poor = probes[1].1.as_ref().expect("the second endpoint is up");
+    assert_eq!((poor.head, poor.without_code.as_slice()), (fake.block(2).block(), &[REGISTRY][..]));
+    assert!(!poor.announces_heads && poor.logs_by_hash.is_err() && !poor.receipts && !poor.l1_origin);
+    assert!(matches!(probes[2].1, Err(ChainError::NoEndpoint { .. })));
 }
 
 #[tokio::test]

@@ -1,0 +1,203 @@
+//! The endpoints of a network as one: whom to ask, how often, and when to stop.
+//!
+//! A request goes to the first endpoint in the configuration's order that is not resting. When it fails in passing, the
+//! endpoint rests, longer each time, and the next one is asked; the number of attempts and each wait are bounded. No
+//! endpoint is used before its chain id and genesis block were checked, nor after its connection was lost (F31).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::{Instant, sleep_until};
+
+use super::classify::Kind;
+use super::endpoint::{Endpoint, Identity};
+use super::error::{ChainError, Failure};
+use super::wire::header_by_number;
+use crate::config;
+
+/// Fewest times a request is sent before it has failed; with many endpoints each gets two chances.
+const MIN_ATTEMPTS: usize = 5;
+
+/// Longest that a request waits for an endpoint to have rested; longer rests are the caller's to sit out.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// The endpoints of a network.
+#[derive(Debug)]
+pub(super) struct Pool {
+    pub(super) network: String,
+    pub(super) endpoints: Vec<Arc<Endpoint>>,
+    pub(super) identity: Identity,
+}
+
+impl Pool {
+    /// The endpoints of the network, those that can be reached held against each other.
+    pub(super) async fn connect(network: &config::Network) -> Result<Self, ChainError> {
+        let endpoints = network.rpc_urls.iter().map(|url| {
+            Endpoint::new(network, url).map(Arc::new).map_err(|reason| ChainError::InvalidUrl {
+                network: network.name.clone(),
+                endpoint: config::redact(url),
+                reason,
+            })
+        });
+        let endpoints = endpoints.collect::<Result<Vec<_>, _>>()?;
+        let identity = agreed(network, &endpoints).await?;
+        Ok(Self { network: network.name.clone(), endpoints, identity })
+    }
+
+    /// The endpoints that may be asked right now.
+    pub(super) fn available(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
+        let now = Instant::now();
+        self.endpoints.iter().filter(move |endpoint| endpoint.available_at(now) == Some(now))
+    }
+
+    /// Does the work at one endpoint after the other until it succeeds, or the attempts are used up.
+    pub(super) async fn ask<T, W, F>(&self, work: W) -> Result<T, ChainError>
+    where
+        W: Fn(Arc<Endpoint>) -> F,
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let attempts = MIN_ATTEMPTS.max(self.endpoints.len() * 2);
+        let mut refused = vec![false; self.endpoints.len()];
+        let mut last = None;
+        for _ in 0..attempts {
+            let Some((index, from)) = self.pick(&refused) else { break };
+            let wait = from.saturating_duration_since(Instant::now());
+            if wait > LONGEST_WAIT {
+                last = last.or_else(|| Some(self.resting(wait)));
+                break;
+            }
+            sleep_until(from).await;
+            let endpoint = Arc::clone(&self.endpoints[index]);
+            let result = match self.verify(&endpoint).await {
+                Ok(()) => work(Arc::clone(&endpoint)).await,
+                Err(failure) => Err(failure),
+            };
+            match result {
+                Ok(value) => {
+                    endpoint.succeeded();
+                    return Ok(value);
+                }
+                Err(failure) => {
+                    tracing::debug!(network = self.network, %failure, "a request failed");
+                    // The same words to the same endpoint get the same answer; another one may do better.
+                    if matches!(failure.kind, Kind::Permanent | Kind::Unsupported | Kind::TooLarge(_)) {
+                        refused[index] = true;
+                    } else {
+                        endpoint.rest(failure.kind);
+                    }
+                    last = Some(failure);
+                }
+            }
+        }
+        let left_out = || self.nobody_asked(Kind::WrongChain, "of another chain by now".into());
+        let failure = last.unwrap_or_else(left_out);
+        Err(ChainError::after_retries(&self.network, failure))
+    }
+
+    /// The endpoint to ask next and from when: the first in order that is not resting, else the first to have rested.
+    fn pick(&self, refused: &[bool]) -> Option<(usize, Instant)> {
+        let now = Instant::now();
+        let available = self.endpoints.iter().enumerate().filter(|(index, _)| !refused[*index]);
+        available
+            .filter_map(|(index, endpoint)| Some((index, endpoint.available_at(now)?)))
+            .min_by_key(|(index, from)| (*from, *index))
+    }
+
+    /// Makes sure of the endpoint's chain before its first use and after its connection was lost (F31).
+    pub(super) async fn verify(&self, endpoint: &Endpoint) -> Result<(), Failure> {
+        if endpoint.is_verified() {
+            return Ok(());
+        }
+        let found = endpoint.identify().await?;
+        match check_identity(&self.network, endpoint, self.identity, found) {
+            Ok(()) => {
+                endpoint.verify();
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!("{error}; the endpoint is left out");
+                endpoint.refuse();
+                Err(endpoint.failure(Kind::WrongChain, &header_by_number(0), &error.to_string()))
+            }
+        }
+    }
+
+    /// Every endpoint rests for longer than a request waits, because of an earlier failure.
+    fn resting(&self, wait: Duration) -> Failure {
+        self.nobody_asked(Kind::Rate(Some(wait)), format!("resting for another {} s", wait.as_secs().max(1)))
+    }
+
+    fn nobody_asked(&self, kind: Kind, message: String) -> Failure {
+        let endpoint = format!("each of {} endpoint(s)", self.endpoints.len());
+        Failure { endpoint, request: "(not asked)".into(), kind, message }
+    }
+
+    /// Answers of several requests that do not fit each other.
+    pub(super) fn contradiction(&self, numbers: &[u64], reason: &str) -> ChainError {
+        let bounds = (numbers.first().copied().unwrap_or_default(), numbers.last().copied().unwrap_or_default());
+        let failure = Failure {
+            endpoint: "the endpoints together".into(),
+            request: format!("eth_getBlockByNumber {} to {}", bounds.0, bounds.1),
+            kind: Kind::Inconsistent,
+            message: reason.into(),
+        };
+        ChainError::after_retries(&self.network, failure)
+    }
+}
+
+/// The identity that all reachable endpoints share.
+async fn agreed(network: &config::Network, endpoints: &[Arc<Endpoint>]) -> Result<Identity, ChainError> {
+    let identities = join_all(endpoints.iter().map(|endpoint| endpoint.identify())).await;
+    let mut agreed: Option<Identity> = None;
+    let mut down = None;
+    for (endpoint, identity) in endpoints.iter().zip(identities) {
+        match identity {
+            Ok(identity) => {
+                let expected = Identity {
+                    chain_id: network.chain_id,
+                    genesis_hash: agreed.map_or(identity.genesis_hash, |agreed| agreed.genesis_hash),
+                };
+                check_identity(&network.name, endpoint, expected, identity)?;
+                endpoint.verify();
+                agreed = Some(identity);
+            }
+            Err(failure) => {
+                tracing::warn!(network = network.name, %failure, "starting without this endpoint; it is tried again later");
+                endpoint.rest(failure.kind);
+                down = Some(failure);
+            }
+        }
+    }
+    match (agreed, down) {
+        (Some(identity), _) => Ok(identity),
+        (None, Some(failure)) => Err(ChainError::NoEndpoint {
+            network: network.name.clone(),
+            endpoints: endpoints.len(),
+            failure: Box::new(failure),
+        }),
+        (None, None) => Err(ChainError::InvalidUrl {
+            network: network.name.clone(),
+            endpoint: "(none)".into(),
+            reason: "rpc_urls is empty".into(),
+        }),
+    }
+}
+
+pub(super) fn check_identity(
+    network: &str,
+    endpoint: &Endpoint,
+    expected: Identity,
+    found: Identity,
+) -> Result<(), ChainError> {
+    let (network, label) = (network.to_owned(), endpoint.label.clone());
+    if found.chain_id != expected.chain_id {
+        let (expected, found) = (expected.chain_id, found.chain_id);
+        return Err(ChainError::WrongChain { network, endpoint: label, expected, found });
+    }
+    if found.genesis_hash != expected.genesis_hash {
+        let (expected, found) = (expected.genesis_hash, found.genesis_hash);
+        return Err(ChainError::WrongGenesis { network, endpoint: label, expected, found });
+    }
+    Ok(())
+}
