@@ -522,7 +522,10 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_wording_panics(code in proptest::prelude::any::<i64>(), message in "(block range|max|0x|[0-9,\\[\\]é -]){0,12}.*") {
+        fn no_wording_panics(
+            code in proptest::prelude::any::<i64>(),
+            message in "(block range|max|0x|[0-9,\\[\\]é -]){0,12}.*",
+        ) {
             error(code, &message);
             http(500, &message, None);
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ::metrics::{counter, histogram};
 use alloy::primitives::{B256, U64};
-use alloy::rpc::client::{RpcClient, WsConnect};
+use alloy::rpc::client::RpcClient;
 use alloy::transports::TransportError;
 use reqwest::Url;
 use serde::de::DeserializeOwned;
@@ -22,7 +22,7 @@ use super::check;
 use super::classify::{Kind, classify, shorten};
 use super::error::Failure;
 use super::range::Span;
-use super::transport::{HttpTransport, install_tls};
+use super::transport::{ConnectOnce, HttpTransport, install_tls};
 use super::wire::{WireHeader, header_by_number};
 use crate::block::Header;
 use crate::config::{self, redact};
@@ -31,6 +31,9 @@ use crate::metrics;
 
 /// First rest after a failure; each further one doubles it.
 const FIRST_REST: Duration = Duration::from_millis(100);
+
+/// Longest rest after an answer that did not fit the moment.
+const SHORT_REST: Duration = Duration::from_millis(800);
 
 /// Longest rest after failures that pass by themselves.
 const LONGEST_REST: Duration = Duration::from_secs(10);
@@ -99,6 +102,8 @@ struct Health {
     failures: u32,
     /// No requests before this moment, if there is another endpoint.
     resting_until: Option<Instant>,
+    /// The failure that it rests from.
+    last: Option<Failure>,
     /// Its chain was checked since it was last lost.
     verified: bool,
     /// It is of another chain.
@@ -214,8 +219,8 @@ impl Endpoint {
             .map_err(|error| self.failure(Kind::Inconsistent, call, &format!("{error} in {}", shorten(raw.get()))))
     }
 
-    /// Many requests, in JSON-RPC batches, answers in their order. Entries that failed in passing are asked again, few of
-    /// them alone, many in smaller batches (F40); a refusal of the batch as such makes batches smaller from then on.
+    /// Many requests, in JSON-RPC batches, answers in their order. Entries that failed in passing are asked again, few
+    /// of them alone, many in smaller batches (F40); a refusal of the batch as such makes batches smaller for good.
     pub(super) async fn batch(&self, calls: &[Call]) -> Result<Vec<Answer>, Failure> {
         let mut answers: Vec<Option<Answer>> = calls.iter().map(|_| None).collect();
         let mut size = self.batch_requests.load(Ordering::Relaxed);
@@ -337,9 +342,7 @@ impl Endpoint {
                 if let Some(client) = client.as_ref() {
                     return Ok(client.clone());
                 }
-                // The hint and the next request reconnect by themselves, after a rest, and check the chain again.
-                let connect = WsConnect::new(url).with_max_retries(1).with_retry_interval(FIRST_REST);
-                let connected = RpcClient::connect_pubsub(connect).await?;
+                let connected = RpcClient::connect_pubsub(ConnectOnce::new(url)).await?;
                 *client = Some(connected.clone());
                 Ok(connected)
             }
@@ -405,32 +408,50 @@ impl Endpoint {
         self.health().refused = true;
     }
 
-    /// It answered.
-    pub(super) fn succeeded(&self) {
-        let mut health = self.health();
-        health.failures = 0;
-        health.resting_until = None;
+    pub(super) fn is_refused(&self) -> bool {
+        self.health().refused
     }
 
-    /// It failed: it rests the longer the more often it did in a row, or as long as it says.
-    pub(super) fn rest(&self, kind: Kind) {
+    /// It answered. A rest that it asked for meanwhile, in answer to another request, still counts.
+    pub(super) fn succeeded(&self) {
+        self.health().failures = 0;
+    }
+
+    /// It failed: it rests the longer the more often it did in a row, or as long as it says. Returns how often it did.
+    pub(super) fn rest(&self, failure: &Failure) -> u32 {
         let mut health = self.health();
         let now = Instant::now();
-        if kind == Kind::Unreachable {
+        if failure.kind == Kind::Unreachable {
             health.verified = false;
         }
         // Requests that failed at the same time are one failure.
-        if health.resting_until.is_some_and(|until| until > now) && !matches!(kind, Kind::Rate(Some(_))) {
-            return;
+        if health.resting_until.is_some_and(|until| until > now) && !matches!(failure.kind, Kind::Rate(Some(_))) {
+            return health.failures;
         }
         let doubled = FIRST_REST.saturating_mul(1 << health.failures.min(16));
-        let rest = match kind {
+        let rest = match failure.kind {
             Kind::Rate(Some(wait)) => wait.max(FIRST_REST),
             Kind::Quota | Kind::Auth => LONG_REST,
+            // A chain that moves is no fault of the endpoint.
+            Kind::UnknownBlock | Kind::Inconsistent | Kind::TooLarge(_) => doubled.min(SHORT_REST),
             _ => doubled.min(LONGEST_REST),
         };
         health.failures = health.failures.saturating_add(1);
         health.resting_until = Some(now + rest);
+        health.last = Some(failure.clone());
+        health.failures
+    }
+
+    /// Why it is not asked although it rests for that long.
+    pub(super) fn resting(&self, wait: Duration) -> Option<Failure> {
+        let failure = self.health().last.clone()?;
+        let message = format!("{}, and rests for another {} s", failure.message, wait.as_secs().max(1));
+        // The block or the answer of that time is not what is asked for now.
+        let kind = match failure.kind {
+            Kind::UnknownBlock | Kind::Inconsistent | Kind::TooLarge(_) => Kind::Transient,
+            kind => kind,
+        };
+        Some(Failure { kind, message, ..failure })
     }
 }
 

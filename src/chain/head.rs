@@ -1,8 +1,8 @@
 //! The newest block, headers by height, and what an endpoint tells about finality.
 //!
 //! Labels are claimed only as far as an endpoint knows them: `taiko_headL1Origin` for safe, the tag `finalized` for
-//! final, both clamped to the head that the same answer is about (F16). The tag `safe` is not asked: on Taiko it is not to
-//! be trusted, elsewhere it means something else than proposed on L1.
+//! final, both clamped to the head that the same answer is about (F16). The tag `safe` is not asked: on Taiko it is
+//! not to be trusted, elsewhere it means something else than proposed on L1.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +19,7 @@ use crate::block::{BlockRef, Header};
 /// The newest block, and what is known about finality.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
-    /// The newest block that the endpoint names. It may be lower than one seen before: that is a lagging endpoint (F13).
+    /// The newest block that the endpoint names. It may be lower than one seen before: a lagging endpoint (F13).
     pub header: Header,
     /// Taiko: the newest block proposed on L1, at most the head. Nothing when unknown at the moment.
     pub safe: Option<BlockRef>,

@@ -1,12 +1,12 @@
-//! The chain as several endpoints tell it: heads, headers, logs of watched contracts, each checked before it is believed.
+//! The chain as several endpoints tell it: heads, headers, logs of watched contracts, each checked before it is used.
 //!
 //! A request goes to one endpoint after the other until one answers (`pool`, `endpoint`). What endpoints say is held
 //! together: logs against headers, headers against heights and links, chain and genesis before the first use and after
 //! each lost connection. What leaves this floor is [`crate::block`]'s values: nothing of JSON-RPC.
 //!
 //! `classify` knows what a refusal means, `check` what belongs together, `range` how much to ask for, `finality` what
-//! Taiko says about L1: all pure. `head` and `logs` ask for what their names say, `hint` listens, `transport` and `wire`
-//! are the format below, `probe` is for an operator who wants to know what endpoints can do.
+//! Taiko says about L1: all pure. `head` and `logs` ask for what their names say, `hint` listens, `transport` and
+//! `wire` are the format below, `probe` is for an operator who wants to know what endpoints can do.
 
 mod check;
 mod classify;
@@ -117,7 +117,7 @@ impl Chain {
         self.pool
             .ask(|endpoint| async move {
                 let header = endpoint.header(number).await?;
-                // A block just below a head that was announced is there; the answer comes from a backend that lags (F29).
+                // A block below a head that was announced exists; this answer is of a backend that lags (F29).
                 if header.is_none() && number <= endpoint.confirmed_head() {
                     let call = header_by_number(number);
                     return Err(endpoint.failure(Kind::UnknownBlock, &call, "null, although its head is above"));
@@ -226,7 +226,7 @@ impl Chain {
             if let Some(found) = self.search(&header, logs.len()).await {
                 tracing::warn!(
                     network = self.pool.network, block = header.number, %contract,
-                    "an endpoint left logs out that the block's bloom and another answer show; the fuller answer is used"
+                    "an endpoint left out logs that the block's bloom and another answer show; the fuller one is used"
                 );
                 logs = found;
             }

@@ -22,6 +22,9 @@ const MIN_ATTEMPTS: usize = 5;
 /// Longest that a request waits for an endpoint to have rested; longer rests are the caller's to sit out.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
+/// Failures in a row after which an operator is told once.
+const WARN_AFTER_FAILURES: u32 = 4;
+
 /// The endpoints of a network.
 #[derive(Debug)]
 pub(super) struct Pool {
@@ -63,12 +66,12 @@ impl Pool {
         for _ in 0..attempts {
             let Some((index, from)) = self.pick(&refused) else { break };
             let wait = from.saturating_duration_since(Instant::now());
+            let endpoint = Arc::clone(&self.endpoints[index]);
             if wait > LONGEST_WAIT {
-                last = last.or_else(|| Some(self.resting(wait)));
+                last = last.or_else(|| endpoint.resting(wait));
                 break;
             }
             sleep_until(from).await;
-            let endpoint = Arc::clone(&self.endpoints[index]);
             let result = match self.verify(&endpoint).await {
                 Ok(()) => work(Arc::clone(&endpoint)).await,
                 Err(failure) => Err(failure),
@@ -81,18 +84,25 @@ impl Pool {
                 Err(failure) => {
                     tracing::debug!(network = self.network, %failure, "a request failed");
                     // The same words to the same endpoint get the same answer; another one may do better.
-                    if matches!(failure.kind, Kind::Permanent | Kind::Unsupported | Kind::TooLarge(_)) {
+                    if matches!(failure.kind, Kind::Permanent | Kind::Unsupported) {
                         refused[index] = true;
-                    } else {
-                        endpoint.rest(failure.kind);
+                    } else if endpoint.rest(&failure) == WARN_AFTER_FAILURES {
+                        tracing::warn!(network = self.network, %failure, "an endpoint keeps failing");
                     }
                     last = Some(failure);
                 }
             }
         }
-        let left_out = || self.nobody_asked(Kind::WrongChain, "of another chain by now".into());
-        let failure = last.unwrap_or_else(left_out);
-        Err(ChainError::after_retries(&self.network, failure))
+        let (network, endpoints) = (self.network.clone(), self.endpoints.len());
+        Err(match last {
+            Some(failure) if !self.endpoints.iter().all(|endpoint| endpoint.is_refused()) => {
+                ChainError::after_retries(&self.network, failure)
+            }
+            last => {
+                let failure = Box::new(last.unwrap_or_else(|| self.left_out()));
+                ChainError::NoEndpoint { network, endpoints, failure }
+            }
+        })
     }
 
     /// The endpoint to ask next and from when: the first in order that is not resting, else the first to have rested.
@@ -109,6 +119,9 @@ impl Pool {
         if endpoint.is_verified() {
             return Ok(());
         }
+        if endpoint.is_refused() {
+            return Err(self.left_out());
+        }
         let found = endpoint.identify().await?;
         match check_identity(&self.network, endpoint, self.identity, found) {
             Ok(()) => {
@@ -123,14 +136,14 @@ impl Pool {
         }
     }
 
-    /// Every endpoint rests for longer than a request waits, because of an earlier failure.
-    fn resting(&self, wait: Duration) -> Failure {
-        self.nobody_asked(Kind::Rate(Some(wait)), format!("resting for another {} s", wait.as_secs().max(1)))
-    }
-
-    fn nobody_asked(&self, kind: Kind, message: String) -> Failure {
-        let endpoint = format!("each of {} endpoint(s)", self.endpoints.len());
-        Failure { endpoint, request: "(not asked)".into(), kind, message }
+    /// Every endpoint turned out to be of another chain.
+    fn left_out(&self) -> Failure {
+        Failure {
+            endpoint: format!("each of {} endpoint(s)", self.endpoints.len()),
+            request: "(not asked)".into(),
+            kind: Kind::WrongChain,
+            message: "it is of another chain by now".into(),
+        }
     }
 
     /// Answers of several requests that do not fit each other.
@@ -163,8 +176,8 @@ async fn agreed(network: &config::Network, endpoints: &[Arc<Endpoint>]) -> Resul
                 agreed = Some(identity);
             }
             Err(failure) => {
-                tracing::warn!(network = network.name, %failure, "starting without this endpoint; it is tried again later");
-                endpoint.rest(failure.kind);
+                tracing::warn!(network = network.name, %failure, "starting without this endpoint, it is tried later");
+                endpoint.rest(&failure);
                 down = Some(failure);
             }
         }

@@ -1,7 +1,7 @@
 //! How many blocks to ask for at once: shrinks as an endpoint demands, grows slowly. Pure; one value per endpoint.
 //!
-//! Only what the endpoint answers counts, not what its documentation says (F34). A limit that it names is kept for good;
-//! a halving only says that these blocks were dense, so the size grows again.
+//! Only what the endpoint answers counts, not what its documentation says (F34). A limit that it names is kept for
+//! good; a halving only says that these blocks were dense, so the size grows again.
 
 use super::classify::RangeHint;
 

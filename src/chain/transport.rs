@@ -1,8 +1,9 @@
-//! JSON-RPC over HTTP as a transport for alloy's client.
+//! JSON-RPC over HTTP and WebSocket as transports for alloy's client.
 //!
-//! It differs from alloy's own in what a node that trusts nobody needs: the answer's size is bounded, a batch's answer
-//! is held against the ids that were asked, `Retry-After` and the status stay visible to the classifier, environment
-//! proxies and redirects are off, and no error carries the URL, which may hold a key.
+//! They differ from alloy's own in what a node that trusts nobody needs. HTTP: the answer's size is bounded, a batch's
+//! answer is held against the ids that were asked, `Retry-After` and the status stay visible to the classifier,
+//! environment proxies and redirects are off, and no error carries the URL, which may hold a key. WebSocket: a lost
+//! connection is not made again behind the node's back.
 
 use std::collections::HashSet;
 use std::error::Error;
@@ -10,8 +11,10 @@ use std::sync::Once;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use alloy::pubsub::{ConnectionHandle, PubSubConnect};
+use alloy::rpc::client::WsConnect;
 use alloy::rpc::json_rpc::{Id, RequestPacket, Response, ResponsePacket, ResponsePayload};
-use alloy::transports::{RpcError, TransportError, TransportErrorKind, TransportFut};
+use alloy::transports::{RpcError, TransportError, TransportErrorKind, TransportFut, TransportResult};
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode, Url};
@@ -119,6 +122,30 @@ impl Service<RequestPacket> for HttpTransport {
 
     fn call(&mut self, packet: RequestPacket) -> Self::Future {
         Box::pin(self.clone().send(packet))
+    }
+}
+
+/// A WebSocket that is connected once. alloy would connect again by itself and repeat what was under way, but behind
+/// the same URL there may be another chain by then (F31): who reconnects must look first.
+pub(super) struct ConnectOnce(WsConnect);
+
+impl ConnectOnce {
+    pub(super) fn new(url: &str) -> Self {
+        Self(WsConnect::new(url))
+    }
+}
+
+impl PubSubConnect for ConnectOnce {
+    fn is_local(&self) -> bool {
+        self.0.is_local()
+    }
+
+    async fn connect(&self) -> TransportResult<ConnectionHandle> {
+        self.0.connect().await
+    }
+
+    async fn try_reconnect(&self) -> TransportResult<ConnectionHandle> {
+        Err(TransportErrorKind::non_retryable_str("the connection closed"))
     }
 }
 

@@ -187,6 +187,16 @@ async fn f31_an_endpoint_that_comes_back_as_another_chain_is_left_out() {
 }
 
 #[tokio::test]
+async fn f31_when_every_endpoint_has_become_another_chain_the_node_stops() {
+    let fake = busy_chain(1);
+    let chain = connect(&[fake.endpoint().ws_url()]).await;
+    fake.endpoint().claim_chain(1).hang_up();
+    let error = chain.header(1).await.expect_err("the endpoint is of another chain by now");
+    assert!(matches!(error, ChainError::NoEndpoint { .. }), "{error}");
+    assert_eq!(error.fault(), Outcome::Fatal);
+}
+
+#[tokio::test]
 async fn headers_are_linked_and_in_order_and_a_block_above_the_head_is_nothing() {
     let fake = busy_chain(30);
     let chain = connect(&[fake.url()]).await;
@@ -340,7 +350,7 @@ async fn f35_a_wide_range_without_an_answer_is_made_smaller() {
     let fake = busy_chain(8);
     fake.endpoint().fail("eth_getLogs", 1, Fault::Hang);
     let mut network = network(&[fake.url()]);
-    network.follow.request_deadline_ms = 300;
+    network.follow.request_deadline_ms = 1_000;
     let chain = Chain::connect(&network).await.expect("the endpoint is of the chain");
     assert_eq!(chain.range(1, 8).await.expect("half is answered").to.number, 4);
 }
@@ -486,7 +496,7 @@ async fn f41_a_request_that_hangs_ends_at_its_deadline() {
     let fake = busy_chain(2);
     let other = fake.another_endpoint();
     let mut network = network(&[fake.url(), other.url()]);
-    network.follow.request_deadline_ms = 300;
+    network.follow.request_deadline_ms = 1_000;
     let chain = Chain::connect(&network).await.expect("the endpoints are of the chain");
     fake.endpoint().fail("eth_getBlockByNumber", 1, Fault::Hang);
     assert_eq!(header(&chain, 2).await.block(), fake.block(2).block());
@@ -591,6 +601,21 @@ async fn f26_f27_new_heads_are_a_hint_that_survives_a_closed_socket() {
         }
     };
     timeout(PATIENCE, hinted).await.expect("heads are announced again");
+}
+
+#[tokio::test]
+async fn a_chain_can_be_followed_by_a_task_of_its_own() {
+    let fake = busy_chain(3);
+    let chain = connect(&[fake.url()]).await;
+    let following = tokio::spawn(async move {
+        let head = chain.head().await?.header;
+        let headers = chain.headers(&[1, 2, head.number]).await?;
+        let blocks = chain.blocks(&headers).await?;
+        let range = chain.range(1, head.number).await?;
+        Ok::<_, ChainError>((agents(&blocks), agents(&range.blocks)))
+    });
+    let (by_hash, by_range) = following.await.expect("the task ends").expect("everything is answered");
+    assert_eq!(by_hash, by_range);
 }
 
 #[tokio::test]

@@ -91,7 +91,7 @@ impl Anvil {
         self.request("anvil_setCode", json!([address, code])).await;
     }
 
-    /// Sends a transaction from the first development account; it is in a block when this returns, unless mining is off.
+    /// Sends a transaction from the first development account; unless mining is off it is in a block when this returns.
     pub(crate) async fn send(&self, to: Address, data: Bytes) {
         let accounts = self.request("eth_accounts", json!([])).await;
         self.request("eth_sendTransaction", json!([{"from": accounts[0], "to": to, "data": data}])).await;

@@ -252,8 +252,8 @@ async fn converse(teller: Teller, mut socket: WebSocket) {
             head = heads.recv() => {
                 if !subscribed { continue }
                 let Ok(head) = head else { return };
-                json!({"jsonrpc": "2.0", "method": "eth_subscription", "params": {"subscription": "0x1", "result": head}})
-                    .to_string()
+                let params = json!({"subscription": "0x1", "result": head});
+                json!({"jsonrpc": "2.0", "method": "eth_subscription", "params": params}).to_string()
             }
             _ = hang_up.recv() => return,
         };

@@ -1,7 +1,7 @@
 //! A deterministic chain in memory, served over real HTTP and WebSocket on free loopback ports.
 //!
-//! A [`FakeChain`] is what is true: blocks with logs, forks, finality. A [`FakeEndpoint`] is how somebody tells it: each
-//! has its own lag, limits and faults. Hashes depend only on what was mined, so a story gives the same chain each time.
+//! A [`FakeChain`] is what is true: blocks with logs, forks, finality. A [`FakeEndpoint`] is how somebody tells it:
+//! each has its own lag, limits and faults. Hashes depend only on what was mined, so a story gives the same chain each time.
 //!
 //! ```ignore
 //! let chain = FakeChain::new(167_000);
@@ -84,10 +84,11 @@ impl FakeBlock {
     fn log_json(&self, index: usize) -> Value {
         let log = &self.logs[index];
         let index = index as u64;
+        let transaction_hash = keccak256([self.hash.as_slice(), &index.to_be_bytes()].concat());
         json!({
             "address": log.address, "topics": log.topics, "data": log.data, "removed": false,
             "blockNumber": hex(self.number), "blockHash": self.hash, "logIndex": hex(index),
-            "transactionIndex": hex(index), "transactionHash": keccak256([self.hash.as_slice(), &index.to_be_bytes()].concat()),
+            "transactionIndex": hex(index), "transactionHash": transaction_hash,
         })
     }
 }
