@@ -11,6 +11,7 @@ use ::metrics::{counter, histogram};
 use alloy::primitives::{B256, U64};
 use alloy::rpc::client::RpcClient;
 use alloy::transports::TransportError;
+use futures_util::future::try_join_all;
 use reqwest::Url;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -117,7 +118,8 @@ pub(super) struct Endpoint {
     network: String,
     wire: Wire,
     secrets: Vec<String>,
-    deadline: Duration,
+    /// The longest that one request may take.
+    pub(super) deadline: Duration,
     /// Most requests of a batch, as configured or as learnt.
     batch_requests: AtomicUsize,
     permits: Semaphore,
@@ -235,12 +237,12 @@ impl Endpoint {
                 // Where the rate was the reason, a little patience is the cure.
                 sleep(FIRST_REST).await;
             }
+            // All at once: the permits bound how many are under way.
+            let batches = try_join_all(due.chunks(size).map(|chunk| self.batch_or_halves(calls, chunk))).await?;
             let mut progress = false;
-            for chunk in due.chunks(size) {
-                for (index, answer) in chunk.iter().zip(self.batch_or_halves(calls, chunk).await?) {
-                    progress |= !is_passing(&answer);
-                    answers[*index] = Some(answer);
-                }
+            for (index, answer) in due.iter().zip(batches.into_iter().flatten()) {
+                progress |= !is_passing(&answer);
+                answers[*index] = Some(answer);
             }
             if !progress {
                 break;

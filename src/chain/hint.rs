@@ -18,9 +18,9 @@ use super::classify::Kind;
 use super::endpoint::{Call, Endpoint};
 use super::error::Failure;
 
-/// Longest silence of a subscription before the connection is held to be dead. Reconnecting costs little where a chain
-/// is only slow.
-const LONGEST_SILENCE: Duration = Duration::from_secs(60);
+/// A subscription that is silent for as many request deadlines is held to be dead. Reconnecting costs little where a
+/// chain is only slow.
+const SILENT_DEADLINES: u32 = 3;
 
 /// Rest before the first attempt to reconnect; each further one doubles it.
 const FIRST_REST: Duration = Duration::from_millis(500);
@@ -90,15 +90,16 @@ async fn follow(endpoint: &Endpoint, heads: &Notify, rest: &mut Duration) -> Fai
     };
     // What happened while nobody listened is worth a look, too.
     heads.notify_one();
+    let longest_silence = endpoint.deadline * SILENT_DEADLINES;
     loop {
-        match timeout(LONGEST_SILENCE, subscription.recv()).await {
+        match timeout(longest_silence, subscription.recv()).await {
             Ok(Ok(_) | Err(RecvError::Lagged(_))) => {
                 *rest = FIRST_REST;
                 heads.notify_one();
             }
             Ok(Err(RecvError::Closed)) => return endpoint.failure(Kind::Unreachable, &call, "the connection closed"),
             Err(_) => {
-                let message = format!("no head for {LONGEST_SILENCE:?}");
+                let message = format!("no head for {longest_silence:?}");
                 return endpoint.failure(Kind::Timeout, &call, &message);
             }
         }

@@ -72,3 +72,36 @@ pub(super) fn logs_by_range(addresses: &[Address], from: u64, to: u64) -> Call {
 pub(super) fn receipts(hash: B256) -> Call {
     Call { method: "eth_getBlockReceipts", params: json!([hash]) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{WireHeader, WireLog, WireReceipt};
+
+    const HASH: &str = "0x0000000000000000000000000000000000000000000000000000000000000007";
+
+    #[test]
+    fn f44_a_header_needs_few_fields() {
+        let full = format!(r#"{{"number":"0x7","hash":"{HASH}","parentHash":"{HASH}","timestamp":"0x1","uncles":[]}}"#);
+        let header: WireHeader = serde_json::from_str(&full).expect("the header is read");
+        assert!(header.number.is_some() && header.logs_bloom.is_none());
+        let pending = format!(r#"{{"number":null,"hash":null,"parentHash":"{HASH}","timestamp":"0x1"}}"#);
+        let header: WireHeader = serde_json::from_str(&pending).expect("the header is read");
+        assert_eq!((header.number, header.hash), (None, None));
+    }
+
+    #[test]
+    fn f8_f11_f44_a_log_may_lack_what_it_should_have() {
+        let address = "0x8004A169FB4a3325136EB29fA0ceB6D2e539a432";
+        let bare = format!(r#"{{"address":"{address}","topics":["{HASH}"]}}"#);
+        let log: WireLog = serde_json::from_str(&bare).expect("the log is read");
+        assert!(log.data.is_empty() && log.block_hash.is_none() && !log.removed);
+        let pending =
+            format!(r#"{{"address":"{address}","topics":[],"data":"0x","blockNumber":null,"blockHash":null}}"#);
+        assert_eq!(serde_json::from_str::<WireLog>(&pending).expect("the log is read").block_number, None);
+    }
+
+    #[test]
+    fn f9_a_null_receipt_is_refused() {
+        assert!(serde_json::from_str::<Vec<WireReceipt>>(r#"[{"logs":[]},null]"#).is_err());
+    }
+}

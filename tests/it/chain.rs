@@ -604,6 +604,27 @@ async fn f26_f27_new_heads_are_a_hint_that_survives_a_closed_socket() {
 }
 
 #[tokio::test]
+async fn f27_a_socket_that_is_open_but_silent_is_given_up() {
+    let fake = busy_chain(1);
+    let mut network = network(&[fake.url(), fake.endpoint().ws_url()]);
+    network.follow.request_deadline_ms = 1_000;
+    let chain = Chain::connect(&network).await.expect("the endpoints are of the chain");
+    timeout(PATIENCE, chain.new_head()).await.expect("the subscription stands");
+    fake.endpoint().mute();
+    fake.mine_empty(1);
+    timeout(PATIENCE, chain.new_head()).await.expect("a new subscription stands");
+    assert_eq!(fake.endpoint().requests("eth_subscribe").len(), 2);
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_not_read() {
+    let fake = busy_chain(8);
+    fake.endpoint().fail("eth_getLogs", 1, Fault::Text("[".repeat(65 << 20)));
+    let chain = connect(&[fake.url()]).await;
+    assert_eq!(chain.range(1, 8).await.expect("half is answered").to.number, 4);
+}
+
+#[tokio::test]
 async fn a_chain_can_be_followed_by_a_task_of_its_own() {
     let fake = busy_chain(3);
     let chain = connect(&[fake.url()]).await;

@@ -93,7 +93,7 @@ struct Manners {
 pub(crate) struct FakeEndpoint {
     address: SocketAddr,
     manners: Arc<Mutex<Manners>>,
-    hang_up: broadcast::Sender<()>,
+    orders: broadcast::Sender<Order>,
     server: JoinHandle<()>,
 }
 
@@ -110,11 +110,11 @@ impl FakeEndpoint {
         let address = listener.local_addr().expect("a bound listener has an address");
         let listener = tokio::net::TcpListener::from_std(listener).expect("there is a runtime");
         let manners = Arc::new(Mutex::new(Manners::default()));
-        let (hang_up, _) = broadcast::channel(CHANNEL_MESSAGES);
-        let teller = Teller { truth, manners: Arc::clone(&manners), heads, hang_up: hang_up.clone() };
+        let (orders, _) = broadcast::channel(CHANNEL_MESSAGES);
+        let teller = Teller { truth, manners: Arc::clone(&manners), heads, orders: orders.clone() };
         let router = Router::new().route("/ws", get(over_websocket)).fallback(post(over_http)).with_state(teller);
         let server = tokio::spawn(async move { axum::serve(listener, router).await.expect("the server runs") });
-        Self { address, manners, hang_up, server }
+        Self { address, manners, orders, server }
     }
 
     fn manners(&self) -> MutexGuard<'_, Manners> {
@@ -192,7 +192,12 @@ impl FakeEndpoint {
 
     /// Closes every WebSocket.
     pub(crate) fn hang_up(&self) {
-        let _ = self.hang_up.send(());
+        let _ = self.orders.send(Order::HangUp);
+    }
+
+    /// Announces no more heads on the WebSockets that are open; new ones get them.
+    pub(crate) fn mute(&self) {
+        let _ = self.orders.send(Order::Mute);
     }
 
     /// The parameters of every request of that method so far.
@@ -202,12 +207,19 @@ impl FakeEndpoint {
     }
 }
 
+/// What an endpoint does to its open WebSockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    HangUp,
+    Mute,
+}
+
 #[derive(Debug, Clone)]
 struct Teller {
     truth: Arc<Mutex<Truth>>,
     manners: Arc<Mutex<Manners>>,
     heads: broadcast::Sender<Value>,
-    hang_up: broadcast::Sender<()>,
+    orders: broadcast::Sender<Order>,
 }
 
 async fn over_http(State(teller): State<Teller>, body: String) -> Response<Body> {
@@ -234,10 +246,17 @@ async fn over_websocket(State(teller): State<Teller>, upgrade: WebSocketUpgrade)
 }
 
 async fn converse(teller: Teller, mut socket: WebSocket) {
-    let (mut heads, mut hang_up) = (teller.heads.subscribe(), teller.hang_up.subscribe());
-    let mut subscribed = false;
+    let (mut heads, mut orders) = (teller.heads.subscribe(), teller.orders.subscribe());
+    let (mut subscribed, mut muted) = (false, false);
     loop {
         let text = tokio::select! {
+            // Orders come first, so that a head mined after one is not announced before it.
+            biased;
+            order = orders.recv() => {
+                let Ok(Order::Mute) = order else { return };
+                muted = true;
+                continue;
+            }
             message = socket.recv() => {
                 let Some(Ok(message)) = message else { return };
                 let Message::Text(text) = message else { continue };
@@ -250,12 +269,11 @@ async fn converse(teller: Teller, mut socket: WebSocket) {
                 }
             }
             head = heads.recv() => {
-                if !subscribed { continue }
+                if !subscribed || muted { continue }
                 let Ok(head) = head else { return };
                 let params = json!({"subscription": "0x1", "result": head});
                 json!({"jsonrpc": "2.0", "method": "eth_subscription", "params": params}).to_string()
             }
-            _ = hang_up.recv() => return,
         };
         if socket.send(Message::Text(text.into())).await.is_err() {
             return;
