@@ -30,8 +30,8 @@ impl std::error::Error for Failure {}
 /// Why the chain could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChainError {
-    /// An endpoint's URL is not one.
-    InvalidUrl {
+    /// An endpoint cannot even be asked: its URL is not one, or https finds no root certificates.
+    Unusable {
         /// The network.
         network: String,
         /// The endpoint, without credentials.
@@ -116,7 +116,7 @@ impl ChainError {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            Self::InvalidUrl { .. } | Self::WrongChain { .. } | Self::WrongGenesis { .. } | Self::NoEndpoint { .. } => {
+            Self::Unusable { .. } | Self::WrongChain { .. } | Self::WrongGenesis { .. } | Self::NoEndpoint { .. } => {
                 Fault::Fatal
             }
             Self::Failed { .. } | Self::TooLarge { .. } => Fault::Retry,
@@ -128,8 +128,8 @@ impl ChainError {
 impl std::fmt::Display for ChainError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::InvalidUrl { network, endpoint, reason } => {
-                write!(f, "network {network}: the endpoint {endpoint} is not a URL ({reason}); correct rpc_urls")
+            Self::Unusable { network, endpoint, reason } => {
+                write!(f, "network {network}: the endpoint {endpoint} cannot be used ({reason}); correct rpc_urls")
             }
             Self::WrongChain { network, endpoint, expected, found } => write!(
                 f,

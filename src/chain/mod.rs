@@ -78,7 +78,7 @@ impl Chain {
     /// endpoint that is down is asked again later (F42).
     ///
     /// # Errors
-    /// [`ChainError`] when a URL is not one, no endpoint can be reached, or one is of another chain.
+    /// [`ChainError`] when a URL cannot be used, no endpoint can be reached, or one is of another chain.
     pub async fn connect(network: &config::Network) -> Result<Self, ChainError> {
         let pool = Arc::new(Pool::connect(network).await?);
         let verifying = Arc::clone(&pool);

@@ -37,7 +37,7 @@ impl Pool {
     /// The endpoints of the network, those that can be reached held against each other.
     pub(super) async fn connect(network: &config::Network) -> Result<Self, ChainError> {
         let endpoints = network.rpc_urls.iter().map(|url| {
-            Endpoint::new(network, url).map(Arc::new).map_err(|reason| ChainError::InvalidUrl {
+            Endpoint::new(network, url).map(Arc::new).map_err(|reason| ChainError::Unusable {
                 network: network.name.clone(),
                 endpoint: config::redact(url),
                 reason,
@@ -189,7 +189,7 @@ async fn agreed(network: &config::Network, endpoints: &[Arc<Endpoint>]) -> Resul
             endpoints: endpoints.len(),
             failure: Box::new(failure),
         }),
-        (None, None) => Err(ChainError::InvalidUrl {
+        (None, None) => Err(ChainError::Unusable {
             network: network.name.clone(),
             endpoint: "(none)".into(),
             reason: "rpc_urls is empty".into(),

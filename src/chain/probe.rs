@@ -43,7 +43,7 @@ pub async fn probe(network: &config::Network) -> Vec<(String, Result<Probe, Chai
 
 async fn probe_url(network: &config::Network, url: &str) -> Result<Probe, ChainError> {
     let name = &network.name;
-    let endpoint = Endpoint::new(network, url).map(Arc::new).map_err(|reason| ChainError::InvalidUrl {
+    let endpoint = Endpoint::new(network, url).map(Arc::new).map_err(|reason| ChainError::Unusable {
         network: name.clone(),
         endpoint: config::redact(url),
         reason,

@@ -150,6 +150,13 @@ async fn f42_a_start_with_one_endpoint_down_is_degraded_not_refused() {
 }
 
 #[tokio::test]
+async fn a_url_that_is_none_is_named_without_its_path() {
+    let error = refused(&["http://:80/secret-key".into()]).await;
+    let text = error.to_string();
+    assert!(matches!(error, ChainError::Unusable { .. }) && !text.contains("secret"), "{text}");
+}
+
+#[tokio::test]
 async fn f31_another_chain_is_refused_in_one_sentence() {
     let fake = busy_chain(1);
     let other = fake.another_endpoint();
