@@ -9,6 +9,7 @@ pub mod abi;
 mod audit;
 mod governance;
 mod identity;
+mod kind;
 mod reputation;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use alloy::primitives::{B256, Bytes};
 pub use self::audit::{AgentRegistryEvent, AuditLogEvent, ExecutorEvent, PolicyEvent, PolicyLimits};
 pub use self::governance::GovernanceEvent;
 pub use self::identity::IdentityEvent;
+pub use self::kind::{Audit, AuditKind};
 pub use self::reputation::ReputationEvent;
 pub use self::text::Text;
 pub use self::validation::ValidationEvent;

@@ -114,6 +114,13 @@ pub enum StoreError {
         /// The newest finalized block.
         finalized: u64,
     },
+    /// The chain calls a block final that is not the one we hold (F15).
+    OtherFinal {
+        /// The block that is called final.
+        finalized: BlockRef,
+        /// The hash that we hold at its height.
+        held: B256,
+    },
     /// The caller's blocks do not fit together: a defect of this program.
     Batch {
         /// What does not fit.
@@ -138,7 +145,7 @@ impl StoreError {
         match self {
             Self::Connect { source, .. } | Self::Database { source, .. } => fault_of(source),
             Self::Busy { .. } | Self::Unanswered { .. } | Self::Fenced { .. } => Fault::Retry,
-            Self::TipMoved { .. } => Fault::Reorg,
+            Self::TipMoved { .. } | Self::OtherFinal { .. } => Fault::Reorg,
             _ => Fault::Fatal,
         }
     }
@@ -230,6 +237,11 @@ impl std::fmt::Display for StoreError {
                 "the newest block in the database is {}, not {} as planned; plan again from the database",
                 block_name(*found),
                 block_name(*expected)
+            ),
+            Self::OtherFinal { finalized, held } => write!(
+                f,
+                "the chain calls block {} ({}) final, the database holds {held} at that height; compare with the chain",
+                finalized.number, finalized.hash
             ),
             Self::BelowFinality { rewind_to, finalized } => write!(
                 f,

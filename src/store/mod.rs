@@ -3,17 +3,26 @@
 //! What must always hold: data and cursor change in one transaction; no statement is built from text that came from
 //! outside; a URL is never shown with its credentials.
 
+mod apply;
 mod error;
 mod migrate;
+mod network;
+mod numeric;
 mod pool;
+pub mod raw;
+mod sql;
 mod tls;
+mod writer;
 
 use std::time::Duration;
 
 use deadpool_postgres::Object;
 
+pub use self::apply::{Applied, Batch, ChangeEntity, ChangeOp, Rewound, Tip};
 pub use self::error::StoreError;
+pub use self::numeric::Numeric;
 use self::pool::{Connections, Target};
+pub use self::writer::{CHANNEL, Cursor, Finalized, StoredHeader, Writer};
 use crate::config::Database;
 
 /// Connections that may write: migrations, registration, and one for each network's writer while it starts.

@@ -120,6 +120,8 @@ impl Connections {
     }
 
     fn new(mut target: Target, size: usize, acquire_timeout: Duration) -> Self {
+        // A generic plan would lock the partitions of all networks, a custom one only those of the network in question.
+        target.set("plan_cache_mode", "force_custom_plan");
         // Compiling a plan costs more than it wins for queries of milliseconds.
         target.set("jit", "off");
         if target.config.get_connect_timeout().is_none() {

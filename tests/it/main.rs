@@ -7,4 +7,8 @@ mod chain;
 mod decode;
 mod embedded;
 mod graphiql;
+mod store;
+mod store_chain;
+mod store_history;
+mod store_support;
 mod support;

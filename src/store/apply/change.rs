@@ -1,0 +1,184 @@
+//! The log of changes: what each transaction above finality inserted, updated or took back, in order.
+//!
+//! It feeds subscriptions, also those of a client that was away: a resume cursor is a `seq`. Keys are the ids that the
+//! API gives its entities, so that a reader finds the row; only metadata is named by the hash of its key, because keys
+//! may be long or unreadable.
+
+use std::collections::HashMap;
+
+use alloy::primitives::{B256, hex};
+use tokio_postgres::types::Type;
+
+use super::agents::AgentNames;
+use super::timeline::Place;
+use crate::id::AgentKey;
+use crate::store::error::StoreError;
+use crate::store::sql::{Sql, signed};
+
+/// Changes are kept down to finality and this many blocks further (a day of Taiko).
+const KEPT_BLOCKS: u64 = 43_200;
+
+/// What happened to an entity: `change.op`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ChangeOp {
+    /// It began to be.
+    Insert = 1,
+    /// It is another than before.
+    Update = 2,
+    /// A rewind took the change back.
+    Retract = 3,
+}
+
+/// What kind of entity: `change.entity`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ChangeEntity {
+    /// A block; the key is its number.
+    Block = 1,
+    /// An agent, or its totals: `chainId:agentId`.
+    Agent = 2,
+    /// A metadata entry: `chainId:agentId:keccak256(key)`.
+    Metadata = 3,
+    /// A registration file: `transactionHash:datauri:logIndex`.
+    RegistrationFile = 4,
+    /// Feedback: `chainId:agentId:client:index`.
+    Feedback = 5,
+    /// A response: the feedback's id, then `:transactionHash:logIndex`.
+    Response = 6,
+    /// A validation: its request hash, behind `registry:` for all but the first registry.
+    Validation = 7,
+    /// An entry of the audit trail: `chainId:blockNumber:logIndex`.
+    Audit = 8,
+    /// An operator's approval: `registry:owner:operator`.
+    Approval = 9,
+}
+
+impl ChangeOp {
+    /// The number in the table.
+    #[must_use]
+    pub fn code(self) -> i16 {
+        self as i16
+    }
+}
+
+impl ChangeEntity {
+    /// The number in the table.
+    #[must_use]
+    pub fn code(self) -> i16 {
+        self as i16
+    }
+}
+
+struct Change {
+    op: ChangeOp,
+    entity: ChangeEntity,
+    key: String,
+    block: u64,
+    hash: B256,
+}
+
+/// The changes of a batch, one for each entity and block.
+pub(super) struct Changes {
+    pub(super) names: AgentNames,
+    finalized: Option<u64>,
+    rows: Vec<Change>,
+    /// Where the changes of the block under way are in `rows`.
+    seen: HashMap<(ChangeEntity, String), usize>,
+    block: (u64, B256),
+}
+
+impl Changes {
+    pub(super) fn new(names: AgentNames, finalized: Option<u64>) -> Self {
+        Self { names, finalized, rows: Vec::new(), seen: HashMap::new(), block: (0, B256::ZERO) }
+    }
+
+    /// Everything noted from now on happened in this block.
+    pub(super) fn begin_block(&mut self, number: u64, hash: B256) {
+        self.block = (number, hash);
+        self.seen.clear();
+        self.note(ChangeOp::Insert, ChangeEntity::Block, || number.to_string());
+    }
+
+    /// Notes a change, once for each block; a change that inserts stays one, whatever follows in the block.
+    pub(super) fn note(&mut self, op: ChangeOp, entity: ChangeEntity, key: impl FnOnce() -> String) {
+        let (block, hash) = self.block;
+        if self.finalized.is_some_and(|finalized| block <= finalized) {
+            return;
+        }
+        let key = key();
+        if let Some(place) = self.seen.get(&(entity, key.clone())) {
+            let earlier = &mut self.rows[*place];
+            earlier.op = earlier.op.min(op);
+            return;
+        }
+        self.seen.insert((entity, key.clone()), self.rows.len());
+        self.rows.push(Change { op, entity, key, block, hash });
+    }
+
+    /// Notes a change of something that an agent has; the key is the agent's id and what follows.
+    pub(super) fn note_agent(&mut self, op: ChangeOp, entity: ChangeEntity, agent: AgentKey, rest: &str) {
+        let name = self.names.name(agent);
+        self.note(op, entity, || format!("{name}{rest}"));
+    }
+
+    /// Appends the changes behind `seq`; returns the newest sequence number.
+    pub(super) async fn write(&self, sql: &Sql<'_>, seq: u64) -> Result<u64, StoreError> {
+        if self.rows.is_empty() {
+            return Ok(seq);
+        }
+        let mut copy = sql
+            .copy(
+                "change",
+                &[
+                    ("seq", Type::INT8),
+                    ("op", Type::INT2),
+                    ("entity", Type::INT2),
+                    ("key", Type::TEXT),
+                    ("block_number", Type::INT8),
+                    ("block_hash", Type::BYTEA),
+                ],
+            )
+            .await?;
+        let mut next = seq;
+        for change in &self.rows {
+            next += 1;
+            let (op, entity) = (change.op.code(), change.entity.code());
+            copy.row(&[&signed(next), &op, &entity, &change.key, &signed(change.block), &change.hash.as_slice()])
+                .await?;
+        }
+        copy.finish().await?;
+        Ok(next)
+    }
+}
+
+/// Takes back, newest first, every change above a block that no rewind took back before; returns the newest sequence
+/// number. A block that left and came back has its changes twice, and the first ones are taken back already.
+pub(super) async fn rewind(sql: &Sql<'_>, to: u64, seq: u64) -> Result<u64, StoreError> {
+    let retracted = sql
+        .execute(
+            "INSERT INTO change (chain_id, seq, op, entity, key, block_number, block_hash) \
+             SELECT chain_id, $3 + row_number() OVER (ORDER BY seq DESC), 3, entity, key, block_number, block_hash \
+             FROM change c \
+             WHERE chain_id = $1 AND block_number > $2 AND op <> 3 AND NOT EXISTS ( \
+                 SELECT FROM change r WHERE r.chain_id = $1 AND r.block_number = c.block_number AND r.op = 3 \
+                 AND r.block_hash = c.block_hash AND r.entity = c.entity AND r.key = c.key AND r.seq > c.seq)",
+            &[&signed(to), &signed(seq)],
+        )
+        .await?;
+    Ok(seq + retracted)
+}
+
+/// Forgets changes that are final and old: a prefix of the log, so that what is kept has no holes.
+pub(super) async fn prune(sql: &Sql<'_>, finalized: u64) -> Result<(), StoreError> {
+    sql.execute(
+        "DELETE FROM change WHERE chain_id = $1 AND block_number <= $2 AND seq < coalesce( \
+             (SELECT min(seq) FROM change WHERE chain_id = $1 AND block_number > $2), 9223372036854775807)",
+        &[&signed(finalized.saturating_sub(KEPT_BLOCKS))],
+    )
+    .await?;
+    Ok(())
+}
+
+/// The part of an id that names an event.
+pub(super) fn event_key(place: &Place) -> String {
+    format!(":{}:{}", hex::encode_prefixed(place.transaction), place.log_index)
+}

@@ -1,0 +1,423 @@
+//! Feedback, its revocation, and responses to it.
+//!
+//! A revocation marks the feedback that it names, once; what it names and is not there stays a raw log. Feedback that
+//! repeats agent, client and index supersedes the earlier one, which the registries' own code rules out, but which must
+//! not stop the node.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alloy::primitives::{Address, B256, hex};
+use tokio_postgres::types::Type;
+
+use super::At;
+use super::agents::agent_key;
+use super::change::{ChangeEntity, ChangeOp, Changes, event_key};
+use super::timeline::{Place, Timeline};
+use super::totals::Totals;
+use crate::event::{ReputationEvent, Text};
+use crate::id::{AgentKey, Deployment};
+use crate::store::error::StoreError;
+use crate::store::network::small;
+use crate::store::numeric::Numeric;
+use crate::store::sql::{self, Sql, index, signed};
+
+/// What names feedback within a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct FeedbackKey {
+    agent: AgentKey,
+    client: Address,
+    index: u64,
+}
+
+impl FeedbackKey {
+    /// What follows the agent's id in the feedback's.
+    fn rest(&self) -> String {
+        format!(":{}:{}", hex::encode_prefixed(self.client), self.index)
+    }
+}
+
+/// The feedback that an event gives or revokes.
+pub(super) fn feedback_key(deployment: Deployment, event: &ReputationEvent) -> Option<FeedbackKey> {
+    match event {
+        ReputationEvent::NewFeedback { agent_id, client_address, feedback_index, .. }
+        | ReputationEvent::FeedbackRevoked { agent_id, client_address, feedback_index } => Some(FeedbackKey {
+            agent: AgentKey { deployment, agent_id: *agent_id },
+            client: *client_address,
+            index: *feedback_index,
+        }),
+        ReputationEvent::ResponseAppended { .. } => None,
+    }
+}
+
+/// The agent that an event is about.
+pub(super) fn named_agent(deployment: Deployment, event: &ReputationEvent) -> AgentKey {
+    let (ReputationEvent::NewFeedback { agent_id, .. }
+    | ReputationEvent::FeedbackRevoked { agent_id, .. }
+    | ReputationEvent::ResponseAppended { agent_id, .. }) = event;
+    AgentKey { deployment, agent_id: *agent_id }
+}
+
+struct Given {
+    place: Place,
+    value: i128,
+    decimals: u8,
+    tag1: Text,
+    tag2: Text,
+    endpoint: Text,
+    uri: Text,
+    hash: B256,
+    revoked: Option<Place>,
+}
+
+/// Feedback that the database holds.
+struct Stored {
+    revoked: bool,
+    /// The revocation by this batch.
+    revoked_now: Option<Place>,
+    superseded: Option<u64>,
+}
+
+#[derive(Default)]
+struct Slot {
+    stored: Option<Stored>,
+    given: Timeline<Given>,
+}
+
+impl Slot {
+    /// Whether there is feedback that holds, and whether that is revoked.
+    fn revoked(&self) -> Option<bool> {
+        if let Some(given) = self.given.current() {
+            return Some(given.revoked.is_some());
+        }
+        let stored = self.stored.as_ref().filter(|stored| stored.superseded.is_none())?;
+        Some(stored.revoked || stored.revoked_now.is_some())
+    }
+}
+
+struct Response {
+    key: FeedbackKey,
+    place: Place,
+    responder: Address,
+    uri: Text,
+    hash: B256,
+}
+
+/// The feedback that a batch gives or revokes, and its responses.
+#[derive(Default)]
+pub(super) struct Feedback {
+    slots: BTreeMap<FeedbackKey, Slot>,
+    responses: Vec<Response>,
+}
+
+impl Feedback {
+    pub(super) async fn load(sql: &Sql<'_>, keys: &BTreeSet<FeedbackKey>) -> Result<Self, StoreError> {
+        let keys = Arrays::of(keys);
+        let rows = sql
+            .query(
+                "SELECT f.deployment, f.agent_id, f.client, f.feedback_index, f.revoked_block IS NOT NULL AS revoked \
+                 FROM unnest($2::smallint[], $3::numeric[], $4::bytea[], $5::numeric[]) \
+                     AS key (deployment, agent_id, client, feedback_index) \
+                 JOIN feedback f ON f.chain_id = $1 AND f.deployment = key.deployment AND f.agent_id = key.agent_id \
+                 AND f.client = key.client AND f.feedback_index = key.feedback_index \
+                 WHERE f.end_block IS NULL",
+                &[&keys.deployments, &keys.agents, &keys.clients, &keys.indexes],
+            )
+            .await?;
+        let slots = rows.iter().map(|row| {
+            let feedback_index: Numeric = sql::column(row, "feedback_index")?;
+            let key = FeedbackKey {
+                agent: agent_key(row)?,
+                client: sql::address(row, "client")?,
+                index: feedback_index.to_u64().ok_or_else(|| sql::corrupt("a feedback's index is no uint64"))?,
+            };
+            let stored = Stored { revoked: sql::column(row, "revoked")?, revoked_now: None, superseded: None };
+            Ok((key, Slot { stored: Some(stored), given: Timeline::default() }))
+        });
+        Ok(Self { slots: slots.collect::<Result<_, StoreError>>()?, responses: Vec::new() })
+    }
+
+    pub(super) fn fold(&mut self, at: &At<'_>, event: &ReputationEvent, totals: &mut Totals, changes: &mut Changes) {
+        let place = at.place;
+        let agent = named_agent(at.contract.deployment, event);
+        match event {
+            ReputationEvent::NewFeedback {
+                client_address,
+                feedback_index,
+                value,
+                value_decimals,
+                tag1,
+                tag2,
+                endpoint,
+                feedback_uri,
+                feedback_hash,
+                ..
+            } => {
+                let given = Given {
+                    place,
+                    value: *value,
+                    decimals: *value_decimals,
+                    tag1: tag1.clone(),
+                    tag2: tag2.clone(),
+                    endpoint: endpoint.clone(),
+                    uri: feedback_uri.clone(),
+                    hash: *feedback_hash,
+                    revoked: None,
+                };
+                let key = FeedbackKey { agent, client: *client_address, index: *feedback_index };
+                self.give(key, given, totals, changes);
+            }
+            ReputationEvent::FeedbackRevoked { client_address, feedback_index, .. } => {
+                let key = FeedbackKey { agent, client: *client_address, index: *feedback_index };
+                self.revoke(key, place, totals, changes);
+            }
+            ReputationEvent::ResponseAppended {
+                client_address,
+                feedback_index,
+                responder,
+                response_uri,
+                response_hash,
+                ..
+            } => {
+                let key = FeedbackKey { agent, client: *client_address, index: *feedback_index };
+                let (uri, hash) = (response_uri.clone(), *response_hash);
+                self.responses.push(Response { key, place, responder: *responder, uri, hash });
+                totals.change(&place, agent, changes, |total| total.responses += 1);
+                let rest = format!("{}{}", key.rest(), event_key(&place));
+                changes.note_agent(ChangeOp::Insert, ChangeEntity::Response, agent, &rest);
+            }
+        }
+    }
+
+    fn give(&mut self, key: FeedbackKey, given: Given, totals: &mut Totals, changes: &mut Changes) {
+        let place = given.place;
+        let slot = self.slots.entry(key).or_default();
+        let superseded = slot.revoked();
+        if let Some(stored) = &mut slot.stored {
+            stored.superseded.get_or_insert(place.block);
+        }
+        slot.given.set(place.block, given);
+        totals.change(&place, key.agent, changes, |total| {
+            match superseded {
+                None => total.feedback += 1,
+                Some(true) => total.revoked -= 1,
+                Some(false) => {}
+            }
+            total.last_activity = place.time;
+            total.updated_at = place.time;
+        });
+        let op = if superseded.is_none() { ChangeOp::Insert } else { ChangeOp::Update };
+        changes.note_agent(op, ChangeEntity::Feedback, key.agent, &key.rest());
+    }
+
+    fn revoke(&mut self, key: FeedbackKey, place: Place, totals: &mut Totals, changes: &mut Changes) {
+        let Some(slot) = self.slots.get_mut(&key).filter(|slot| slot.revoked() == Some(false)) else { return };
+        if let Some(given) = slot.given.current_mut() {
+            given.revoked = Some(place);
+        } else if let Some(stored) = &mut slot.stored {
+            stored.revoked_now = Some(place);
+        }
+        totals.change(&place, key.agent, changes, |total| {
+            total.revoked += 1;
+            total.updated_at = place.time;
+        });
+        changes.note_agent(ChangeOp::Update, ChangeEntity::Feedback, key.agent, &key.rest());
+    }
+
+    pub(super) async fn write(&self, sql: &Sql<'_>) -> Result<u64, StoreError> {
+        // First what a revocation marks, while it still holds; then what is superseded.
+        self.mark_revoked(sql).await?;
+        self.end_superseded(sql).await?;
+        Ok(self.insert(sql).await? + self.insert_responses(sql).await?)
+    }
+
+    async fn mark_revoked(&self, sql: &Sql<'_>) -> Result<(), StoreError> {
+        let revoked: Vec<_> =
+            self.slots.iter().filter_map(|(key, slot)| Some((key, slot.stored.as_ref()?.revoked_now?))).collect();
+        if revoked.is_empty() {
+            return Ok(());
+        }
+        let keys = Arrays::of(revoked.iter().map(|(key, _)| *key));
+        let blocks: Vec<i64> = revoked.iter().map(|(_, place)| signed(place.block)).collect();
+        let indexes: Vec<i32> = revoked.iter().map(|(_, place)| index(place.log_index)).collect();
+        let times: Vec<i64> = revoked.iter().map(|(_, place)| signed(place.time)).collect();
+        let transactions: Vec<&[u8]> = revoked.iter().map(|(_, place)| place.transaction.as_slice()).collect();
+        sql.execute(
+            "UPDATE feedback f SET revoked_block = key.block, revoked_log_index = key.log_index, \
+                 revoked_at = key.at, revoked_transaction_hash = key.transaction \
+             FROM unnest($2::smallint[], $3::numeric[], $4::bytea[], $5::numeric[], \
+                         $6::bigint[], $7::integer[], $8::bigint[], $9::bytea[]) \
+                 AS key (deployment, agent_id, client, feedback_index, block, log_index, at, transaction) \
+             WHERE f.chain_id = $1 AND f.deployment = key.deployment AND f.agent_id = key.agent_id \
+             AND f.client = key.client AND f.feedback_index = key.feedback_index AND f.end_block IS NULL",
+            &[&keys.deployments, &keys.agents, &keys.clients, &keys.indexes, &blocks, &indexes, &times, &transactions],
+        )
+        .await?;
+        Ok(())
+    }
+
+    async fn end_superseded(&self, sql: &Sql<'_>) -> Result<(), StoreError> {
+        let ended: Vec<_> =
+            self.slots.iter().filter_map(|(key, slot)| Some((key, slot.stored.as_ref()?.superseded?))).collect();
+        if ended.is_empty() {
+            return Ok(());
+        }
+        let keys = Arrays::of(ended.iter().map(|(key, _)| *key));
+        let ends: Vec<i64> = ended.iter().map(|(_, end)| signed(*end)).collect();
+        sql.execute(
+            "UPDATE feedback f SET end_block = key.end_block \
+             FROM unnest($2::smallint[], $3::numeric[], $4::bytea[], $5::numeric[], $6::bigint[]) \
+                 AS key (deployment, agent_id, client, feedback_index, end_block) \
+             WHERE f.chain_id = $1 AND f.deployment = key.deployment AND f.agent_id = key.agent_id \
+             AND f.client = key.client AND f.feedback_index = key.feedback_index AND f.end_block IS NULL",
+            &[&keys.deployments, &keys.agents, &keys.clients, &keys.indexes, &ends],
+        )
+        .await?;
+        Ok(())
+    }
+
+    async fn insert(&self, sql: &Sql<'_>) -> Result<u64, StoreError> {
+        if self.slots.values().all(|slot| slot.given.versions().is_empty()) {
+            return Ok(0);
+        }
+        let mut copy = sql.copy("feedback", COLUMNS).await?;
+        for (key, slot) in &self.slots {
+            for version in slot.given.versions() {
+                let given = &version.row;
+                copy.row(&[
+                    &small(key.agent.deployment),
+                    &Numeric::from(key.agent.agent_id),
+                    &key.client.as_slice(),
+                    &Numeric::from(key.index),
+                    &signed(version.begin),
+                    &version.end.map(signed),
+                    &index(given.place.log_index),
+                    &given.place.transaction.as_slice(),
+                    &signed(given.place.time),
+                    &Numeric::from_decimal(given.value, 0),
+                    &i16::from(given.decimals),
+                    &Numeric::from_decimal(given.value, given.decimals),
+                    &given.tag1.readable(),
+                    &given.tag1.raw_if_unclean(),
+                    &given.tag2.readable(),
+                    &given.tag2.raw_if_unclean(),
+                    &given.endpoint.readable(),
+                    &given.endpoint.raw_if_unclean(),
+                    &given.uri.readable(),
+                    &given.uri.raw_if_unclean(),
+                    &given.hash.as_slice(),
+                    &given.revoked.map(|place| signed(place.block)),
+                    &given.revoked.map(|place| index(place.log_index)),
+                    &given.revoked.map(|place| signed(place.time)),
+                    &given.revoked.as_ref().map(|place| place.transaction.as_slice()),
+                ])
+                .await?;
+            }
+        }
+        copy.finish().await
+    }
+
+    async fn insert_responses(&self, sql: &Sql<'_>) -> Result<u64, StoreError> {
+        if self.responses.is_empty() {
+            return Ok(0);
+        }
+        let mut copy = sql.copy("feedback_response", RESPONSE_COLUMNS).await?;
+        for response in &self.responses {
+            let Response { key, place, responder, uri, hash } = response;
+            copy.row(&[
+                &small(key.agent.deployment),
+                &Numeric::from(key.agent.agent_id),
+                &key.client.as_slice(),
+                &Numeric::from(key.index),
+                &signed(place.block),
+                &index(place.log_index),
+                &place.transaction.as_slice(),
+                &signed(place.time),
+                &responder.as_slice(),
+                &uri.readable(),
+                &uri.raw_if_unclean(),
+                &hash.as_slice(),
+            ])
+            .await?;
+        }
+        copy.finish().await
+    }
+}
+
+const COLUMNS: &[(&str, Type)] = &[
+    ("deployment", Type::INT2),
+    ("agent_id", Type::NUMERIC),
+    ("client", Type::BYTEA),
+    ("feedback_index", Type::NUMERIC),
+    ("begin_block", Type::INT8),
+    ("end_block", Type::INT8),
+    ("log_index", Type::INT4),
+    ("transaction_hash", Type::BYTEA),
+    ("created_at", Type::INT8),
+    ("value_raw", Type::NUMERIC),
+    ("value_decimals", Type::INT2),
+    ("value", Type::NUMERIC),
+    ("tag1", Type::TEXT),
+    ("tag1_raw", Type::BYTEA),
+    ("tag2", Type::TEXT),
+    ("tag2_raw", Type::BYTEA),
+    ("endpoint", Type::TEXT),
+    ("endpoint_raw", Type::BYTEA),
+    ("feedback_uri", Type::TEXT),
+    ("feedback_uri_raw", Type::BYTEA),
+    ("feedback_hash", Type::BYTEA),
+    ("revoked_block", Type::INT8),
+    ("revoked_log_index", Type::INT4),
+    ("revoked_at", Type::INT8),
+    ("revoked_transaction_hash", Type::BYTEA),
+];
+
+const RESPONSE_COLUMNS: &[(&str, Type)] = &[
+    ("deployment", Type::INT2),
+    ("agent_id", Type::NUMERIC),
+    ("client", Type::BYTEA),
+    ("feedback_index", Type::NUMERIC),
+    ("begin_block", Type::INT8),
+    ("log_index", Type::INT4),
+    ("transaction_hash", Type::BYTEA),
+    ("created_at", Type::INT8),
+    ("responder", Type::BYTEA),
+    ("response_uri", Type::TEXT),
+    ("response_uri_raw", Type::BYTEA),
+    ("response_hash", Type::BYTEA),
+];
+
+/// Feedback keys as the arrays that statements take.
+struct Arrays<'a> {
+    deployments: Vec<i16>,
+    agents: Vec<Numeric>,
+    clients: Vec<&'a [u8]>,
+    indexes: Vec<Numeric>,
+}
+
+impl<'a> Arrays<'a> {
+    fn of(keys: impl IntoIterator<Item = &'a FeedbackKey>) -> Self {
+        let mut arrays = Self { deployments: vec![], agents: vec![], clients: vec![], indexes: vec![] };
+        for key in keys {
+            arrays.deployments.push(small(key.agent.deployment));
+            arrays.agents.push(Numeric::from(key.agent.agent_id));
+            arrays.clients.push(key.client.as_slice());
+            arrays.indexes.push(Numeric::from(key.index));
+        }
+        arrays
+    }
+}
+
+/// Undoes what happened above a block.
+pub(super) async fn rewind(sql: &Sql<'_>, to: u64) -> Result<(), StoreError> {
+    for statement in [
+        "DELETE FROM feedback_response WHERE chain_id = $1 AND begin_block > $2",
+        "DELETE FROM feedback WHERE chain_id = $1 AND begin_block > $2",
+        "UPDATE feedback SET end_block = NULL WHERE chain_id = $1 AND end_block > $2",
+        "UPDATE feedback SET revoked_block = NULL, revoked_log_index = NULL, revoked_at = NULL, \
+             revoked_transaction_hash = NULL \
+         WHERE chain_id = $1 AND revoked_block > $2",
+    ] {
+        sql.execute(statement, &[&signed(to)]).await?;
+    }
+    Ok(())
+}

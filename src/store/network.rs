@@ -1,0 +1,193 @@
+//! Networks and their contracts as the database knows them: entered once, verified at every start after that.
+//!
+//! What was indexed binds the configuration: another genesis, another start block, a contract that is gone or plays
+//! another role would make the tables a mixture of two truths. Contracts may be added.
+
+use std::collections::HashMap;
+
+use alloy::primitives::{Address, B256};
+use tokio_postgres::GenericClient;
+
+use super::Store;
+use super::error::StoreError;
+use super::sql::{self, signed};
+use crate::config::Network;
+use crate::event::Role;
+use crate::id::{ChainId, Deployment};
+
+/// A watched contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Contract {
+    /// Its number within the network; never given to another one.
+    pub(super) id: i16,
+    pub(super) role: Role,
+    pub(super) address: Address,
+    /// The set of registries that it belongs to.
+    pub(super) deployment: Deployment,
+    /// Its place within its role in the configuration.
+    pub(super) ordinal: u16,
+}
+
+impl Contract {
+    /// The deployment as SMALLINT.
+    pub(super) fn deployment(&self) -> i16 {
+        small(self.deployment)
+    }
+}
+
+/// A deployment or an ordinal as SMALLINT.
+pub(super) fn small(value: u16) -> i16 {
+    i16::try_from(value).expect("a configuration file has fewer than 2^15 contracts")
+}
+
+impl Store {
+    /// Enters a network with its contracts and partitions, or verifies that it is the one that was entered.
+    ///
+    /// # Errors
+    /// [`StoreError::OtherGenesis`] (F31); [`StoreError::Network`] when the start block changed although blocks are
+    /// indexed, or a contract was removed, moved or given another role; or what the database says.
+    pub async fn register(&self, network: &Network, genesis_hash: B256) -> Result<(), StoreError> {
+        let failed = || StoreError::database("register");
+        let mut client = self.write().await?;
+        let transaction = client.transaction().await.map_err(failed())?;
+        // Two processes may start with the same new network.
+        transaction
+            .execute("SELECT pg_advisory_xact_lock(hashtextextended('meikan register', 0))", &[])
+            .await
+            .map_err(failed())?;
+        enter_network(&*transaction, network, genesis_hash).await?;
+        enter_contracts(&*transaction, network).await?;
+        let chain = signed(network.chain_id);
+        transaction.execute("SELECT ensure_network_partitions($1)", &[&chain]).await.map_err(failed())?;
+        transaction.commit().await.map_err(failed())
+    }
+}
+
+async fn enter_network(client: &impl GenericClient, network: &Network, genesis: B256) -> Result<(), StoreError> {
+    let failed = || StoreError::database("register");
+    let (chain, start) = (signed(network.chain_id), signed(network.start_block));
+    let taken = client
+        .query_opt("SELECT chain_id FROM network WHERE name = $1 AND chain_id <> $2", &[&network.name, &chain])
+        .await
+        .map_err(failed())?;
+    if let Some(row) = taken {
+        let other = sql::number(&row, "chain_id")?;
+        return Err(refused(network, format!("the name is taken by chain {other} in this database; choose another")));
+    }
+    let known = client
+        .query_opt(
+            "SELECT genesis_hash, start_block, tip_number IS NOT NULL AS indexed \
+             FROM network JOIN cursor USING (chain_id) WHERE chain_id = $1",
+            &[&chain],
+        )
+        .await
+        .map_err(failed())?;
+    let Some(row) = known else {
+        let insert = "INSERT INTO network (chain_id, name, genesis_hash, start_block) VALUES ($1, $2, $3, $4)";
+        client.execute(insert, &[&chain, &network.name, &genesis.as_slice(), &start]).await.map_err(failed())?;
+        client.execute("INSERT INTO cursor (chain_id) VALUES ($1)", &[&chain]).await.map_err(failed())?;
+        return Ok(());
+    };
+    let stored = sql::hash(&row, "genesis_hash")?;
+    if stored != genesis {
+        return Err(StoreError::OtherGenesis { chain_id: network.chain_id, stored, found: genesis });
+    }
+    let stored_start = sql::number(&row, "start_block")?;
+    if stored_start != network.start_block && sql::column(&row, "indexed")? {
+        return Err(refused(
+            network,
+            format!("it is indexed from block {stored_start}; set start_block back to that, or use another database"),
+        ));
+    }
+    let update = "UPDATE network SET name = $2, start_block = $3 WHERE chain_id = $1";
+    client.execute(update, &[&chain, &network.name, &start]).await.map_err(failed())?;
+    Ok(())
+}
+
+async fn enter_contracts(client: &impl GenericClient, network: &Network) -> Result<(), StoreError> {
+    let stored = contracts(client, network.chain_id).await?;
+    let wanted = wanted_contracts(network);
+    let configured: HashMap<Address, &Contract> = wanted.iter().map(|contract| (contract.address, contract)).collect();
+    for old in &stored {
+        let role = old.role.name();
+        let Some(new) = configured.get(&old.address) else {
+            let reason = format!("{} was indexed as {role} and is no longer listed; list it again", old.address);
+            return Err(refused(network, reason));
+        };
+        if (new.role, new.ordinal, new.deployment) != (old.role, old.ordinal, old.deployment) {
+            let reason = format!(
+                "{} was indexed as number {} of {role} in deployment {}, and is now number {} of {} in deployment {}; \
+                 put it back, or use another database",
+                old.address,
+                old.ordinal,
+                old.deployment,
+                new.ordinal,
+                new.role.name(),
+                new.deployment
+            );
+            return Err(refused(network, reason));
+        }
+    }
+    let next = stored.iter().map(|contract| contract.id + 1).max().unwrap_or(1);
+    let new = wanted.iter().filter(|contract| stored.iter().all(|old| old.address != contract.address));
+    for (id, contract) in (next..).zip(new) {
+        client
+            .execute(
+                "INSERT INTO contract (chain_id, contract_id, role, address, deployment, ordinal) \
+                 VALUES ($1, $2, $3, $4, $5, $6)",
+                &[
+                    &signed(network.chain_id),
+                    &id,
+                    &contract.role.name(),
+                    &contract.address.as_slice(),
+                    &contract.deployment(),
+                    &small(contract.ordinal),
+                ],
+            )
+            .await
+            .map_err(StoreError::database("register"))?;
+    }
+    Ok(())
+}
+
+fn refused(network: &Network, reason: String) -> StoreError {
+    StoreError::Network { reason: format!("network {}: {reason}", network.name) }
+}
+
+/// The contracts as configured, without their numbers.
+fn wanted_contracts(network: &Network) -> Vec<Contract> {
+    let identities = network.contracts.of(Role::Identity).len();
+    let wanted = network.contracts.all().map(|(role, ordinal, address)| {
+        let ordinal = u16::try_from(ordinal).expect("a configuration file has fewer than 2^15 contracts");
+        // The n-th registry of one kind belongs to the n-th of the other; validation registries only if they pair up.
+        let pairs = match role {
+            Role::Identity | Role::Reputation => true,
+            Role::Validation => network.contracts.of(Role::Validation).len() == identities,
+            Role::AuditLog | Role::AgentRegistry | Role::PolicyEngine | Role::Executor => false,
+        };
+        Contract { id: 0, role, address, deployment: if pairs { ordinal } else { 0 }, ordinal }
+    });
+    wanted.collect()
+}
+
+/// The contracts of a network as they were entered.
+pub(super) async fn contracts(client: &impl GenericClient, chain_id: ChainId) -> Result<Vec<Contract>, StoreError> {
+    let select = "SELECT contract_id, role, address, deployment, ordinal FROM contract WHERE chain_id = $1 \
+                  ORDER BY contract_id";
+    let rows = client.query(select, &[&signed(chain_id)]).await.map_err(StoreError::database("read contracts"))?;
+    rows.iter().map(contract_of).collect()
+}
+
+fn contract_of(row: &tokio_postgres::Row) -> Result<Contract, StoreError> {
+    let unsigned = |name| {
+        let value: i16 = sql::column(row, name)?;
+        u16::try_from(value).map_err(|_| sql::corrupt("a contract's place is negative"))
+    };
+    Ok(Contract {
+        id: sql::column(row, "contract_id")?,
+        role: Role::from_name(sql::column(row, "role")?).ok_or_else(|| sql::corrupt("a contract's role is unknown"))?,
+        address: sql::address(row, "address")?,
+        deployment: unsigned("deployment")?,
+        ordinal: unsigned("ordinal")?,
+    })
+}

@@ -1,0 +1,224 @@
+//! Exact numbers between Rust and Postgres' NUMERIC: 256-bit ids, and 128-bit values with decimals (F48).
+//!
+//! The wire form is base 10,000: groups of four digits around the decimal point, the first of them worth
+//! 10,000^weight, without groups of zero at either end. Source: `numeric_send` in Postgres' `numeric.c`.
+
+use alloy::primitives::U256;
+use bytes::BytesMut;
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checked};
+
+/// What one group of digits counts to.
+const BASE: u16 = 10_000;
+/// Decimal digits in a group.
+const GROUP_DIGITS: u16 = 4;
+/// The sign field of a negative number; that of a positive one is 0, others are NaN and the infinities.
+const NEGATIVE: u16 = 0x4000;
+
+/// A finite decimal number as Postgres holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Numeric {
+    negative: bool,
+    /// The power of 10,000 that the first group counts.
+    weight: i16,
+    /// Digits shown behind the point.
+    scale: u16,
+    groups: Vec<u16>,
+}
+
+impl Numeric {
+    /// `unscaled` / 10^`decimals`, shown with that many digits behind the point.
+    #[must_use]
+    pub fn from_decimal(unscaled: i128, decimals: u8) -> Self {
+        let scale = u16::from(decimals);
+        // Postgres' groups begin at the point: fill the last one up with zeros.
+        let padding = (GROUP_DIGITS - scale % GROUP_DIGITS) % GROUP_DIGITS;
+        let magnitude = U256::from(unscaled.unsigned_abs()) * U256::from(10_u64.pow(u32::from(padding)));
+        Self::from_groups(unscaled < 0, magnitude, scale, (scale + padding) / GROUP_DIGITS)
+    }
+
+    fn from_groups(negative: bool, mut magnitude: U256, scale: u16, groups_behind_point: u16) -> Self {
+        let base = U256::from(BASE);
+        let mut groups = Vec::new();
+        // At most 20 rounds: 256 bits are 78 digits.
+        while !magnitude.is_zero() {
+            let (rest, group) = match u64::try_from(magnitude) {
+                Ok(small) => (U256::from(small / u64::from(BASE)), small % u64::from(BASE)),
+                Err(_) => {
+                    let (rest, group) = magnitude.div_rem(base);
+                    (rest, group.to::<u64>())
+                }
+            };
+            groups.push(u16::try_from(group).expect("a rest of 10,000 has 14 bits"));
+            magnitude = rest;
+        }
+        let total = i16::try_from(groups.len()).expect("there are at most 20 groups");
+        let behind = i16::try_from(groups_behind_point).expect("there are at most 64 groups behind the point");
+        groups.reverse();
+        while groups.last() == Some(&0) {
+            groups.pop();
+        }
+        let weight = if groups.is_empty() { 0 } else { total - behind - 1 };
+        Self { negative, weight, scale, groups }
+    }
+
+    /// The number as a 256-bit id; nothing when it is negative, has a fraction, or is too large.
+    #[must_use]
+    pub fn to_u256(&self) -> Option<U256> {
+        if self.groups.is_empty() {
+            return Some(U256::ZERO);
+        }
+        let last = i32::from(self.weight) + 1 - i32::try_from(self.groups.len()).ok()?;
+        if self.negative || last < 0 {
+            return None;
+        }
+        let mut value = U256::ZERO;
+        let zeros = std::iter::repeat_n(0, usize::try_from(last).ok()?);
+        for group in self.groups.iter().copied().chain(zeros) {
+            value = value.checked_mul(U256::from(BASE))?.checked_add(U256::from(group))?;
+        }
+        Some(value)
+    }
+
+    /// The number as a 64-bit count; nothing when it is none.
+    #[must_use]
+    pub fn to_u64(&self) -> Option<u64> {
+        self.to_u256()?.try_into().ok()
+    }
+
+    /// The group that counts 10,000^power.
+    fn group(&self, power: i32) -> u16 {
+        let index = i32::from(self.weight) - power;
+        usize::try_from(index).ok().and_then(|index| self.groups.get(index)).copied().unwrap_or(0)
+    }
+}
+
+impl From<U256> for Numeric {
+    fn from(value: U256) -> Self {
+        Self::from_groups(false, value, 0, 0)
+    }
+}
+
+impl From<u64> for Numeric {
+    fn from(value: u64) -> Self {
+        Self::from(U256::from(value))
+    }
+}
+
+/// In plain decimal digits, as Postgres shows it.
+impl std::fmt::Display for Numeric {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.negative && !self.groups.is_empty() {
+            f.write_str("-")?;
+        }
+        let top = i32::from(self.weight).max(0);
+        write!(f, "{}", self.group(top))?;
+        for power in (0..top).rev() {
+            write!(f, "{:04}", self.group(power))?;
+        }
+        if self.scale > 0 {
+            let groups = i32::from(self.scale.div_ceil(GROUP_DIGITS));
+            let digits: String = (1..=groups).map(|power| format!("{:04}", self.group(-power))).collect();
+            write!(f, ".{}", &digits[..usize::from(self.scale)])?;
+        }
+        Ok(())
+    }
+}
+
+impl ToSql for Numeric {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        let count = u16::try_from(self.groups.len())?;
+        out.extend_from_slice(&count.to_be_bytes());
+        out.extend_from_slice(&self.weight.to_be_bytes());
+        out.extend_from_slice(&if self.negative { NEGATIVE } else { 0 }.to_be_bytes());
+        out.extend_from_slice(&self.scale.to_be_bytes());
+        for group in &self.groups {
+            out.extend_from_slice(&group.to_be_bytes());
+        }
+        Ok(IsNull::No)
+    }
+
+    accepts!(NUMERIC);
+    to_sql_checked!();
+}
+
+impl<'a> FromSql<'a> for Numeric {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        let (words, rest) = raw.as_chunks::<2>();
+        let [count, weight, sign, scale, groups @ ..] = words else { return Err("a NUMERIC is cut off".into()) };
+        let groups: Vec<u16> = groups.iter().copied().map(u16::from_be_bytes).collect();
+        let sign = u16::from_be_bytes(*sign);
+        if !rest.is_empty() || groups.len() != usize::from(u16::from_be_bytes(*count)) {
+            return Err("a NUMERIC has another length than it says".into());
+        }
+        if sign != 0 && sign != NEGATIVE {
+            return Err("a NUMERIC is not finite".into());
+        }
+        let (weight, scale) = (i16::from_be_bytes(*weight), u16::from_be_bytes(*scale));
+        Ok(Self { negative: sign == NEGATIVE, weight, scale, groups })
+    }
+
+    accepts!(NUMERIC);
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy::primitives::U256;
+    use bytes::BytesMut;
+    use proptest::prelude::{any, prop_assert_eq, proptest};
+    use tokio_postgres::types::{FromSql, ToSql, Type};
+
+    use super::Numeric;
+
+    /// The text of a value with decimals, by string operations alone.
+    fn naive(unscaled: i128, decimals: u8) -> String {
+        let (digits, decimals) = (unscaled.unsigned_abs().to_string(), usize::from(decimals));
+        let digits = format!("{digits:0>width$}", width = decimals + 1);
+        let (whole, fraction) = digits.split_at(digits.len() - decimals);
+        let sign = if unscaled < 0 { "-" } else { "" };
+        if decimals == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
+    }
+
+    fn over_the_wire(number: &Numeric) -> Numeric {
+        let mut wire = BytesMut::new();
+        number.to_sql(&Type::NUMERIC, &mut wire).expect("a number can be written");
+        Numeric::from_sql(&Type::NUMERIC, &wire).expect("what was written can be read")
+    }
+
+    proptest! {
+        #[test]
+        fn ids_come_back(limbs in any::<[u64; 4]>(), shift in 0_usize..256) {
+            let id = U256::from_limbs(limbs) >> shift;
+            let number = over_the_wire(&Numeric::from(id));
+            prop_assert_eq!(number.to_u256(), Some(id));
+            prop_assert_eq!(number.to_string(), id.to_string());
+        }
+
+        #[test]
+        fn values_are_exact(unscaled in any::<i128>(), shift in 0_u32..127, decimals in any::<u8>()) {
+            let unscaled = unscaled >> shift;
+            let number = over_the_wire(&Numeric::from_decimal(unscaled, decimals));
+            prop_assert_eq!(number.to_string(), naive(unscaled, decimals));
+        }
+    }
+
+    #[test]
+    fn f48_both_ends_are_exact() {
+        for id in [U256::ZERO, U256::from(9_999), U256::from(10_000), U256::MAX] {
+            assert_eq!(Numeric::from(id).to_u256(), Some(id));
+        }
+        for unscaled in [i128::MIN, -1, 0, 1, 10_i128.pow(38), i128::MAX] {
+            for decimals in 0..=18 {
+                assert_eq!(Numeric::from_decimal(unscaled, decimals).to_string(), naive(unscaled, decimals));
+            }
+        }
+        assert_eq!(Numeric::from(u64::MAX).to_u64(), Some(u64::MAX));
+    }
+
+    #[test]
+    fn what_is_no_id_is_not_taken_for_one() {
+        assert_eq!(Numeric::from_decimal(-1, 0).to_u256(), None);
+        assert_eq!(Numeric::from_decimal(5, 1).to_u256(), None);
+        assert!(Numeric::from_sql(&Type::NUMERIC, &[0, 0, 0, 0, 0xc0, 0, 0, 0]).is_err(), "NaN");
+        assert!(Numeric::from_sql(&Type::NUMERIC, &[0, 1, 0, 0, 0, 0, 0, 0]).is_err(), "cut off");
+    }
+}

@@ -1,0 +1,165 @@
+//! One transaction of the writer: statements by name, bulk inserts by binary COPY, and the plain types of the tables.
+//!
+//! It counts its statements, because an apply must take the same number of them whatever the number of its rows.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use alloy::primitives::{Address, B256};
+use deadpool_postgres::Transaction;
+use tokio_postgres::Row;
+use tokio_postgres::binary_copy::BinaryCopyInWriter;
+use tokio_postgres::types::{FromSql, ToSql, Type};
+
+use super::error::StoreError;
+use crate::event::Text;
+use crate::id::ChainId;
+
+/// A parameter of a statement.
+pub(super) type Parameter<'a> = &'a (dyn ToSql + Sync);
+
+/// A transaction on one network's data. Its network is parameter `$1` of every statement.
+pub(super) struct Sql<'a> {
+    transaction: Transaction<'a>,
+    /// What the transaction is for: in errors and metrics.
+    operation: &'static str,
+    /// The network.
+    pub(super) chain_id: ChainId,
+    chain: i64,
+    statements: AtomicU32,
+}
+
+impl<'a> Sql<'a> {
+    pub(super) fn new(transaction: Transaction<'a>, operation: &'static str, chain_id: ChainId) -> Self {
+        Self { transaction, operation, chain_id, chain: signed(chain_id), statements: AtomicU32::new(0) }
+    }
+
+    /// Statements so far.
+    pub(super) fn statements(&self) -> u32 {
+        self.statements.load(Ordering::Relaxed)
+    }
+
+    fn failed(&self) -> impl FnOnce(tokio_postgres::Error) -> StoreError + use<> {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        StoreError::database(self.operation)
+    }
+
+    fn all<'p>(&'p self, parameters: &[Parameter<'p>]) -> Vec<Parameter<'p>> {
+        let chain: Parameter<'p> = &self.chain;
+        std::iter::once(chain).chain(parameters.iter().copied()).collect()
+    }
+
+    /// Runs a statement; `$1` is the network, the parameters begin at `$2`. Returns the number of rows it touched.
+    pub(super) async fn execute(&self, statement: &str, parameters: &[Parameter<'_>]) -> Result<u64, StoreError> {
+        let prepared =
+            self.transaction.prepare_cached(statement).await.map_err(StoreError::database(self.operation))?;
+        self.transaction.execute(&prepared, &self.all(parameters)).await.map_err(self.failed())
+    }
+
+    /// Runs a query; parameters as in [`Sql::execute`].
+    pub(super) async fn query(&self, statement: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, StoreError> {
+        let prepared =
+            self.transaction.prepare_cached(statement).await.map_err(StoreError::database(self.operation))?;
+        self.transaction.query(&prepared, &self.all(parameters)).await.map_err(self.failed())
+    }
+
+    /// Begins a bulk insert; the first column is `chain_id` and is filled in.
+    pub(super) async fn copy(&self, table: &str, columns: &[(&str, Type)]) -> Result<Copy, StoreError> {
+        let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+        let types: Vec<Type> =
+            std::iter::once(Type::INT8).chain(columns.iter().map(|(_, column_type)| column_type.clone())).collect();
+        let statement = format!("COPY {table} (chain_id, {}) FROM STDIN BINARY", names.join(", "));
+        let sink = self.transaction.copy_in(&statement).await.map_err(self.failed())?;
+        let writer = Box::pin(BinaryCopyInWriter::new(sink, &types));
+        Ok(Copy { writer, operation: self.operation, chain: self.chain, rows: 0 })
+    }
+
+    pub(super) async fn commit(self) -> Result<(), StoreError> {
+        self.transaction.commit().await.map_err(StoreError::database(self.operation))
+    }
+}
+
+/// A bulk insert under way.
+pub(super) struct Copy {
+    writer: Pin<Box<BinaryCopyInWriter>>,
+    operation: &'static str,
+    chain: i64,
+    rows: u64,
+}
+
+impl Copy {
+    /// Adds a row, without its `chain_id`.
+    pub(super) async fn row(&mut self, values: &[Parameter<'_>]) -> Result<(), StoreError> {
+        let chain = self.chain;
+        let first: Parameter<'_> = &chain;
+        let values: Vec<Parameter<'_>> = std::iter::once(first).chain(values.iter().copied()).collect();
+        self.rows += 1;
+        self.writer.as_mut().write(&values).await.map_err(StoreError::database(self.operation))
+    }
+
+    /// Ends the insert; returns its number of rows.
+    pub(super) async fn finish(mut self) -> Result<u64, StoreError> {
+        let written = self.writer.as_mut().finish().await.map_err(StoreError::database(self.operation))?;
+        debug_assert_eq!(written, self.rows);
+        Ok(written)
+    }
+}
+
+/// A height, time or id as BIGINT. What comes from outside is checked where it enters (`Batch::check`).
+pub(super) fn signed(value: u64) -> i64 {
+    i64::try_from(value).expect("heights, times and ids were checked to be below 2^63")
+}
+
+/// A log's index as INTEGER; checked like [`signed`].
+pub(super) fn index(value: u32) -> i32 {
+    i32::try_from(value).expect("log indexes were checked to be below 2^31")
+}
+
+/// A BIGINT that is never negative.
+pub(super) fn unsigned(value: i64) -> Result<u64, StoreError> {
+    u64::try_from(value).map_err(|_| corrupt("a height, a time or a count is negative"))
+}
+
+/// An INTEGER that is never negative.
+pub(super) fn unsigned_index(value: i32) -> Result<u32, StoreError> {
+    u32::try_from(value).map_err(|_| corrupt("a log index is negative"))
+}
+
+/// The database holds what this node never writes.
+pub(super) fn corrupt(what: &str) -> StoreError {
+    StoreError::Corrupt { reason: format!("the database is damaged: {what}; restore it from a backup") }
+}
+
+/// A column of a row; a type that does not fit is a damaged or foreign schema.
+pub(super) fn column<'r, T: FromSql<'r>>(row: &'r Row, name: &str) -> Result<T, StoreError> {
+    row.try_get(name).map_err(StoreError::database("read a row"))
+}
+
+/// A height or a time.
+pub(super) fn number(row: &Row, name: &str) -> Result<u64, StoreError> {
+    unsigned(column(row, name)?)
+}
+
+/// A hash.
+pub(super) fn hash(row: &Row, name: &str) -> Result<B256, StoreError> {
+    B256::try_from(column::<&[u8]>(row, name)?).map_err(|_| corrupt("a hash is not of 32 bytes"))
+}
+
+/// An address.
+pub(super) fn address(row: &Row, name: &str) -> Result<Address, StoreError> {
+    Address::try_from(column::<&[u8]>(row, name)?).map_err(|_| corrupt("an address is not of 20 bytes"))
+}
+
+/// An address, where there is one.
+pub(super) fn optional_address(row: &Row, name: &str) -> Result<Option<Address>, StoreError> {
+    let bytes = column::<Option<&[u8]>>(row, name)?;
+    bytes.map(|bytes| Address::try_from(bytes).map_err(|_| corrupt("an address is not of 20 bytes"))).transpose()
+}
+
+/// A string of the chain out of its readable column and the column of its bytes.
+pub(super) fn text(row: &Row, name: &str, raw_name: &str) -> Result<Text, StoreError> {
+    Ok(match column::<Option<Vec<u8>>>(row, raw_name)? {
+        Some(bytes) => Text::from(bytes),
+        None => Text::from(column::<&str>(row, name)?),
+    })
+}

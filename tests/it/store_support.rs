@@ -1,0 +1,151 @@
+//! A store on a database of its own, driven through its door, and what its tables hold.
+
+use std::collections::BTreeMap;
+
+use meikan::block::{BlockRef, Log};
+use meikan::config::Database;
+use meikan::store::{Applied, Batch, Store, StoreError, Writer, raw};
+use serde_json::Value;
+
+use crate::store_chain::{Chain, GENESIS, network};
+use crate::support::postgres::TestDatabase;
+
+/// A migrated store.
+pub(crate) struct Fixture {
+    pub(crate) store: Store,
+    pub(crate) client: tokio_postgres::Client,
+    pub(crate) database: TestDatabase,
+}
+
+/// The tables that hold a network's data, but for raw logs, whose cut into segments is free, and `change`, which
+/// remembers what a rewind took back.
+const TABLES: [&str; 13] = [
+    "block",
+    "undecoded_log",
+    "agent",
+    "operator_approval",
+    "agent_metadata",
+    "registration_file",
+    "feedback",
+    "feedback_response",
+    "agent_total",
+    "agent_total_version",
+    "validation",
+    "validation_response",
+    "audit_event",
+];
+
+pub(crate) fn config(url: &str) -> Database {
+    Database { url: url.into(), read_connections: 2, ..Database::default() }
+}
+
+pub(crate) async fn connect(url: &str) -> tokio_postgres::Client {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+impl Fixture {
+    pub(crate) async fn create() -> Self {
+        let database = TestDatabase::create().await;
+        let store = Store::connect(&config(database.url())).await.unwrap();
+        store.migrate().await.unwrap();
+        let client = connect(database.url()).await;
+        Self { store, client, database }
+    }
+
+    /// Registers a network and becomes its writer.
+    pub(crate) async fn writer(&self, chain_id: u64) -> Writer {
+        self.store.register(&network(chain_id), GENESIS).await.unwrap();
+        self.store.writer(chain_id).await.unwrap().expect("nobody else writes")
+    }
+
+    /// All that the tables hold of a network.
+    pub(crate) async fn dump(&self, chain_id: u64) -> BTreeMap<&'static str, Vec<String>> {
+        let mut dump = BTreeMap::new();
+        for table in TABLES {
+            let select = format!("SELECT t::text FROM {table} t WHERE chain_id = {chain_id} ORDER BY 1");
+            dump.insert(table, self.texts(&select).await);
+        }
+        let cursor = "SELECT (tip_number, tip_hash, tip_at, safe_number, finalized_number, finalized_hash)::text";
+        dump.insert("cursor", self.texts(&format!("{cursor} FROM cursor WHERE chain_id = {chain_id}")).await);
+        let logs = self.raw_logs(chain_id).await;
+        dump.insert("raw_logs", logs.iter().map(|log| format!("{log:?}")).collect());
+        dump
+    }
+
+    pub(crate) async fn texts(&self, select: &str) -> Vec<String> {
+        self.client.query(select, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+    }
+
+    /// One value, as JSON.
+    pub(crate) async fn value(&self, select: &str) -> Value {
+        let row = self.client.query_one(&format!("SELECT to_jsonb(x) FROM ({select}) AS t (x)"), &[]).await.unwrap();
+        row.get::<_, Option<Value>>(0).unwrap_or(Value::Null)
+    }
+
+    /// How many rows a table has of a network.
+    pub(crate) async fn count(&self, table: &str, chain_id: u64) -> i64 {
+        let select = format!("SELECT count(*) FROM {table} WHERE chain_id = {chain_id}");
+        self.client.query_one(&select, &[]).await.unwrap().get(0)
+    }
+
+    /// The raw logs in order; asserts that segments do not overlap and say what they hold.
+    pub(crate) async fn raw_logs(&self, chain_id: u64) -> Vec<Log> {
+        let select = format!("SELECT * FROM raw_logs WHERE chain_id = {chain_id} ORDER BY from_block");
+        let mut logs = Vec::new();
+        let mut covered = -1;
+        for row in self.client.query(&select, &[]).await.unwrap() {
+            let segment = raw::decode(row.get("codec"), row.get("logs")).unwrap();
+            let (from, to): (i64, i64) = (row.get("from_block"), row.get("to_block"));
+            assert!(from > covered, "segments overlap at {from}");
+            let ends = [segment.first().unwrap(), segment.last().unwrap()].map(|log| log.block.number);
+            assert_eq!(ends, [from, to].map(|number| u64::try_from(number).unwrap()));
+            assert_eq!(segment.len(), usize::try_from(row.get::<_, i32>("log_count")).unwrap());
+            covered = to;
+            logs.extend(segment);
+        }
+        logs
+    }
+
+    /// The changes that hold: those that no rewind took back, above a block.
+    pub(crate) async fn changes(&self, chain_id: u64, above: u64) -> Vec<String> {
+        let select = format!(
+            "SELECT (op, entity, key, block_number, block_hash)::text FROM change c \
+             WHERE chain_id = {chain_id} AND op <> 3 AND block_number > {above} AND NOT EXISTS ( \
+                 SELECT FROM change r WHERE r.chain_id = {chain_id} AND r.op = 3 AND r.seq > c.seq \
+                 AND (r.entity, r.key, r.block_hash) = (c.entity, c.key, c.block_hash)) \
+             ORDER BY seq"
+        );
+        self.texts(&select).await
+    }
+}
+
+/// The step that follows a chain: from where the cursor is to a height, back to the common block first.
+pub(crate) async fn follow(
+    writer: &mut Writer,
+    chain: &Chain,
+    rewind_to: Option<u64>,
+    to: u64,
+    finalized: Option<u64>,
+) -> Result<Applied, StoreError> {
+    let tip = writer.cursor().await?.tip;
+    let from = rewind_to.or(tip.map(|tip| tip.number)).map_or(0, |base| base + 1);
+    let mut blocks = chain.between(from, to);
+    // A backfill by range sees no final block without logs.
+    blocks.retain(|block| !block.logs.is_empty() || finalized.is_none_or(|finalized| block.header.number > finalized));
+    let batch = Batch {
+        expected_tip: tip.map(|tip| tip.block()),
+        rewind_to,
+        blocks,
+        tip: chain.tip_at(to),
+        finalized: finalized.map(|number| chain.block(number)),
+        safe: None,
+    };
+    writer.apply(batch).await
+}
+
+/// A block that no chain has.
+pub(crate) fn nowhere(number: u64) -> BlockRef {
+    BlockRef { number, hash: alloy::primitives::B256::repeat_byte(0xba) }
+}
