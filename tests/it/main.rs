@@ -11,4 +11,5 @@ mod store;
 mod store_chain;
 mod store_history;
 mod store_support;
+mod store_tls;
 mod support;

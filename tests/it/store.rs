@@ -655,6 +655,27 @@ async fn finality_makes_raw_logs_dense_and_prunes_what_no_rewind_needs() {
 }
 
 #[tokio::test]
+async fn a_rewind_into_a_segment_of_raw_logs_cuts_it() {
+    let fixture = Fixture::create().await;
+    let mut chain = Chain::default();
+    for _ in 0..10 {
+        chain.add(vec![given(1, BOB, 1), given(2, BOB, 1)]);
+    }
+    let mut writer = fixture.writer(CHAIN).await;
+    follow(&mut writer, &chain, None, chain.tip(), Some(chain.tip())).await.unwrap();
+    assert_eq!(fixture.count("raw_logs", CHAIN).await, 1);
+    // What an operator accepts who goes below finality.
+    let accepted = "UPDATE cursor SET finalized_number = NULL, finalized_hash = NULL";
+    fixture.client.batch_execute(accepted).await.unwrap();
+    follow(&mut writer, &chain, Some(START + 4), START + 4, None).await.unwrap();
+    let kept = chain.between(START, START + 4).into_iter().flat_map(|block| block.logs).map(|decoded| decoded.log);
+    let kept: Vec<_> = kept.collect();
+    let stored = fixture.raw_logs(CHAIN).await;
+    assert_eq!(stored.len(), kept.len());
+    assert!(stored == kept);
+}
+
+#[tokio::test]
 async fn each_commit_is_told_and_its_seq_rises() {
     let fixture = Fixture::create().await;
     let (client, mut connection) =

@@ -5,7 +5,7 @@ use crate::store_chain::{Chain, Random, START};
 use crate::store_support::{Fixture, follow};
 
 /// Histories that are played; each has its seed as its chain id.
-const HISTORIES: u64 = 30;
+const HISTORIES: u64 = 20;
 /// Steps of a history at most, so that every history ends.
 const MAX_STEPS: u64 = 60;
 

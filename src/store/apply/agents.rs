@@ -132,6 +132,9 @@ pub(super) fn changed_agent(deployment: Deployment, event: &IdentityEvent) -> Op
 
 impl Agents {
     pub(super) async fn load(sql: &Sql<'_>, keys: &BTreeSet<AgentKey>) -> Result<Self, StoreError> {
+        if keys.is_empty() {
+            return Ok(Self::default());
+        }
         let (deployments, ids) = arrays(keys);
         let rows = sql
             .query(

@@ -34,6 +34,9 @@ pub(super) struct AuditTrail {
 
 impl AuditTrail {
     pub(super) async fn load(sql: &Sql<'_>, intents: &BTreeSet<B256>) -> Result<Self, StoreError> {
+        if intents.is_empty() {
+            return Ok(Self::default());
+        }
         let ids: Vec<&[u8]> = intents.iter().map(|intent| intent.as_slice()).collect();
         let rows = sql
             .query(

@@ -111,6 +111,9 @@ pub(super) struct Feedback {
 
 impl Feedback {
     pub(super) async fn load(sql: &Sql<'_>, keys: &BTreeSet<FeedbackKey>) -> Result<Self, StoreError> {
+        if keys.is_empty() {
+            return Ok(Self::default());
+        }
         let keys = Arrays::of(keys);
         let rows = sql
             .query(

@@ -120,6 +120,9 @@ pub(super) fn approval_key(deployment: Deployment, event: &IdentityEvent) -> Opt
 
 impl Approvals {
     pub(super) async fn load(sql: &Sql<'_>, keys: &BTreeSet<ApprovalKey>) -> Result<Self, StoreError> {
+        if keys.is_empty() {
+            return Ok(Self::default());
+        }
         let (deployments, owners, operators) = approval_arrays(keys);
         let rows = sql
             .query(

@@ -39,6 +39,9 @@ pub(super) struct Totals {
 
 impl Totals {
     pub(super) async fn load(sql: &Sql<'_>, keys: &BTreeSet<AgentKey>) -> Result<Self, StoreError> {
+        if keys.is_empty() {
+            return Ok(Self::default());
+        }
         let (deployments, ids) = arrays(keys);
         let rows = sql
             .query(

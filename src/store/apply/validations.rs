@@ -103,6 +103,9 @@ pub(super) struct Validations {
 
 impl Validations {
     pub(super) async fn load(sql: &Sql<'_>, keys: &BTreeSet<ValidationKey>) -> Result<Self, StoreError> {
+        if keys.is_empty() {
+            return Ok(Self::default());
+        }
         let (contracts, hashes): (Vec<i16>, Vec<&[u8]>) = keys.iter().map(|(id, hash)| (*id, hash.as_slice())).unzip();
         let rows = sql
             .query(
