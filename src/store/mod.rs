@@ -9,6 +9,7 @@ mod migrate;
 mod network;
 mod numeric;
 mod pool;
+pub mod query;
 pub mod raw;
 mod sql;
 mod tls;

@@ -1,0 +1,240 @@
+//! Agents and their metadata entries.
+
+use std::sync::LazyLock;
+
+use super::{
+    Cardinality, Entity, Field, KeyPart, Life, Link, Relation, agent_id_text, agent_key, agent_links, chain_fields,
+    uri_type,
+};
+use crate::store::query::id;
+use crate::store::query::sql::SqlType;
+
+/// The current totals; every agent has a row.
+const TOTAL_JOIN: &str = " JOIN agent_total {t}_total ON {t}_total.chain_id = {t}.chain_id \
+     AND {t}_total.deployment = {t}.deployment AND {t}_total.agent_id = {t}.agent_id";
+
+/// Totals as of an earlier block: the current ones where they have not changed since, else a kept version, else counted
+/// from the facts.
+macro_rules! total_as_of {
+    ($column:literal, $counted:expr) => {
+        concat!(
+            "COALESCE((SELECT x.",
+            $column,
+            " FROM agent_total x WHERE ",
+            of_agent!("x"),
+            " AND {begun x}), (SELECT x.",
+            $column,
+            " FROM agent_total_version x WHERE ",
+            of_agent!("x"),
+            " AND {live x}), ",
+            $counted,
+            ")"
+        )
+    };
+}
+
+macro_rules! of_agent {
+    ($alias:literal) => {
+        concat!(
+            $alias,
+            ".chain_id = {t}.chain_id AND ",
+            $alias,
+            ".deployment = {t}.deployment AND ",
+            $alias,
+            ".agent_id = {t}.agent_id"
+        )
+    };
+}
+
+macro_rules! newest {
+    ($column:literal, $table:literal, $condition:literal) => {
+        concat!("(SELECT max(x.", $column, ") FROM ", $table, " x WHERE ", of_agent!("x"), " AND ", $condition, ")")
+    };
+}
+
+/// An agent.
+pub(super) static AGENT: LazyLock<Entity> = LazyLock::new(|| {
+    let mut fields = own_fields();
+    fields.extend(chain_fields(
+        "The place in the block of the last event that changed the agent.",
+        "{t}.begin_block",
+        "{t}.begin_block",
+    ));
+    Entity {
+        name: "Agent",
+        doc: "An agent: a token of the identity registry, with what its owner says about it.",
+        singular: "agent",
+        plurals: &["agents"],
+        fields,
+        relations: relations(),
+        table: Some("agent"),
+        life: Life::Version,
+        key: agent_key(),
+        parse_id: id::agent,
+        changed: "{t}.begin_block",
+        changing: &[
+            "agentURI",
+            "agentURIType",
+            "owner",
+            "agentWallet",
+            "updatedAt",
+            "totalFeedback",
+            "lastActivity",
+            "blockNumber",
+            "logIndex",
+            "transactionHash",
+        ],
+    }
+});
+
+fn own_fields() -> Vec<Field> {
+    vec![
+        Field::id(
+            agent_id_text!(),
+            "`chainId:agentId`; `chainId:registry:agentId` for further registries of a network.",
+        ),
+        Field::integer("chainId", "{t}.chain_id", "The network's chain id (EIP-155)."),
+        Field::numeric("agentId", "{t}.agent_id", "The token id: dense from 0 within its registry."),
+        Field::text("agentURI", "{t}.agent_uri", "Where the registration file is, or the file itself as a data: URI.")
+            .nullable(),
+        Field::text(
+            "agentURIType",
+            uri_type!("{t}.agent_uri"),
+            "What kind of URI that is: data, ipfs, https, http, ar, json or unknown.",
+        )
+        .nullable(),
+        Field::bytes("owner", "{t}.owner", "Who owns the agent; the zero address once it is burned."),
+        Field::bytes("agentWallet", "{t}.agent_wallet", "The wallet that acts for the agent; null while none is set.")
+            .nullable(),
+        Field::bytes_list(
+            "operators",
+            "ARRAY(SELECT o.operator FROM (SELECT {t}.approved AS operator WHERE {t}.approved IS NOT NULL UNION \
+             SELECT p.operator FROM operator_approval p WHERE p.chain_id = {t}.chain_id \
+             AND p.deployment = {t}.deployment AND p.owner = {t}.owner AND {live p}) o ORDER BY o.operator)",
+            "Who may act for the agent: its approved address and the operators of its owner, sorted.",
+        )
+        .contains(
+            "NOT EXISTS (SELECT FROM unnest({v}) AS wanted (operator) WHERE {t}.approved IS DISTINCT FROM \
+             wanted.operator AND ({t}.chain_id, {t}.deployment, {t}.owner) NOT IN (SELECT p.chain_id, p.deployment, \
+             p.owner FROM operator_approval p WHERE p.operator = wanted.operator AND {live p}))",
+        ),
+        Field::integer("createdAt", "{t}.created_at", "When the agent appeared, in seconds since 1970.")
+            .sorted_by_block("{t}.created_block"),
+        Field::integer("updatedAt", "{t}.updated_at", "When the agent last changed, in seconds since 1970.")
+            .sorted_by_block("{t}.begin_block"),
+        Field::integer(
+            "totalFeedback",
+            "{t}_total.total_feedback",
+            "How much feedback it was given, revoked feedback included.",
+        )
+        .joined(TOTAL_JOIN)
+        .pinned(total_as_of!(
+            "total_feedback",
+            concat!("(SELECT count(*) FROM feedback x WHERE ", of_agent!("x"), " AND {begun x})")
+        )),
+        Field::integer(
+            "lastActivity",
+            "{t}_total.last_activity",
+            "When an event last named the agent, in seconds since 1970.",
+        )
+        .joined(TOTAL_JOIN)
+        .pinned(total_as_of!(
+            "last_activity",
+            concat!(
+                "GREATEST({t}.updated_at, ",
+                newest!("updated_at", "agent_metadata", "{begun x}"),
+                ", ",
+                newest!("created_at", "feedback", "{begun x}"),
+                ", ",
+                newest!("revoked_at", "feedback", "{reached x.revoked_block}"),
+                ", ",
+                newest!("created_at", "feedback_response", "{begun x}"),
+                ", ",
+                newest!("updated_at", "validation", "{begun x}"),
+                ")"
+            )
+        )),
+    ]
+}
+
+fn relations() -> Vec<Relation> {
+    let mut file_links = agent_links();
+    file_links.push(Link { here: "{t}.uri_block", there: "{t}.begin_block", ty: SqlType::Integer });
+    file_links.push(Link { here: "{t}.uri_log_index", there: "{t}.log_index", ty: SqlType::Integer });
+    vec![
+        Relation::new(
+            "registrationFile",
+            Cardinality::Optional,
+            || &super::file::AGENT_REGISTRATION_FILE,
+            file_links,
+            "What the file behind the current `agentURI` says; null when it gives no valid file.",
+        ),
+        Relation::new(
+            "feedback",
+            Cardinality::Many,
+            || &super::feedback::FEEDBACK,
+            agent_links(),
+            "The feedback about the agent.",
+        ),
+        Relation::new(
+            "validations",
+            Cardinality::Many,
+            || &super::validation::VALIDATION,
+            agent_links(),
+            "The validations that were asked for the agent.",
+        ),
+        Relation::new(
+            "metadata",
+            Cardinality::Many,
+            || &AGENT_METADATA,
+            agent_links(),
+            "The agent's metadata entries.",
+        ),
+    ]
+}
+
+/// An entry of an agent's metadata.
+pub(super) static AGENT_METADATA: LazyLock<Entity> = LazyLock::new(|| {
+    let mut fields = vec![
+        Field::id(
+            concat!(
+                agent_id_text!(),
+                " || ':' || CASE WHEN {t}.key_raw IS NULL THEN {t}.key ELSE 'keccak256:0x' || encode({t}.key_hash, \
+                 'hex') END"
+            ),
+            "`chainId:agentId:key`; `chainId:agentId:keccak256:hash` of a key that is no clean text. Ids of one agent \
+             sort by the hash of the key.",
+        ),
+        Field::text("key", "{t}.key", "The key, in its readable form."),
+        Field::bytes("value", "{t}.value", "The value as set last; empty once it is cleared."),
+        Field::integer("updatedAt", "{t}.updated_at", "When it was set last, in seconds since 1970.")
+            .sorted_by_block("{t}.begin_block"),
+    ];
+    fields.extend(chain_fields(
+        "The place in the block of the event that set the value.",
+        "{t}.begin_block",
+        "{t}.begin_block",
+    ));
+    let mut key = agent_key();
+    key.push(KeyPart { sql: "{t}.key_hash", ty: SqlType::Bytes });
+    Entity {
+        name: "AgentMetadata",
+        doc: "A metadata entry of an agent, as set last.",
+        singular: "agentMetadata",
+        plurals: &["agentMetadata_collection", "agentMetadatas"],
+        fields,
+        relations: vec![Relation::new(
+            "agent",
+            Cardinality::One,
+            || &AGENT,
+            agent_links(),
+            "The agent that the entry belongs to.",
+        )],
+        table: Some("agent_metadata"),
+        life: Life::Version,
+        key,
+        parse_id: id::metadata,
+        changed: "{t}.begin_block",
+        changing: &["value", "updatedAt", "blockNumber", "logIndex", "transactionHash"],
+    }
+});

@@ -1,0 +1,456 @@
+//! What can be asked: each entity described once, with its fields, its relations and its key.
+//!
+//! The description drives everything: GraphQL object types, `where` inputs, `orderBy` enums and the SQL. A new entity
+//! is a new file here and a line in [`all`]. SQL fragments are templates:
+//!
+//! | in a template | stands for |
+//! |---|---|
+//! | `{t}` | the alias of the entity's row |
+//! | `{live x}` | the row `x` (with `begin_block` and `end_block`) holds as of the block that is read |
+//! | `{begun x}` | the row `x` (with `begin_block` alone) exists as of that block |
+//! | `{reached c}` | the block number in column `c` is set and not above that block |
+//!
+//! Key columns come first in the table's primary key, so that the default order and its paging need no sort.
+
+mod agent;
+mod audit;
+mod feedback;
+mod file;
+mod protocol;
+mod validation;
+
+use std::sync::LazyLock;
+
+use super::id::ParsedId;
+use super::snapshot::Contracts;
+use super::sql::SqlType;
+
+/// A kind of thing that can be asked for.
+pub struct Entity {
+    /// The GraphQL type's name.
+    pub name: &'static str,
+    /// What it is.
+    pub doc: &'static str,
+    /// The root field for one of them by id.
+    pub singular: &'static str,
+    /// The root fields for a list of them: The Graph's name first.
+    pub plurals: &'static [&'static str],
+    /// What each one tells.
+    pub fields: Vec<Field>,
+    /// What each one is related to.
+    pub relations: Vec<Relation>,
+    /// The table; none while nothing fills it, and then there are no rows and no statements.
+    pub(in crate::store::query) table: Option<&'static str>,
+    /// When a row holds.
+    pub(in crate::store::query) life: Life,
+    /// What its id is made of, in the order in which ids sort.
+    pub(in crate::store::query) key: Vec<KeyPart>,
+    /// Reads an id into its parts; nothing when the text is no such id.
+    pub(in crate::store::query) parse_id: fn(&str, &Contracts) -> Option<ParsedId>,
+    /// The block of the row's last change.
+    pub(in crate::store::query) changed: &'static str,
+    /// Sortable fields whose value can change while the entity stays: an order by one of them moves.
+    pub(in crate::store::query) changing: &'static [&'static str],
+}
+
+/// When a row holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store::query) enum Life {
+    /// From `begin_block` until `end_block`.
+    Version,
+    /// From `begin_block` on.
+    Fact,
+    /// Always: it describes the network, not its history.
+    Always,
+}
+
+/// A column of an entity's key.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::store::query) struct KeyPart {
+    pub(in crate::store::query) sql: &'static str,
+    pub(in crate::store::query) ty: SqlType,
+}
+
+/// What a field is to clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `ID`.
+    Id,
+    /// `String`.
+    Text,
+    /// `BigInt`: a string of digits.
+    BigInt,
+    /// `BigDecimal`: a string of at most 34 significant digits.
+    BigDecimal,
+    /// `Bytes`: lower-case hex with 0x.
+    Bytes,
+    /// `Boolean`.
+    Boolean,
+    /// `Int`.
+    Int,
+    /// An enum.
+    Choice(&'static Choice),
+    /// A list of `String`.
+    Texts,
+    /// A list of `Bytes`.
+    BytesList,
+    /// The enum `Finality`, computed from the last change's block.
+    Finality,
+    /// The place of a row in the list it is in.
+    Cursor,
+}
+
+/// An enum of the schema.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// Its name.
+    pub name: &'static str,
+    /// What it tells.
+    pub doc: &'static str,
+    /// Its values with what they mean.
+    pub values: &'static [(&'static str, &'static str)],
+}
+
+/// A field of an entity.
+pub struct Field {
+    /// Its GraphQL name.
+    pub name: &'static str,
+    /// What it tells, with its unit.
+    pub doc: &'static str,
+    /// Its GraphQL type.
+    pub kind: Kind,
+    /// Whether it may be null.
+    pub nullable: bool,
+    /// Whether `where` knows it.
+    pub filterable: bool,
+    /// Whether `orderBy` knows it.
+    pub sortable: bool,
+    /// Whether `ArrayContains` and the like run this instead: `{v}` is the array of what must be in it.
+    pub(in crate::store::query) contains: Option<&'static str>,
+    pub(in crate::store::query) sql: Template,
+    pub(in crate::store::query) ty: SqlType,
+    pub(in crate::store::query) order: Option<(Template, SqlType)>,
+}
+
+/// An expression, which may differ between the newest state and an earlier one.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::store::query) struct Template {
+    /// Of the newest state.
+    pub(in crate::store::query) latest: &'static str,
+    /// A join that the newest state's expression needs, keyed by its text.
+    pub(in crate::store::query) join: Option<&'static str>,
+    /// As of an earlier block, where that is another expression.
+    pub(in crate::store::query) pinned: Option<&'static str>,
+}
+
+impl Field {
+    fn new(name: &'static str, kind: Kind, ty: SqlType, sql: &'static str, doc: &'static str) -> Self {
+        let single = !matches!(kind, Kind::Texts | Kind::BytesList | Kind::Finality | Kind::Cursor);
+        let computed = matches!(kind, Kind::Finality | Kind::Cursor);
+        Self {
+            name,
+            doc,
+            kind,
+            nullable: false,
+            filterable: !computed,
+            sortable: single,
+            contains: None,
+            sql: Template { latest: sql, join: None, pinned: None },
+            ty,
+            order: None,
+        }
+    }
+
+    fn id(sql: &'static str, doc: &'static str) -> Self {
+        Self::new("id", Kind::Id, SqlType::Text, sql, doc)
+    }
+
+    fn text(name: &'static str, sql: &'static str, doc: &'static str) -> Self {
+        Self::new(name, Kind::Text, SqlType::Text, sql, doc)
+    }
+
+    /// A BigInt whose column fits 64 bits.
+    fn integer(name: &'static str, sql: &'static str, doc: &'static str) -> Self {
+        Self::new(name, Kind::BigInt, SqlType::Integer, sql, doc)
+    }
+
+    /// A BigInt of any size.
+    fn numeric(name: &'static str, sql: &'static str, doc: &'static str) -> Self {
+        Self::new(name, Kind::BigInt, SqlType::Numeric, sql, doc)
+    }
+
+    fn decimal(name: &'static str, sql: &'static str, doc: &'static str) -> Self {
+        Self::new(name, Kind::BigDecimal, SqlType::Numeric, sql, doc)
+    }
+
+    fn bytes(name: &'static str, sql: &'static str, doc: &'static str) -> Self {
+        Self::new(name, Kind::Bytes, SqlType::Bytes, sql, doc)
+    }
+
+    fn boolean(name: &'static str, sql: &'static str, doc: &'static str) -> Self {
+        Self::new(name, Kind::Boolean, SqlType::Boolean, sql, doc)
+    }
+
+    fn int(name: &'static str, sql: &'static str, doc: &'static str) -> Self {
+        Self::new(name, Kind::Int, SqlType::Integer, sql, doc)
+    }
+
+    fn choice(name: &'static str, choice: &'static Choice, sql: &'static str, doc: &'static str) -> Self {
+        Self::new(name, Kind::Choice(choice), SqlType::Text, sql, doc)
+    }
+
+    fn texts(name: &'static str, sql: &'static str, doc: &'static str) -> Self {
+        Self::new(name, Kind::Texts, SqlType::Texts, sql, doc)
+    }
+
+    fn bytes_list(name: &'static str, sql: &'static str, doc: &'static str) -> Self {
+        Self::new(name, Kind::BytesList, SqlType::BytesList, sql, doc)
+    }
+
+    fn nullable(self) -> Self {
+        Self { nullable: true, ..self }
+    }
+
+    /// Sorts by a block number that rises with the field: its index serves, and equal times stay in the chain's order.
+    fn sorted_by_block(self, sql: &'static str) -> Self {
+        Self { order: Some((Template { latest: sql, join: None, pinned: None }, SqlType::Integer)), ..self }
+    }
+
+    fn joined(mut self, join: &'static str) -> Self {
+        self.sql.join = Some(join);
+        self
+    }
+
+    fn pinned(mut self, sql: &'static str) -> Self {
+        self.sql.pinned = Some(sql);
+        self
+    }
+
+    fn contains(self, sql: &'static str) -> Self {
+        Self { contains: Some(sql), ..self }
+    }
+}
+
+/// A relation to another entity.
+pub struct Relation {
+    /// Its GraphQL name.
+    pub name: &'static str,
+    /// What it leads to.
+    pub doc: &'static str,
+    /// To one or to many.
+    pub cardinality: Cardinality,
+    pub(in crate::store::query) target: fn() -> &'static Entity,
+    /// Columns of this row and of the related one that must be equal.
+    pub(in crate::store::query) links: Vec<Link>,
+}
+
+/// How many rows a relation leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cardinality {
+    /// Exactly one.
+    One,
+    /// One or none.
+    Optional,
+    /// Any number: a derived list with arguments of its own.
+    Many,
+}
+
+/// A pair of columns that join two rows.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::store::query) struct Link {
+    /// Of this row; `{t}` is its alias.
+    pub(in crate::store::query) here: &'static str,
+    /// Of the related row; `{t}` is its alias.
+    pub(in crate::store::query) there: &'static str,
+    pub(in crate::store::query) ty: SqlType,
+}
+
+impl Relation {
+    fn new(
+        name: &'static str,
+        cardinality: Cardinality,
+        target: fn() -> &'static Entity,
+        links: Vec<Link>,
+        doc: &'static str,
+    ) -> Self {
+        Self { name, doc, cardinality, target, links }
+    }
+
+    /// What it leads to.
+    #[must_use]
+    pub fn target(&self) -> &'static Entity {
+        (self.target)()
+    }
+}
+
+impl Entity {
+    /// The field of a name.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+
+    /// The relation of a name.
+    #[must_use]
+    pub fn relation(&self, name: &str) -> Option<&Relation> {
+        self.relations.iter().find(|relation| relation.name == name)
+    }
+}
+
+impl std::fmt::Debug for Entity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl std::fmt::Debug for Field {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl std::fmt::Debug for Relation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// Every entity, in the order of the schema.
+#[must_use]
+pub fn all() -> &'static [&'static Entity] {
+    static ALL: LazyLock<Vec<&'static Entity>> = LazyLock::new(|| {
+        vec![
+            &agent::AGENT,
+            &feedback::FEEDBACK,
+            &feedback::FEEDBACK_RESPONSE,
+            &validation::VALIDATION,
+            &agent::AGENT_METADATA,
+            &file::AGENT_REGISTRATION_FILE,
+            &file::FEEDBACK_FILE,
+            &protocol::PROTOCOL,
+            &audit::AUDIT_ENTRY,
+        ]
+    });
+    &ALL
+}
+
+/// The entity of a GraphQL type's name.
+#[must_use]
+pub fn named(name: &str) -> Option<&'static Entity> {
+    all().iter().copied().find(|entity| entity.name == name)
+}
+
+/// Columns that join a row to its agent, or to the rows of its agent.
+fn agent_links() -> Vec<Link> {
+    vec![
+        Link { here: "{t}.chain_id", there: "{t}.chain_id", ty: SqlType::Integer },
+        Link { here: "{t}.deployment", there: "{t}.deployment", ty: SqlType::Integer },
+        Link { here: "{t}.agent_id", there: "{t}.agent_id", ty: SqlType::Numeric },
+    ]
+}
+
+/// The parts of an agent's id, with which the ids of what belongs to it begin.
+fn agent_key() -> Vec<KeyPart> {
+    vec![
+        KeyPart { sql: "{t}.chain_id", ty: SqlType::Integer },
+        KeyPart { sql: "{t}.deployment", ty: SqlType::Integer },
+        KeyPart { sql: "{t}.agent_id", ty: SqlType::Numeric },
+    ]
+}
+
+/// The fields that tell where on the chain an entity comes from.
+fn chain_fields(entity_event: &'static str, block: &'static str, changed: &'static str) -> Vec<Field> {
+    vec![
+        Field::integer("blockNumber", block, "The block of the event that `logIndex` and `transactionHash` name."),
+        Field::int("logIndex", "{t}.log_index", entity_event),
+        Field::bytes("transactionHash", "{t}.transaction_hash", "The transaction of that event."),
+        Field::new(
+            "finality",
+            Kind::Finality,
+            SqlType::Integer,
+            changed,
+            "How final the block of the entity's last change is, as of now.",
+        ),
+        Field::new(
+            "cursor",
+            Kind::Cursor,
+            SqlType::Text,
+            "''",
+            "The entity's place in the list it is in: pass it as `after` to go on behind it. Opaque.",
+        ),
+    ]
+}
+
+/// SQL of an agent's id as text.
+macro_rules! agent_id_text {
+    () => {
+        "{t}.chain_id || ':' || CASE {t}.deployment WHEN 0 THEN '' ELSE (SELECT '0x' || encode(k.address, 'hex') || ':' \
+         FROM contract k WHERE k.chain_id = {t}.chain_id AND k.role = 'identity' AND k.deployment = {t}.deployment) END \
+         || {t}.agent_id"
+    };
+}
+use agent_id_text;
+
+/// SQL of the kind of a URI, as agent0's subgraph names them, with `ar` and `json` told apart too.
+macro_rules! uri_type {
+    ($column:literal) => {
+        concat!(
+            "CASE WHEN ",
+            $column,
+            " LIKE 'data:%' THEN 'data' WHEN ",
+            $column,
+            " LIKE 'ipfs://%' OR left(",
+            $column,
+            ", 2048) ~ '^https?://[^?#]*(/ipfs/|[.]ipfs[.])' OR left(",
+            $column,
+            ", 2048) ~ '^(Qm[1-9A-HJ-NP-Za-km-z]{44}|b[a-z2-7]{58,})$' THEN 'ipfs' WHEN ",
+            $column,
+            " LIKE 'https://%' THEN 'https' WHEN ",
+            $column,
+            " LIKE 'http://%' THEN 'http' WHEN ",
+            $column,
+            " LIKE 'ar://%' THEN 'ar' WHEN left(ltrim(",
+            $column,
+            "), 1) = '{' THEN 'json' ELSE 'unknown' END"
+        )
+    };
+}
+use uri_type;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::{Cardinality, Kind, all};
+
+    #[test]
+    fn names_are_unique_and_documented() {
+        let mut names = HashSet::new();
+        for entity in all() {
+            assert!(names.insert(entity.name), "{entity:?} twice");
+            assert!(entity.doc.ends_with('.'), "{entity:?}");
+            let mut members = HashSet::new();
+            for (name, doc) in entity
+                .fields
+                .iter()
+                .map(|field| (field.name, field.doc))
+                .chain(entity.relations.iter().map(|relation| (relation.name, relation.doc)))
+            {
+                assert!(members.insert(name), "{entity:?}.{name} twice");
+                assert!(doc.ends_with('.'), "{entity:?}.{name} has no sentence");
+            }
+        }
+    }
+
+    #[test]
+    fn every_entity_has_an_id_and_relations_that_join() {
+        for entity in all() {
+            assert_eq!(entity.field("id").map(|field| field.kind), Some(Kind::Id), "{entity:?}");
+            assert_eq!(entity.key.is_empty(), entity.table.is_none(), "{entity:?}");
+            for relation in &entity.relations {
+                assert!(!relation.links.is_empty() || relation.target().table.is_none(), "{entity:?}.{relation:?}");
+                assert!(relation.cardinality != Cardinality::Many || relation.target().table.is_some());
+            }
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! What is read: questions of clients, as SQL.
+//!
+//! [`entity`] describes what can be asked for, once; from it come the conditions ([`filter`], `condition`), the orders
+//! ([`order`], `cursor`) and the select lists. A question is answered within one [`Snapshot`], as of the blocks of a
+//! [`Scope`], with one statement for each relation that is selected, whatever the number of rows (no N+1).
+//!
+//! What must always hold: a value that a client sent is a bound parameter, never text of a statement.
+
+mod condition;
+mod cursor;
+pub mod entity;
+mod error;
+pub mod filter;
+mod id;
+mod load;
+pub mod order;
+mod pin;
+mod select;
+mod snapshot;
+mod source;
+mod sql;
+mod summary;
+mod value;
+
+pub use self::error::QueryError;
+pub use self::load::{MAX_FIRST, finality_name};
+pub use self::pin::{BlockPin, Place, Scope, When};
+pub use self::select::{Nested, Page, Record, Related, Selection};
+pub use self::snapshot::{BlockInfo, Contracts, Limits, Network, Snapshot, statements_sent, wait_for_block};
+pub use self::sql::Datum;
+pub use self::summary::{DecimalsGroup, Summary, SummaryQuestion, contract_summary};

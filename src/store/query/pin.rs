@@ -1,0 +1,251 @@
+//! Of which networks and as of which block a question is answered.
+//!
+//! A [`Scope`] holds the networks and, for those that are read as of an earlier block, its height. A pin at the newest
+//! block is no pin: then the indexes of what currently holds serve.
+
+use super::error::QueryError;
+use super::snapshot::{Network, Snapshot};
+use super::sql::Statement;
+use crate::block::Finality;
+
+/// The block that a client asks to read as of.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum BlockPin {
+    /// The newest one.
+    #[default]
+    Newest,
+    /// The one of a height.
+    Number(i64),
+    /// The one of a hash, which must be held.
+    Hash(Vec<u8>),
+    /// The newest one, if it is at least that high.
+    AtLeast(i64),
+}
+
+/// What a client says about where and when.
+#[derive(Debug, Clone, Default)]
+pub struct When {
+    /// The network; nothing for all.
+    pub chain_id: Option<i64>,
+    /// The block.
+    pub block: BlockPin,
+    /// At least this final.
+    pub min_finality: Option<Finality>,
+}
+
+/// The networks that are read, each as of its newest block or as of an earlier one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope(Vec<Place>);
+
+/// A network and the block it is read as of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The chain's id.
+    pub chain_id: i64,
+    /// The block; nothing for the newest.
+    pub block: Option<i64>,
+}
+
+impl Scope {
+    /// The networks with the blocks they are read as of.
+    #[must_use]
+    pub fn places(&self) -> &[Place] {
+        &self.0
+    }
+
+    /// The only network, when there is one.
+    #[must_use]
+    pub fn only(&self) -> Option<Place> {
+        match self.0.as_slice() {
+            [place] => Some(*place),
+            _ => None,
+        }
+    }
+
+    /// Whether every network is read as of its newest block.
+    pub(super) fn is_newest(&self) -> bool {
+        self.0.iter().all(|place| place.block.is_none())
+    }
+}
+
+impl Snapshot {
+    /// Resolves where and when.
+    ///
+    /// # Errors
+    /// [`QueryError::BadInput`] for a height on several networks, [`QueryError::NotFound`] for an unknown network or a
+    /// hash that is not held, [`QueryError::NotYetIndexed`] for a block beyond the newest.
+    pub async fn scope(&self, when: &When) -> Result<Scope, QueryError> {
+        let networks: Vec<&Network> = match when.chain_id {
+            Some(chain_id) => vec![self.network(chain_id).ok_or_else(|| {
+                QueryError::NotFound(format!("no network with `chainId` {chain_id} is indexed here"))
+            })?],
+            None => self.networks().iter().collect(),
+        };
+        if let BlockPin::Hash(hash) = &when.block {
+            return self.scope_of_hash(hash, &networks, when.min_finality).await;
+        }
+        if when.block != BlockPin::Newest && networks.len() != 1 {
+            return Err(QueryError::BadInput(
+                "several networks are indexed here: give `chainId` with `block.number` or `block.number_gte`"
+                    .to_owned(),
+            ));
+        }
+        networks
+            .iter()
+            .map(|network| place(network, &when.block, when.min_finality))
+            .collect::<Result<_, _>>()
+            .map(Scope)
+    }
+
+    async fn scope_of_hash(
+        &self,
+        hash: &[u8],
+        networks: &[&Network],
+        min_finality: Option<Finality>,
+    ) -> Result<Scope, QueryError> {
+        let held = self.block_of_hash(hash).await?;
+        let found = held.and_then(|(chain_id, number)| {
+            networks.iter().find(|network| network.chain_id == chain_id).map(|network| (network, number))
+        });
+        let Some((network, number)) = found else {
+            return Err(QueryError::NotFound("`block.hash`: no block with that hash is held".to_owned()));
+        };
+        Ok(Scope(vec![place(network, &BlockPin::Number(number), min_finality)?]))
+    }
+}
+
+fn place(network: &Network, pin: &BlockPin, min_finality: Option<Finality>) -> Result<Place, QueryError> {
+    let chain_id = network.chain_id;
+    let tip = network.indexed.as_ref().map(|block| block.number);
+    let (asked, argument) = match pin {
+        BlockPin::Number(number) => (Some(*number), "block.number"),
+        BlockPin::AtLeast(number) => (Some(*number), "block.number_gte"),
+        BlockPin::Newest | BlockPin::Hash(_) => (None, "block"),
+    };
+    if let Some(asked) = asked {
+        if asked < 0 {
+            return Err(QueryError::BadInput(format!("`{argument}` must be a block number, at least 0")));
+        }
+        let reached = tip.unwrap_or(-1);
+        if asked > reached {
+            return Err(not_yet(argument, chain_id, reached, asked));
+        }
+    }
+    let newest = match min_finality {
+        None => tip,
+        Some(finality) => match network.newest_of(finality) {
+            Some(number) => Some(number),
+            None => {
+                return Err(QueryError::NotYetIndexed(format!(
+                    "`minFinality`: no block of chain {chain_id} is known to be that final yet"
+                )));
+            }
+        },
+    };
+    let wanted = if matches!(pin, BlockPin::Number(_)) { asked } else { newest };
+    if wanted > newest {
+        let newest = newest.unwrap_or_default();
+        return Err(QueryError::NotYetIndexed(format!(
+            "`minFinality`: block {} of chain {chain_id} is not that final yet, only up to {newest}",
+            wanted.unwrap_or_default()
+        )));
+    }
+    Ok(Place { chain_id, block: wanted.filter(|number| Some(*number) != tip) })
+}
+
+/// Worded as graph-node words it, because clients look for it.
+fn not_yet(argument: &str, chain_id: i64, reached: i64, asked: i64) -> QueryError {
+    QueryError::NotYetIndexed(format!(
+        "Failed to decode `{argument}` value: `subgraph eip155:{chain_id} has only indexed up to block number {reached} \
+         and data for block number {asked} is therefore not yet available`"
+    ))
+}
+
+/// A scope whose values are bound to one statement.
+pub(super) struct BoundScope {
+    chains: String,
+    single: bool,
+    /// The block that a row's network is read as of, by the row's alias; nothing for the newest.
+    block: Option<BoundBlock>,
+}
+
+enum BoundBlock {
+    One(String),
+    /// Pairs of chain and block.
+    Each(Vec<(String, String)>),
+}
+
+impl BoundScope {
+    pub(super) fn bind(scope: &Scope, statement: &mut Statement) -> Self {
+        let chain_ids: Vec<i64> = scope.0.iter().map(|place| place.chain_id).collect();
+        let single = chain_ids.len() == 1;
+        let chains =
+            if single { statement.bind(chain_ids[0]) } else { format!("{}::bigint[]", statement.bind(chain_ids)) };
+        let block = if scope.is_newest() {
+            None
+        } else if single {
+            Some(BoundBlock::One(format!("{}::bigint", statement.bind(scope.0[0].block.unwrap_or(i64::MAX)))))
+        } else {
+            Some(BoundBlock::Each(
+                scope
+                    .0
+                    .iter()
+                    .map(|place| (statement.bind(place.chain_id), statement.bind(place.block.unwrap_or(i64::MAX))))
+                    .collect(),
+            ))
+        };
+        Self { chains, single, block }
+    }
+
+    /// The condition that a row is of one of the networks.
+    pub(super) fn of_networks(&self, alias: &str) -> String {
+        if self.single {
+            format!("{alias}.chain_id = {}::bigint", self.chains)
+        } else {
+            format!("{alias}.chain_id = ANY({})", self.chains)
+        }
+    }
+
+    /// Whether an earlier block than the newest is read.
+    pub(super) fn is_pinned(&self) -> bool {
+        self.block.is_some()
+    }
+
+    /// The condition that a row with `begin_block` and `end_block` holds.
+    pub(super) fn live(&self, alias: &str) -> String {
+        match self.block_of(alias) {
+            None => format!("{alias}.end_block IS NULL"),
+            Some(block) => format!(
+                "({alias}.begin_block <= {block} AND ({alias}.end_block IS NULL OR {alias}.end_block > {block}))"
+            ),
+        }
+    }
+
+    /// The condition that a row with `begin_block` exists.
+    pub(super) fn begun(&self, alias: &str) -> String {
+        match self.block_of(alias) {
+            None => "TRUE".to_owned(),
+            Some(block) => format!("{alias}.begin_block <= {block}"),
+        }
+    }
+
+    /// The condition that a block number in a column (`alias.column`) is reached.
+    pub(super) fn reached(&self, column: &str) -> String {
+        let alias = column.split('.').next().unwrap_or(column);
+        match self.block_of(alias) {
+            None => format!("({column} IS NOT NULL)"),
+            Some(block) => format!("COALESCE({column} <= {block}, FALSE)"),
+        }
+    }
+
+    fn block_of(&self, alias: &str) -> Option<String> {
+        Some(match self.block.as_ref()? {
+            BoundBlock::One(block) => block.clone(),
+            BoundBlock::Each(pairs) => {
+                let cases: String =
+                    pairs.iter().map(|(chain, block)| format!(" WHEN {chain}::bigint THEN {block}::bigint")).collect();
+                format!("(CASE {alias}.chain_id{cases} END)")
+            }
+        })
+    }
+}

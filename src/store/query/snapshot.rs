@@ -1,0 +1,327 @@
+//! One state of the database, read for the whole of one request.
+//!
+//! A snapshot is a read-only REPEATABLE READ transaction (F73): everything that is read through it is of the same
+//! commit, of all networks. It is opened with what every answer needs to know: how far each network is, how final, and
+//! which contracts it has. Statements are prepared once per connection and counted.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use deadpool_postgres::Object;
+use tokio_postgres::Row;
+
+use super::error::QueryError;
+use super::sql::Statement;
+use crate::block::Finality;
+use crate::store::{Store, StoreError};
+
+/// How many statements questions have sent, over the life of the process: what tests of N+1 compare.
+static STATEMENTS: AtomicU64 = AtomicU64::new(0);
+
+/// How many statements this process has sent to answer questions.
+#[must_use]
+pub fn statements_sent() -> u64 {
+    STATEMENTS.load(Ordering::Relaxed)
+}
+
+/// Bounds of one request.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Most rows that a request may read in all its lists.
+    pub max_rows: u32,
+    /// Longest time of one statement.
+    pub statement_timeout: Duration,
+}
+
+/// One state of the database.
+pub struct Snapshot {
+    connection: Option<Object>,
+    networks: Vec<Network>,
+    contracts: Contracts,
+    rows_left: AtomicI64,
+}
+
+/// A block as far as it is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockInfo {
+    /// Its height.
+    pub number: i64,
+    /// Its hash, where the header is held.
+    pub hash: Option<Vec<u8>>,
+    /// Seconds since 1970, where the header is held.
+    pub timestamp: Option<i64>,
+    /// The hash of the block below it, where the header is held.
+    pub parent_hash: Option<Vec<u8>>,
+}
+
+/// A network's state.
+#[derive(Debug, Clone)]
+pub struct Network {
+    /// The chain's id.
+    pub chain_id: i64,
+    /// Its name in the configuration.
+    pub name: String,
+    /// The newest block whose data is committed.
+    pub indexed: Option<BlockInfo>,
+    /// The newest block that is safe, where the network tells.
+    pub safe_number: Option<i64>,
+    /// The newest block that is final.
+    pub finalized_number: Option<i64>,
+    /// The chain's head as last seen.
+    pub head: Option<BlockInfo>,
+    /// How long ago the head was seen, in seconds.
+    pub head_age_seconds: Option<i64>,
+}
+
+impl Network {
+    /// How final a block of the network is.
+    #[must_use]
+    pub fn finality(&self, block: i64) -> Finality {
+        let at_most = |limit: Option<i64>| limit.is_some_and(|limit| block <= limit);
+        if at_most(self.finalized_number) {
+            Finality::Finalized
+        } else if at_most(self.safe_number) {
+            Finality::Safe
+        } else if self.safe_number.is_some() {
+            Finality::Preconfirmed
+        } else {
+            Finality::Unsafe
+        }
+    }
+
+    /// The newest indexed block of at least that finality.
+    #[must_use]
+    pub fn newest_of(&self, finality: Finality) -> Option<i64> {
+        let tip = self.indexed.as_ref()?.number;
+        let known = match finality {
+            Finality::Unsafe | Finality::Preconfirmed => Some(tip),
+            Finality::Safe => self.safe_number.max(self.finalized_number),
+            Finality::Finalized => self.finalized_number,
+        };
+        known.map(|number| number.min(tip))
+    }
+}
+
+/// A watched contract.
+#[derive(Debug, Clone)]
+pub(super) struct Contract {
+    pub(super) chain_id: i64,
+    pub(super) contract_id: i64,
+    pub(super) role: String,
+    pub(super) address: Vec<u8>,
+    pub(super) deployment: i64,
+    pub(super) ordinal: i64,
+}
+
+/// The watched contracts of all networks.
+#[derive(Debug, Default)]
+pub struct Contracts(Vec<Contract>);
+
+impl Contracts {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Contract> {
+        self.0.iter()
+    }
+
+    /// The deployment that an identity registry is of.
+    pub(super) fn deployment_of(&self, chain_id: i64, address: &[u8]) -> Option<i64> {
+        let registry = self.0.iter().find(|contract| contract.chain_id == chain_id && contract.address == address)?;
+        (registry.role == crate::event::Role::Identity.name()).then_some(registry.deployment)
+    }
+}
+
+const NETWORKS: &str = "SELECT n.chain_id, n.name, c.tip_number, c.tip_hash, c.tip_at, c.safe_number, \
+     c.finalized_number, h.number, h.hash, h.block_at, \
+     extract(epoch FROM clock_timestamp() - h.seen_at)::bigint, b.parent_hash \
+     FROM network n LEFT JOIN cursor c USING (chain_id) LEFT JOIN head h USING (chain_id) \
+     LEFT JOIN block b ON b.chain_id = n.chain_id AND b.number = c.tip_number ORDER BY n.chain_id";
+
+const CONTRACTS: &str = "SELECT chain_id, contract_id::bigint, role, address, deployment::bigint, ordinal::bigint \
+     FROM contract ORDER BY chain_id, contract_id";
+
+impl Snapshot {
+    /// Opens a snapshot of the newest committed state.
+    ///
+    /// # Errors
+    /// [`QueryError::Unavailable`] when no connection can be had, or any error of a statement.
+    pub async fn open(store: &Store, limits: Limits) -> Result<Self, QueryError> {
+        let mut snapshot = Self {
+            connection: Some(store.read().await?),
+            networks: Vec::new(),
+            contracts: Contracts::default(),
+            rows_left: AtomicI64::new(limits.max_rows.into()),
+        };
+        let begin = format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = {}",
+            limits.statement_timeout.as_millis().max(1)
+        );
+        STATEMENTS.fetch_add(1, Ordering::Relaxed);
+        snapshot.connection().batch_execute(&begin).await?;
+        let networks = snapshot.query_text(NETWORKS).await?;
+        snapshot.networks = networks.iter().map(read_network).collect::<Result<_, _>>()?;
+        let contracts = snapshot.query_text(CONTRACTS).await?;
+        snapshot.contracts = Contracts(contracts.iter().map(read_contract).collect::<Result<_, _>>()?);
+        Ok(snapshot)
+    }
+
+    /// Gives the connection back. A snapshot that is dropped without this closes its connection instead, because a
+    /// statement may still be running on it.
+    pub async fn close(mut self) {
+        if let Some(connection) = self.connection.take() {
+            if connection.batch_execute("COMMIT").await.is_err() {
+                drop(Object::take(connection));
+            }
+        }
+    }
+
+    /// The networks, in the order of their chain ids.
+    #[must_use]
+    pub fn networks(&self) -> &[Network] {
+        &self.networks
+    }
+
+    /// A network by its chain id.
+    #[must_use]
+    pub fn network(&self, chain_id: i64) -> Option<&Network> {
+        self.networks.iter().find(|network| network.chain_id == chain_id)
+    }
+
+    /// What is known of a block of the chain that is held.
+    ///
+    /// # Errors
+    /// Any error of the statement.
+    pub async fn block(&self, chain_id: i64, number: i64) -> Result<BlockInfo, QueryError> {
+        let mut statement = Statement::default();
+        let (chain_id, height) = (statement.bind(chain_id), statement.bind(number));
+        statement.push(&format!(
+            "SELECT hash, block_at, parent_hash FROM block WHERE chain_id = {chain_id} AND number = {height}"
+        ));
+        let rows = self.query(&statement).await?;
+        let Some(row) = rows.first() else {
+            return Ok(BlockInfo { number, hash: None, timestamp: None, parent_hash: None });
+        };
+        Ok(BlockInfo { number, hash: row.try_get(0)?, timestamp: row.try_get(1)?, parent_hash: row.try_get(2)? })
+    }
+
+    /// Where a block of a hash is held: chain id and height.
+    pub(super) async fn block_of_hash(&self, hash: &[u8]) -> Result<Option<(i64, i64)>, QueryError> {
+        let mut statement = Statement::default();
+        let hash = statement.bind(hash.to_vec());
+        statement.push(&format!("SELECT chain_id, number FROM block WHERE hash = {hash} ORDER BY chain_id LIMIT 1"));
+        let rows = self.query(&statement).await?;
+        rows.first().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).transpose()
+    }
+
+    pub(super) fn contracts(&self) -> &Contracts {
+        &self.contracts
+    }
+
+    /// Runs a statement.
+    pub(super) async fn query(&self, statement: &Statement) -> Result<Vec<Row>, QueryError> {
+        STATEMENTS.fetch_add(1, Ordering::Relaxed);
+        let connection = self.connection();
+        let prepared = connection.prepare_cached(&statement.text).await?;
+        Ok(connection.query(&prepared, &statement.parameters()).await?)
+    }
+
+    /// How many more rows the request may read.
+    pub(super) fn rows_left(&self) -> i64 {
+        self.rows_left.load(Ordering::Relaxed).max(0)
+    }
+
+    /// Counts rows that were read.
+    ///
+    /// # Errors
+    /// [`QueryError::TooComplex`] when the request has read more than it may.
+    pub(super) fn count_rows(&self, rows: usize) -> Result<(), QueryError> {
+        let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+        if self.rows_left.fetch_sub(rows, Ordering::Relaxed) < rows {
+            return Err(QueryError::TooComplex(
+                "the query reaches too many rows; ask for fewer with `first`, at the top and in nested lists"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    async fn query_text(&self, text: &str) -> Result<Vec<Row>, QueryError> {
+        let mut statement = Statement::default();
+        statement.push(text);
+        self.query(&statement).await
+    }
+
+    fn connection(&self) -> &Object {
+        self.connection.as_ref().expect("the connection is taken only by close, which consumes the snapshot")
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        // An open transaction must not go back to the pool. The server's own time-out ends what still runs.
+        if let Some(connection) = self.connection.take() {
+            drop(Object::take(connection));
+        }
+    }
+}
+
+/// Waits until a network's committed tip is at least a block, by looking again and again until the time is up.
+///
+/// # Errors
+/// As [`Snapshot::open`]; a tip that is still below is no error, the caller's snapshot will tell.
+pub async fn wait_for_block(
+    store: &Arc<Store>,
+    chain_id: i64,
+    number: i64,
+    longest: Duration,
+) -> Result<(), QueryError> {
+    /// Pause between two looks.
+    const PAUSE: Duration = Duration::from_millis(100);
+    let deadline = tokio::time::Instant::now() + longest;
+    loop {
+        let connection = store.read().await?;
+        let statement = connection.prepare_cached("SELECT tip_number FROM cursor WHERE chain_id = $1").await?;
+        let row = connection.query_opt(&statement, &[&chain_id]).await?;
+        drop(connection);
+        let tip: Option<i64> = row.map(|row| row.try_get(0)).transpose()?.flatten();
+        if tip.is_some_and(|tip| tip >= number) || tokio::time::Instant::now() + PAUSE > deadline {
+            return Ok(());
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+impl From<StoreError> for QueryError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Busy { .. } => Self::Unavailable("all connections are in use".to_owned()),
+            StoreError::Database { source, .. } => source.into(),
+            _ => Self::Unavailable("connecting failed".to_owned()),
+        }
+    }
+}
+
+fn read_network(row: &Row) -> Result<Network, tokio_postgres::Error> {
+    let block = |number: Option<i64>, hash, timestamp, parent_hash| {
+        number.map(|number| BlockInfo { number, hash, timestamp, parent_hash })
+    };
+    Ok(Network {
+        chain_id: row.try_get(0)?,
+        name: row.try_get(1)?,
+        indexed: block(row.try_get(2)?, row.try_get(3)?, row.try_get(4)?, row.try_get(11)?),
+        safe_number: row.try_get(5)?,
+        finalized_number: row.try_get(6)?,
+        head: block(row.try_get(7)?, row.try_get(8)?, row.try_get(9)?, None),
+        head_age_seconds: row.try_get(10)?,
+    })
+}
+
+fn read_contract(row: &Row) -> Result<Contract, tokio_postgres::Error> {
+    Ok(Contract {
+        chain_id: row.try_get(0)?,
+        contract_id: row.try_get(1)?,
+        role: row.try_get(2)?,
+        address: row.try_get(3)?,
+        deployment: row.try_get(4)?,
+        ordinal: row.try_get(5)?,
+    })
+}

@@ -1,0 +1,105 @@
+//! FROM: an entity's rows in a statement, and expressions over them.
+
+use super::entity::{Entity, Field, Life, Link, Template};
+use super::pin::BoundScope;
+use super::sql::{SqlType, Statement};
+
+/// An entity's rows under an alias, with the joins that its expressions turned out to need.
+pub(super) struct Source {
+    pub(super) entity: &'static Entity,
+    pub(super) alias: String,
+    joins: Vec<String>,
+}
+
+impl Source {
+    pub(super) fn new(entity: &'static Entity, statement: &mut Statement) -> Self {
+        Self { entity, alias: statement.alias(), joins: Vec::new() }
+    }
+
+    /// `table alias` with the joins so far.
+    pub(super) fn from_clause(&self) -> String {
+        let table = self.entity.table.expect("an entity without a table is answered without a statement");
+        format!("{table} {}{}", self.alias, self.joins.concat())
+    }
+
+    /// The condition that a row is of the scope.
+    pub(super) fn in_scope(&self, scope: &BoundScope) -> String {
+        format!("{}{}", scope.of_networks(&self.alias), self.and_holds(scope))
+    }
+
+    /// The condition that a row holds, to be appended to another one.
+    pub(super) fn and_holds(&self, scope: &BoundScope) -> String {
+        match self.entity.life {
+            Life::Version => format!(" AND {}", scope.live(&self.alias)),
+            Life::Fact if scope.is_pinned() => format!(" AND {}", scope.begun(&self.alias)),
+            Life::Fact | Life::Always => String::new(),
+        }
+    }
+
+    /// A field's value.
+    pub(super) fn field(&mut self, field: &Field, scope: &BoundScope) -> String {
+        self.template(field.sql, scope)
+    }
+
+    /// What a field sorts by, and its type.
+    pub(super) fn order_of(&mut self, field: &Field, scope: &BoundScope) -> (String, SqlType) {
+        let (template, ty) = field.order.unwrap_or((field.sql, field.ty));
+        let sql = self.template(template, scope);
+        match ty {
+            // Texts of any length must fit a cursor: their beginning decides, then the id.
+            SqlType::Text => (format!("left({sql}, 256) COLLATE \"C\""), ty),
+            _ => (sql, ty),
+        }
+    }
+
+    /// The columns of the key, in order.
+    pub(super) fn key(&self) -> Vec<(String, SqlType)> {
+        self.entity.key.iter().map(|part| (part.sql.replace("{t}", &self.alias), part.ty)).collect()
+    }
+
+    /// The block of the row's last change.
+    pub(super) fn changed(&self, scope: &BoundScope) -> String {
+        expand(self.entity.changed, &self.alias, scope)
+    }
+
+    /// The condition that a row is related to the row of another alias.
+    pub(super) fn joined_to(&self, links: &[Link], other: &str) -> String {
+        let pairs: Vec<String> = links
+            .iter()
+            .map(|link| format!("{} = {}", link.there.replace("{t}", &self.alias), link.here.replace("{t}", other)))
+            .collect();
+        pairs.join(" AND ")
+    }
+
+    /// Expands a template of the entity.
+    pub(super) fn template(&mut self, template: Template, scope: &BoundScope) -> String {
+        if let (true, Some(pinned)) = (scope.is_pinned(), template.pinned) {
+            return expand(pinned, &self.alias, scope);
+        }
+        if let Some(join) = template.join {
+            let join = expand(join, &self.alias, scope);
+            if !self.joins.contains(&join) {
+                self.joins.push(join);
+            }
+        }
+        expand(template.latest, &self.alias, scope)
+    }
+}
+
+/// Puts the alias and the block into a template.
+pub(super) fn expand(template: &str, alias: &str, scope: &BoundScope) -> String {
+    let mut sql = template.replace("{t}", alias);
+    let forms: [(&str, &dyn Fn(&str) -> String); 3] = [
+        ("{live ", &|row| scope.live(row)),
+        ("{begun ", &|row| scope.begun(row)),
+        ("{reached ", &|column| scope.reached(column)),
+    ];
+    for (opening, write) in forms {
+        while let Some(start) = sql.find(opening) {
+            let Some(length) = sql[start..].find('}') else { break };
+            let argument = sql[start + opening.len()..start + length].to_owned();
+            sql.replace_range(start..=start + length, &write(&argument));
+        }
+    }
+    sql
+}

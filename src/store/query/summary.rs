@@ -1,0 +1,228 @@
+//! Reputation of one agent, summed up as its contract does it, and exactly.
+//!
+//! The database adds up exact decimals, grouped by their number of decimal places; [`contract_summary`] then does what
+//! `getSummary` does with 256-bit integers, truncation and wrap-around included, so that both agree to the last bit.
+
+use alloy::primitives::I256;
+use serde_json::json;
+
+use super::error::{QueryError, bad_input};
+use super::id;
+use super::pin::{BoundScope, Scope};
+use super::snapshot::Snapshot;
+use super::sql::{Datum, SqlType, Statement};
+use super::value;
+
+/// Decimal places to which the contract scales every value before it adds them up.
+const SCALE: u8 = 18;
+
+/// Which feedback is summed up.
+#[derive(Debug, Clone, Default)]
+pub struct SummaryQuestion {
+    /// The agent's id.
+    pub agent: String,
+    /// Only of these clients, as hex; one that is named twice counts twice, an empty list gives nothing.
+    pub clients: Option<Vec<String>>,
+    /// Only with this first tag; nothing or empty: with any.
+    pub tag1: Option<String>,
+    /// Only with this second tag; nothing or empty: with any.
+    pub tag2: Option<String>,
+    /// Only given at or after this time, in seconds since 1970.
+    pub since: Option<String>,
+    /// Only given at or before this time, in seconds since 1970.
+    pub until: Option<String>,
+}
+
+/// What the feedback sums up to. Decimals are as Postgres writes them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// How much un-revoked feedback was counted.
+    pub count: i64,
+    /// The average as the contract computes it, in units of 10^-`summary_value_decimals`.
+    pub summary_value: i128,
+    /// The most frequent number of decimal places, the smallest of several.
+    pub summary_value_decimals: u8,
+    /// The average, to sixty decimal places.
+    pub average: Option<String>,
+    /// The average of the clients' averages: one voice per client.
+    pub per_client_average: Option<String>,
+    /// How many clients gave it.
+    pub client_count: i64,
+    /// The least value.
+    pub min: Option<String>,
+    /// The greatest value.
+    pub max: Option<String>,
+}
+
+/// Feedback with one number of decimal places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecimalsGroup {
+    /// The decimal places, 0 to 18.
+    pub decimals: u8,
+    /// How much feedback has them.
+    pub count: u64,
+    /// The sum of its values in units of 10^-18.
+    pub sum: I256,
+}
+
+/// What `getSummary` of the reputation registry returns: count, summaryValue, summaryValueDecimals.
+///
+/// The sum over 18 decimal places is divided by the count, then scaled down to the most frequent number of places (the
+/// smallest on a tie); both truncate toward zero. The contract's last cast to int128 is unchecked: it wraps.
+#[must_use]
+pub fn contract_summary(groups: &[DecimalsGroup]) -> (u64, i128, u8) {
+    let count: u64 = groups.iter().map(|group| group.count).sum();
+    let frequent = groups
+        .iter()
+        .max_by(|one, other| one.count.cmp(&other.count).then(other.decimals.cmp(&one.decimals)))
+        .filter(|_| count > 0);
+    let Some(frequent) = frequent else { return (0, 0, 0) };
+    let sum = groups.iter().fold(I256::ZERO, |sum, group| sum.wrapping_add(group.sum));
+    let divisor = |number: u128| I256::try_from(number).expect("128 bits fit into 256");
+    let average = sum.wrapping_div(divisor(count.into()));
+    let places = SCALE.saturating_sub(frequent.decimals);
+    let value = average.wrapping_div(divisor(10_u128.pow(places.into())));
+    let [low, high, ..] = value.into_raw().into_limbs();
+    let wrapped = (u128::from(high) << 64) | u128::from(low);
+    (count, wrapped.cast_signed(), frequent.decimals)
+}
+
+impl Snapshot {
+    /// Sums up the feedback about an agent.
+    ///
+    /// # Errors
+    /// [`QueryError::BadInput`] for an id, a client or a time that is none.
+    pub async fn summary(&self, scope: &Scope, question: &SummaryQuestion) -> Result<Summary, QueryError> {
+        let agent = id::agent(&question.agent, self.contracts())
+            .ok_or_else(|| bad_input("agent", "an agent's id, such as \"167000:42\""))?;
+        let mut statement = Statement::default();
+        let bound = BoundScope::bind(scope, &mut statement);
+        let mut conditions =
+            vec![bound.of_networks("f"), bound.live("f"), format!("NOT {}", bound.reached("f.revoked_block"))];
+        for (column, part) in ["chain_id", "deployment", "agent_id"].iter().zip(agent.iter().flatten()) {
+            conditions.push(format!("f.{column} = {}", statement.bind_datum(part)));
+        }
+        for (tag, wanted) in [("tag1", &question.tag1), ("tag2", &question.tag2)] {
+            if let Some(wanted) = wanted.as_deref().filter(|wanted| !wanted.is_empty()) {
+                let wanted = value::text(tag, &json!(wanted))?;
+                // The contract compares bytes: an unreadable tag's readable form is another tag.
+                conditions.push(format!("f.{tag} = {}::text AND f.{tag}_raw IS NULL", statement.bind(wanted)));
+            }
+        }
+        for (name, sign, bound_at) in [("since", ">=", &question.since), ("until", "<=", &question.until)] {
+            if let Some(time) = bound_at {
+                let time = value::whole_number(name, SqlType::Integer, &json!(time))?;
+                conditions.push(format!("f.created_at {sign} {}", statement.bind_datum(&time)));
+            }
+        }
+        let (clients, times) = match &question.clients {
+            None => (String::new(), "1"),
+            Some(clients) => (asked_clients(clients, &mut statement)?, "asked.times"),
+        };
+        statement.push(&text_of(&clients, times, &conditions.join(" AND ")));
+        let rows = self.query(&statement).await?;
+        summary_of(&rows)
+    }
+}
+
+fn asked_clients(clients: &[String], statement: &mut Statement) -> Result<String, QueryError> {
+    let clients: Vec<Datum> = clients
+        .iter()
+        .map(|client| value::bytes("clients", &json!(client)).map(Datum::Bytes))
+        .collect::<Result<_, _>>()?;
+    let clients = statement.bind_array(SqlType::Bytes, clients.iter());
+    Ok(format!(
+        " JOIN (SELECT client, count(*) AS times FROM unnest({clients}) AS listed (client) GROUP BY client) AS asked \
+         USING (client)"
+    ))
+}
+
+/// One row for each number of decimal places; what is of all feedback stands in each.
+fn text_of(clients: &str, times: &str, conditions: &str) -> String {
+    format!(
+        "WITH given AS MATERIALIZED (SELECT client, f.value_decimals, f.value, {times} AS times FROM feedback f{clients} \
+         WHERE {conditions}), \
+         voices AS (SELECT round(sum(value), 60) / count(*) AS mean FROM given GROUP BY client) \
+         SELECT value_decimals::bigint, sum(times)::bigint, trunc(sum(value * times) * 1000000000000000000)::text, \
+         min(value)::text, max(value)::text, \
+         (SELECT round(sum(value * times), 60) / sum(times) FROM given)::text, \
+         (SELECT count(*) FROM voices), (SELECT round(sum(mean), 60) / count(*) FROM voices)::text, \
+         (SELECT min(value) FROM given)::text, (SELECT max(value) FROM given)::text \
+         FROM given GROUP BY value_decimals ORDER BY value_decimals"
+    )
+}
+
+fn summary_of(rows: &[tokio_postgres::Row]) -> Result<Summary, QueryError> {
+    let mut groups = Vec::with_capacity(rows.len());
+    for row in rows {
+        let (decimals, count, sum): (i64, i64, String) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        groups.push(DecimalsGroup {
+            decimals: u8::try_from(decimals).unwrap_or(SCALE),
+            count: count.unsigned_abs(),
+            sum: I256::from_dec_str(&sum)
+                .map_err(|_| QueryError::TooComplex("the sum is beyond what the contract can add up".to_owned()))?,
+        });
+    }
+    let Some(first) = rows.first() else { return Ok(Summary::default()) };
+    let (count, summary_value, summary_value_decimals) = contract_summary(&groups);
+    Ok(Summary {
+        count: i64::try_from(count).unwrap_or(i64::MAX),
+        summary_value,
+        summary_value_decimals,
+        average: first.try_get(5)?,
+        client_count: first.try_get(6)?,
+        per_client_average: first.try_get(7)?,
+        min: first.try_get(8)?,
+        max: first.try_get(9)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy::primitives::I256;
+
+    use super::{DecimalsGroup, contract_summary};
+
+    /// Groups of values as (value, decimals), the way the database groups them.
+    fn groups(values: &[(i128, u8)]) -> Vec<DecimalsGroup> {
+        let mut groups: Vec<DecimalsGroup> = Vec::new();
+        for (value, decimals) in values {
+            let scale = I256::try_from(10_u128.pow(u32::from(18 - decimals))).expect("it fits");
+            let scaled = I256::try_from(*value).expect("it fits") * scale;
+            match groups.iter_mut().find(|group| group.decimals == *decimals) {
+                Some(group) => {
+                    group.count += 1;
+                    group.sum += scaled;
+                }
+                None => groups.push(DecimalsGroup { decimals: *decimals, count: 1, sum: scaled }),
+            }
+        }
+        groups
+    }
+
+    #[test]
+    fn the_worked_examples_of_the_contract() {
+        assert_eq!(contract_summary(&[]), (0, 0, 0));
+        assert_eq!(contract_summary(&groups(&[(9977, 2), (87, 0)])), (2, 93, 0));
+        assert_eq!(contract_summary(&groups(&[(9977, 2), (9977, 2)])), (2, 9977, 2));
+    }
+
+    #[test]
+    fn a_huge_value_wraps_as_in_the_contract() {
+        let huge = 100_000_000_000_000_000_000_000_000_000_000_000_000_i128;
+        let wrapped = -886_533_759_346_574_857_640_019_685_980_940_968_i128;
+        assert_eq!(contract_summary(&groups(&[(huge, 0), (5, 18), (5, 18)])), (3, wrapped, 18));
+    }
+
+    #[test]
+    fn truncation_is_toward_zero_both_times() {
+        assert_eq!(contract_summary(&groups(&[(-5, 0), (0, 0)])), (2, -2, 0));
+        assert_eq!(contract_summary(&groups(&[(-199, 2), (0, 0), (0, 0)])), (3, 0, 0));
+    }
+
+    #[test]
+    fn the_smallest_decimals_win_a_tie() {
+        assert_eq!(contract_summary(&groups(&[(1, 0), (100, 2), (1000, 3)])), (3, 1, 0));
+        assert_eq!(contract_summary(&groups(&[(100, 2), (1000, 3), (1000, 3), (100, 2), (1, 0)])), (5, 100, 2));
+    }
+}
