@@ -74,8 +74,10 @@ pub struct Api {
     pub request_timeout_ms: u64,
     /// Deepest nesting of a query.
     pub max_depth: usize,
-    /// Most fields (each counted as often as it may be resolved per parent) of a query.
+    /// Most fields that a query may select, fragments written out.
     pub max_complexity: usize,
+    /// Most rows that a query may read, nested lists included.
+    pub max_rows: u32,
     /// `/ready` turns red when a network is further behind than this, in blocks.
     pub ready_lag_blocks: u64,
     /// `/ready` turns red when the newest block seen is older than this, in seconds.
@@ -92,6 +94,7 @@ impl Default for Api {
             request_timeout_ms: 30_000,
             max_depth: 16,
             max_complexity: 5_000,
+            max_rows: 250_000,
             ready_lag_blocks: 30,
             ready_lag_seconds: 120,
             wait_for_block_ms: 5_000,

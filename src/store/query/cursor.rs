@@ -4,6 +4,8 @@
 //! go (F67). Where rows can move in the order, it also holds the newest block it was made at: once that block is
 //! replaced, the pages before it may have shown what is no longer so, and the cursor is refused.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::entity::Entity;
@@ -31,7 +33,7 @@ pub(super) fn write(entity: &Entity, order: Order, values: &[&Datum], made_at: O
     let values: Vec<Value> = values.iter().map(|value| to_json(value)).collect();
     let made_at = made_at.map(|block| json!([block.chain_id, block.number, alloy::hex::encode(&block.hash)]));
     let cursor = json!([VERSION, entity.name, order.name(), order.descending, values, made_at]);
-    alloy::hex::encode(cursor.to_string())
+    URL_SAFE_NO_PAD.encode(cursor.to_string())
 }
 
 /// Reads a cursor of the same list.
@@ -56,7 +58,7 @@ fn parse(text: &str, entity: &Entity, order: Order, types: &[SqlType]) -> Option
     if text.len() > MAX_LENGTH {
         return None;
     }
-    let cursor: Vec<Value> = serde_json::from_slice(&alloy::hex::decode(text).ok()?).ok()?;
+    let cursor: Vec<Value> = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
     let [version, name, order_name, descending, values, made_at] = cursor.as_slice() else { return None };
     let same = version == &json!(VERSION)
         && name == entity.name

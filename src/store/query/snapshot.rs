@@ -4,7 +4,6 @@
 //! commit, of all networks. It is opened with what every answer needs to know: how far each network is, how final, and
 //! which contracts it has. Statements are prepared once per connection and counted.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -264,25 +263,30 @@ impl Drop for Snapshot {
     }
 }
 
-/// Waits until a network's committed tip is at least a block, by looking again and again until the time is up.
+/// Waits until the committed tip of a network (of the only one, when none is named) is at least a block, by looking again
+/// and again until the time is up. A tip that is still below then is no error: the caller's snapshot will tell.
 ///
 /// # Errors
-/// As [`Snapshot::open`]; a tip that is still below is no error, the caller's snapshot will tell.
+/// As [`Snapshot::open`].
 pub async fn wait_for_block(
-    store: &Arc<Store>,
-    chain_id: i64,
+    store: &Store,
+    chain_id: Option<i64>,
     number: i64,
     longest: Duration,
 ) -> Result<(), QueryError> {
     /// Pause between two looks.
     const PAUSE: Duration = Duration::from_millis(100);
+    const TIPS: &str = "SELECT tip_number FROM cursor WHERE $1::bigint IS NULL OR chain_id = $1";
     let deadline = tokio::time::Instant::now() + longest;
     loop {
-        let connection = store.read().await?;
-        let statement = connection.prepare_cached("SELECT tip_number FROM cursor WHERE chain_id = $1").await?;
-        let row = connection.query_opt(&statement, &[&chain_id]).await?;
-        drop(connection);
-        let tip: Option<i64> = row.map(|row| row.try_get(0)).transpose()?.flatten();
+        // The connection is not held between two looks: many may wait.
+        let tips = {
+            let connection = store.read().await?;
+            let statement = connection.prepare_cached(TIPS).await?;
+            connection.query(&statement, &[&chain_id]).await?
+        };
+        let [only] = tips.as_slice() else { return Ok(()) };
+        let tip: Option<i64> = only.try_get(0)?;
         if tip.is_some_and(|tip| tip >= number) || tokio::time::Instant::now() + PAUSE > deadline {
             return Ok(());
         }

@@ -10,7 +10,7 @@ use tokio_postgres::types::ToSql;
 
 /// The type of a column that takes part in keys and comparisons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SqlType {
+pub(in crate::store::query) enum SqlType {
     /// Whole numbers that fit 64 bits, whatever their column's width.
     Integer,
     /// Exact numbers of any size.

@@ -1,0 +1,177 @@
+//! Errors as clients see them: a code from a closed list, a sentence, and nothing of what is inside.
+//!
+//! [`Codes`] is the last to see every response: what has no code by then is either the client's own mistake, found by
+//! validation, or a mistake of this node, whose text is logged and replaced.
+
+use std::sync::Arc;
+
+use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextRequest, NextSubscribe};
+use async_graphql::{ErrorExtensionValues, Response, ServerError, Value};
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+
+use crate::metrics;
+use crate::store::query::QueryError;
+
+/// What kind of error it is, for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// The question is wrong; the message names the field.
+    BadInput,
+    /// What was asked for by name is not held.
+    NotFound,
+    /// The question reaches too much.
+    TooComplex,
+    /// The body is larger than the node takes.
+    TooLarge,
+    /// The answer took too long.
+    Timeout,
+    /// The block is not reached yet.
+    NotYetIndexed,
+    /// The cursor points into a history that is gone.
+    CursorExpired,
+    /// The database cannot be reached.
+    Unavailable,
+    /// A mistake of this node.
+    Internal,
+}
+
+impl Code {
+    /// Its spelling in `extensions.code`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BadInput => "BAD_INPUT",
+            Self::NotFound => "NOT_FOUND",
+            Self::TooComplex => "TOO_COMPLEX",
+            Self::TooLarge => "TOO_LARGE",
+            Self::Timeout => "TIMEOUT",
+            Self::NotYetIndexed => "NOT_YET_INDEXED",
+            Self::CursorExpired => "CURSOR_EXPIRED",
+            Self::Unavailable => "UNAVAILABLE",
+            Self::Internal => "INTERNAL",
+        }
+    }
+}
+
+/// What a client is told of a mistake of this node.
+const INTERNAL: &str = "something went wrong in this node; its log says what, beside this response's x-request-id";
+
+/// An error of a resolver.
+pub(super) fn error(code: Code, message: impl Into<String>) -> async_graphql::Error {
+    let mut error = async_graphql::Error::new(message);
+    error.extensions.get_or_insert_with(ErrorExtensionValues::default).set("code", code.name());
+    error
+}
+
+/// An error of the store, as a client may see it.
+pub(super) fn from_query(query_error: QueryError) -> async_graphql::Error {
+    let code = match &query_error {
+        QueryError::BadInput(_) => Code::BadInput,
+        QueryError::NotFound(_) => Code::NotFound,
+        QueryError::NotYetIndexed(_) => Code::NotYetIndexed,
+        QueryError::CursorExpired(_) => Code::CursorExpired,
+        QueryError::TooComplex(_) => Code::TooComplex,
+        QueryError::Timeout => Code::Timeout,
+        QueryError::Unavailable(_) => Code::Unavailable,
+        QueryError::Database(source) => {
+            tracing::error!(error = ?source, "a query failed");
+            return error(Code::Internal, INTERNAL);
+        }
+    };
+    error(code, query_error.to_string())
+}
+
+/// A response that is nothing but an error.
+pub(super) fn response(code: Code, message: &str) -> Response {
+    let mut error = ServerError::new(message, None);
+    error.extensions.get_or_insert_with(ErrorExtensionValues::default).set("code", code.name());
+    Response::from_errors(vec![error])
+}
+
+/// The extension that gives every error its code.
+pub(super) struct Codes;
+
+impl ExtensionFactory for Codes {
+    fn create(&self) -> Arc<dyn Extension> {
+        Arc::new(Self)
+    }
+}
+
+#[async_graphql::async_trait::async_trait]
+impl Extension for Codes {
+    async fn request(&self, ctx: &ExtensionContext<'_>, next: NextRequest<'_>) -> Response {
+        with_codes(next.run(ctx).await)
+    }
+
+    fn subscribe<'s>(
+        &self,
+        ctx: &ExtensionContext<'_>,
+        stream: BoxStream<'s, Response>,
+        next: NextSubscribe<'_>,
+    ) -> BoxStream<'s, Response> {
+        next.run(ctx, stream).map(with_codes).boxed()
+    }
+}
+
+fn with_codes(mut response: Response) -> Response {
+    for error in &mut response.errors {
+        let known = error.extensions.as_ref().and_then(|extensions| extensions.get("code")).cloned();
+        let code = match known {
+            Some(Value::String(code)) => code,
+            _ => {
+                let code = classify(error);
+                error.extensions.get_or_insert_with(ErrorExtensionValues::default).set("code", code.name());
+                code.name().to_owned()
+            }
+        };
+        ::metrics::counter!(metrics::GRAPHQL_ERRORS, "code" => code).increment(1);
+    }
+    response
+}
+
+/// An error without a code: with a path it happened while answering, without one while the question was read.
+fn classify(error: &mut ServerError) -> Code {
+    if !error.path.is_empty() {
+        tracing::error!(error = %error.message, "a resolver failed");
+        error.message = INTERNAL.to_owned();
+        return Code::Internal;
+    }
+    if matches!(error.message.as_str(), "Query is too complex." | "Query is nested too deep.")
+        || error.message.starts_with("The recursion depth of the query")
+    {
+        return Code::TooComplex;
+    }
+    if let Some(message) = unknown_field(&error.message) {
+        error.message = message;
+    }
+    Code::BadInput
+}
+
+/// graph-node's wording of an unknown field: the standard's clients look for it, and then ask without the field.
+fn unknown_field(message: &str) -> Option<String> {
+    let rest = message.strip_prefix("Unknown field \"")?;
+    let (field, rest) = rest.split_once("\" on type \"")?;
+    let (name, hint) = rest.split_once('"')?;
+    let hint = hint.trim_start_matches('.').trim();
+    let hint = if hint.is_empty() { String::new() } else { format!(". {hint}") };
+    Some(format!("Type `{name}` has no field `{field}`{hint}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unknown_field;
+
+    #[test]
+    fn an_unknown_field_is_told_in_the_words_that_clients_look_for() {
+        assert_eq!(
+            unknown_field("Unknown field \"responseURI\" on type \"FeedbackResponse\"."),
+            Some("Type `FeedbackResponse` has no field `responseURI`".to_owned())
+        );
+        assert_eq!(
+            unknown_field("Unknown field \"agnts\" on type \"Query\". Did you mean \"agents\"?"),
+            Some("Type `Query` has no field `agnts`. Did you mean \"agents\"?".to_owned())
+        );
+        assert_eq!(unknown_field("Unknown argument \"x\""), None);
+    }
+}

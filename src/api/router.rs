@@ -1,0 +1,203 @@
+//! HTTP: where questions come in, and what every response carries.
+//!
+//! `POST /graphql` answers for all networks, `POST /graphql/{chainId}` for one; both answer errors of GraphQL with 200.
+//! Every response has an `x-request-id`, every answer from the database an `x-block`. Reads are open to any origin.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use async_graphql::dynamic::Schema;
+use async_graphql::{BatchRequest, Request, Response as GraphResponse};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, Path, Request as HttpRequest, State};
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CONTENT_TYPE,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+
+use super::error::{self, Code};
+use super::schema;
+use super::session::Session;
+use crate::config::Api;
+use crate::store::Store;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const BLOCK: HeaderName = HeaderName::from_static("x-block");
+
+/// Longest `x-request-id` of a client that is passed on, in bytes.
+const MAX_REQUEST_ID_BYTES: usize = 128;
+
+/// What every request is answered with. Cloning is cheap.
+#[derive(Clone)]
+pub struct ApiState {
+    store: Arc<Store>,
+    config: Arc<Api>,
+    schema: Schema,
+}
+
+impl ApiState {
+    /// The state of a server over a store.
+    #[must_use]
+    pub fn new(store: Arc<Store>, config: Api) -> Self {
+        Self { store, schema: schema::build(&config), config: Arc::new(config) }
+    }
+
+    /// The store that is read.
+    #[must_use]
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Api {
+        &self.config
+    }
+}
+
+/// The routes of GraphQL. A GET of the same paths is the caller's to add, to the same method router's paths.
+pub fn router(state: ApiState) -> Router {
+    let limit = DefaultBodyLimit::max(state.config.max_body_bytes);
+    Router::new()
+        .route("/graphql", post(all_networks))
+        .route("/graphql/{chain_id}", post(one_network))
+        .layer(limit)
+        .with_state(state)
+        .layer(from_fn(with_headers))
+}
+
+async fn all_networks(
+    State(state): State<ApiState>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    answer(&state, None, &headers, body).await
+}
+
+async fn one_network(
+    State(state): State<ApiState>,
+    Path(chain_id): Path<String>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    match chain_id.parse::<i64>() {
+        Ok(chain_id) if chain_id >= 0 => answer(&state, Some(chain_id), &headers, body).await,
+        _ => {
+            refuse(StatusCode::NOT_FOUND, Code::NotFound, "the address must end in a chain id, such as /graphql/167000")
+        }
+    }
+}
+
+async fn answer(
+    state: &ApiState,
+    chain_id: Option<i64>,
+    headers: &HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let request = match read(state, headers, body) {
+        Ok(request) => request,
+        Err(refusal) => return refusal,
+    };
+    let session = Arc::new(Session::new(Arc::clone(&state.store), &state.config, chain_id));
+    let request = request.data(Arc::clone(&session));
+    let answered = tokio::time::timeout_at(session.deadline(), state.schema.execute(request)).await;
+    let response = answered.unwrap_or_else(|_| {
+        error::response(Code::Timeout, "the query took too long; ask for fewer rows or add a filter")
+    });
+    let blocks = session.blocks();
+    session.close().await;
+    let mut response = as_http(StatusCode::OK, &response);
+    if let Some(blocks) = blocks.and_then(|blocks| HeaderValue::from_str(&blocks).ok()) {
+        response.headers_mut().insert(BLOCK, blocks);
+    }
+    response
+}
+
+/// Reads one question out of a body.
+fn read(state: &ApiState, headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Request, Response> {
+    let body = body.map_err(|rejection| {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            let message = format!("the body is larger than {} bytes", state.config.max_body_bytes);
+            refuse(StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge, &message)
+        } else {
+            refuse(StatusCode::BAD_REQUEST, Code::BadInput, "the body did not arrive in full")
+        }
+    })?;
+    let json = headers.get(CONTENT_TYPE).is_none_or(|value| value.as_bytes().starts_with(b"application/json"));
+    // A browser asks before it sends JSON to another origin, but not before it sends a form or plain text.
+    if !json {
+        let message = "send the query as JSON, with content-type: application/json";
+        return Err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::BadInput, message));
+    }
+    match serde_json::from_slice::<BatchRequest>(&body) {
+        Ok(BatchRequest::Single(request)) => Ok(request),
+        Ok(BatchRequest::Batch(_)) => {
+            let message = "one request holds one query; put several roots into it instead of a list";
+            Err(refuse(StatusCode::BAD_REQUEST, Code::BadInput, message))
+        }
+        Err(_) => {
+            let message = "the body must be a JSON object with `query`, and `variables` if it has any";
+            Err(refuse(StatusCode::BAD_REQUEST, Code::BadInput, message))
+        }
+    }
+}
+
+fn refuse(status: StatusCode, code: Code, message: &str) -> Response {
+    as_http(status, &error::response(code, message))
+}
+
+fn as_http(status: StatusCode, response: &GraphResponse) -> Response {
+    match serde_json::to_vec(response) {
+        Ok(body) => (status, [(CONTENT_TYPE, "application/json")], body).into_response(),
+        Err(reason) => {
+            tracing::error!(%reason, "a response could not be written");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+/// Gives every response its request id, and any origin leave to read it.
+async fn with_headers(request: HttpRequest, next: Next) -> Response {
+    let id = request_id(request.headers());
+    let mut response = if request.method() == Method::OPTIONS {
+        preflight()
+    } else {
+        let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
+        tracing::Instrument::instrument(next.run(request), span).await
+    };
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, id);
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-request-id, x-block"));
+    response
+}
+
+fn preflight() -> Response {
+    let headers = [
+        (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
+        (ACCESS_CONTROL_ALLOW_HEADERS, "content-type, authorization, x-request-id"),
+        (ACCESS_CONTROL_MAX_AGE, "86400"),
+    ];
+    (StatusCode::NO_CONTENT, headers).into_response()
+}
+
+/// The client's own request id, if it is one, else a new one that no other process draws.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(std::process::id()));
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let own = headers.get(REQUEST_ID).filter(|id| {
+        (1..=MAX_REQUEST_ID_BYTES).contains(&id.len())
+            && id.as_bytes().iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte))
+    });
+    own.cloned().unwrap_or_else(|| {
+        let id = format!("{:016x}-{:x}", *PROCESS, COUNT.fetch_add(1, Ordering::Relaxed));
+        HeaderValue::from_str(&id).expect("hex digits are a header's value")
+    })
+}
