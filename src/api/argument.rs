@@ -67,13 +67,13 @@ impl Arguments {
     /// BAD_INPUT for a network other than the address' own, or a block that is named in two ways.
     pub(super) fn when(&self, session: &Session) -> Result<When, async_graphql::Error> {
         let asked = self.0.get("chainId").map(|_| self.integer("chainId", 0));
-        if let (Some(asked), Some(own)) = (asked, session.chain_id) {
-            if asked != own {
-                return Err(error(
-                    Code::BadInput,
-                    format!("`chainId`: this address answers for chain {own} alone; ask /graphql for others"),
-                ));
-            }
+        if let (Some(asked), Some(own)) = (asked, session.chain_id)
+            && asked != own
+        {
+            return Err(error(
+                Code::BadInput,
+                format!("`chainId`: this address answers for chain {own} alone; ask /graphql for others"),
+            ));
         }
         Ok(When { chain_id: asked.or(session.chain_id), block: self.block()?, min_finality: self.min_finality() })
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use async_graphql::dynamic::Schema;
-use async_graphql::{BatchRequest, Request, Response as GraphResponse};
+use async_graphql::{Request, Response as GraphResponse};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -103,7 +103,7 @@ async fn answer(
 ) -> Response {
     let request = match read(state, headers, body) {
         Ok(request) => request,
-        Err(refusal) => return refusal,
+        Err(refusal) => return *refusal,
     };
     let session = Arc::new(Session::new(Arc::clone(&state.store), &state.config, chain_id));
     let request = request.data(Arc::clone(&session));
@@ -121,32 +121,28 @@ async fn answer(
 }
 
 /// Reads one question out of a body.
-fn read(state: &ApiState, headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Request, Response> {
+fn read(state: &ApiState, headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Request, Box<Response>> {
     let body = body.map_err(|rejection| {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
             let message = format!("the body is larger than {} bytes", state.config.max_body_bytes);
-            refuse(StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge, &message)
+            Box::new(refuse(StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge, &message))
         } else {
-            refuse(StatusCode::BAD_REQUEST, Code::BadInput, "the body did not arrive in full")
+            Box::new(refuse(StatusCode::BAD_REQUEST, Code::BadInput, "the body did not arrive in full"))
         }
     })?;
     let json = headers.get(CONTENT_TYPE).is_none_or(|value| value.as_bytes().starts_with(b"application/json"));
     // A browser asks before it sends JSON to another origin, but not before it sends a form or plain text.
     if !json {
         let message = "send the query as JSON, with content-type: application/json";
-        return Err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::BadInput, message));
+        return Err(Box::new(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::BadInput, message)));
     }
-    match serde_json::from_slice::<BatchRequest>(&body) {
-        Ok(BatchRequest::Single(request)) => Ok(request),
-        Ok(BatchRequest::Batch(_)) => {
-            let message = "one request holds one query; put several roots into it instead of a list";
-            Err(refuse(StatusCode::BAD_REQUEST, Code::BadInput, message))
-        }
-        Err(_) => {
-            let message = "the body must be a JSON object with `query`, and `variables` if it has any";
-            Err(refuse(StatusCode::BAD_REQUEST, Code::BadInput, message))
-        }
-    }
+    // A list would be read as an object's members in order: lists of queries are not taken.
+    let object = body.trim_ascii_start().first() == Some(&b'{');
+    let request = if object { serde_json::from_slice::<Request>(&body).ok() } else { None };
+    request.ok_or_else(|| {
+        let message = "the body must be one JSON object with `query`, and `variables` if it has any";
+        Box::new(refuse(StatusCode::BAD_REQUEST, Code::BadInput, message))
+    })
 }
 
 fn refuse(status: StatusCode, code: Code, message: &str) -> Response {

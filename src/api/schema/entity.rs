@@ -34,10 +34,10 @@ pub(super) fn type_name(kind: Kind) -> &'static str {
 pub(super) fn choices() -> Vec<&'static Choice> {
     let mut choices: Vec<&'static Choice> = Vec::new();
     for field in all().iter().flat_map(|entity| &entity.fields) {
-        if let Kind::Choice(choice) = field.kind {
-            if !choices.contains(&choice) {
-                choices.push(choice);
-            }
+        if let Kind::Choice(choice) = field.kind
+            && !choices.contains(&choice)
+        {
+            choices.push(choice);
         }
     }
     choices

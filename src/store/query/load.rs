@@ -26,6 +26,9 @@ use super::sql::{Columns, Datum, SqlType, Statement};
 /// Most rows of one page.
 pub const MAX_FIRST: i64 = 1_000;
 
+/// The records of a level, with all below them.
+type Records<'a> = Pin<Box<dyn Future<Output = Result<Vec<Arc<Record>>, QueryError>> + Send + 'a>>;
+
 /// How the columns of a statement become records.
 struct Plan {
     columns: Columns,
@@ -74,7 +77,7 @@ impl Snapshot {
         statement.push(&format!(
             "SELECT {} FROM {} WHERE {in_scope}{}{page}",
             plan.columns.select_list(),
-            source.from_clause(),
+            source.table_and_joins(),
             body
         ));
         let rows = self.query(&statement).await?;
@@ -126,10 +129,10 @@ impl Snapshot {
             let sorted_by: Vec<&Datum> = sorted_by.iter().map(|place| &values[*place]).collect();
             values[*place] = Datum::Text(cursor::write(entity, plan.order, &sorted_by, made_at.as_ref()));
         }
-        if let (Some(place), Some(network)) = (plan.finality, network) {
-            if let Datum::Integer(block) = values[place] {
-                values[place] = Datum::Text(finality_name(network.finality(block)).to_owned());
-            }
+        if let (Some(place), Some(network)) = (plan.finality, network)
+            && let Datum::Integer(block) = values[place]
+        {
+            values[place] = Datum::Text(finality_name(network.finality(block)).to_owned());
         }
         Ok(Record { shape: Arc::clone(&plan.shape), values, related: Vec::new() })
     }
@@ -141,7 +144,7 @@ impl Snapshot {
         plan: &'a Plan,
         scope: &'a Scope,
         selection: &'a Selection,
-    ) -> Pin<Box<dyn Future<Output = Result<Vec<Arc<Record>>, QueryError>> + Send + 'a>> {
+    ) -> Records<'a> {
         Box::pin(async move {
             for (nested, links) in selection.relations.iter().zip(&plan.links) {
                 let keys: Vec<Vec<Datum>> = records
@@ -212,7 +215,7 @@ impl Snapshot {
             .map(|(link, name)| format!("{} = parent.{name}", link.there.replace("{t}", &source.alias)))
             .collect();
         let (plan, body) = rows_of(reading, &nested.selection, &mut source, &bound, &mut statement);
-        let holds = source.and_holds(&bound);
+        let in_scope = source.in_scope(&bound);
         let page = match nested.relation.cardinality {
             Cardinality::Many => limits(&nested.page, &mut statement),
             Cardinality::One | Cardinality::Optional => String::new(),
@@ -220,11 +223,11 @@ impl Snapshot {
         let budget = statement.bind(self.rows_left() + 1);
         statement.push(&format!(
             "SELECT parent.place, child.* FROM unnest({}) WITH ORDINALITY AS parent ({}, place) CROSS JOIN LATERAL \
-             (SELECT {} FROM {} WHERE {}{holds}{body}{page}) AS child LIMIT {budget}::bigint",
+             (SELECT {} FROM {} WHERE {} AND {in_scope}{body}{page}) AS child LIMIT {budget}::bigint",
             arrays.join(", "),
             names.join(", "),
             plan.columns.select_list(),
-            source.from_clause(),
+            source.table_and_joins(),
             joined.join(" AND "),
         ));
         let rows = self.query(&statement).await?;

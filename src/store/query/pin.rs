@@ -229,6 +229,11 @@ impl BoundScope {
         }
     }
 
+    /// The condition that an earlier block is read at all, which is always so.
+    pub(super) fn any_block(&self, alias: &str) -> String {
+        self.block_of(alias).map_or_else(|| "TRUE".to_owned(), |block| format!("{block} IS NOT NULL"))
+    }
+
     /// The condition that a block number in a column (`alias.column`) is reached.
     pub(super) fn reached(&self, column: &str) -> String {
         let alias = column.split('.').next().unwrap_or(column);

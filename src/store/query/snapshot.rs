@@ -166,10 +166,10 @@ impl Snapshot {
     /// Gives the connection back. A snapshot that is dropped without this closes its connection instead, because a
     /// statement may still be running on it.
     pub async fn close(mut self) {
-        if let Some(connection) = self.connection.take() {
-            if connection.batch_execute("COMMIT").await.is_err() {
-                drop(Object::take(connection));
-            }
+        if let Some(connection) = self.connection.take()
+            && connection.batch_execute("COMMIT").await.is_err()
+        {
+            drop(Object::take(connection));
         }
     }
 

@@ -17,7 +17,7 @@ impl Source {
     }
 
     /// `table alias` with the joins so far.
-    pub(super) fn from_clause(&self) -> String {
+    pub(super) fn table_and_joins(&self) -> String {
         let table = self.entity.table.expect("an entity without a table is answered without a statement");
         format!("{table} {}{}", self.alias, self.joins.concat())
     }
@@ -32,6 +32,8 @@ impl Source {
         match self.entity.life {
             Life::Version => format!(" AND {}", scope.live(&self.alias)),
             Life::Fact if scope.is_pinned() => format!(" AND {}", scope.begun(&self.alias)),
+            // Every bound parameter must stand in the text, or Postgres cannot tell its type.
+            Life::Always if scope.is_pinned() => format!(" AND {}", scope.any_block(&self.alias)),
             Life::Fact | Life::Always => String::new(),
         }
     }
@@ -58,8 +60,8 @@ impl Source {
     }
 
     /// The block of the row's last change.
-    pub(super) fn changed(&self, scope: &BoundScope) -> String {
-        expand(self.entity.changed, &self.alias, scope)
+    pub(super) fn changed(&mut self, scope: &BoundScope) -> String {
+        self.template(self.entity.changed, scope)
     }
 
     /// The condition that a row is related to the row of another alias.
@@ -86,14 +88,16 @@ impl Source {
     }
 }
 
+/// What writes the SQL of one form of a template, given its argument.
+type Write<'a> = &'a dyn Fn(&str) -> String;
+
 /// Puts the alias and the block into a template.
 pub(super) fn expand(template: &str, alias: &str, scope: &BoundScope) -> String {
     let mut sql = template.replace("{t}", alias);
-    let forms: [(&str, &dyn Fn(&str) -> String); 3] = [
-        ("{live ", &|row| scope.live(row)),
-        ("{begun ", &|row| scope.begun(row)),
-        ("{reached ", &|column| scope.reached(column)),
-    ];
+    let live = |row: &str| scope.live(row);
+    let begun = |row: &str| scope.begun(row);
+    let reached = |column: &str| scope.reached(column);
+    let forms: [(&str, Write<'_>); 3] = [("{live ", &live), ("{begun ", &begun), ("{reached ", &reached)];
     for (opening, write) in forms {
         while let Some(start) = sql.find(opening) {
             let Some(length) = sql[start..].find('}') else { break };

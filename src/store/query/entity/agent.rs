@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use super::{
-    Cardinality, Entity, Field, KeyPart, Life, Link, Relation, agent_id_text, agent_key, agent_links, chain_fields,
-    uri_type,
+    AT_BEGIN, Cardinality, Entity, Field, KeyPart, Life, Link, Relation, Template, agent_id_text, agent_key,
+    agent_links, chain_fields, uri_type,
 };
 use crate::store::query::id;
 use crate::store::query::sql::SqlType;
@@ -55,11 +55,7 @@ macro_rules! newest {
 /// An agent.
 pub(super) static AGENT: LazyLock<Entity> = LazyLock::new(|| {
     let mut fields = own_fields();
-    fields.extend(chain_fields(
-        "The place in the block of the last event that changed the agent.",
-        "{t}.begin_block",
-        "{t}.begin_block",
-    ));
+    fields.extend(chain_fields("The place in the block of the last event that changed the agent itself.", changed()));
     Entity {
         name: "Agent",
         doc: "An agent: a token of the identity registry, with what its owner says about it.",
@@ -71,7 +67,7 @@ pub(super) static AGENT: LazyLock<Entity> = LazyLock::new(|| {
         life: Life::Version,
         key: agent_key(),
         parse_id: id::agent,
-        changed: "{t}.begin_block",
+        changed: changed(),
         changing: &[
             "agentURI",
             "agentURIType",
@@ -86,6 +82,15 @@ pub(super) static AGENT: LazyLock<Entity> = LazyLock::new(|| {
         ],
     }
 });
+
+/// The block in which the agent or what is counted of it last changed.
+fn changed() -> Template {
+    Template {
+        latest: "{t}_total.begin_block",
+        join: Some(TOTAL_JOIN),
+        pinned: Some(total_as_of!("begin_block", "{t}.begin_block")),
+    }
+}
 
 fn own_fields() -> Vec<Field> {
     vec![
@@ -120,26 +125,14 @@ fn own_fields() -> Vec<Field> {
         ),
         Field::integer("createdAt", "{t}.created_at", "When the agent appeared, in seconds since 1970.")
             .sorted_by_block("{t}.created_block"),
-        Field::integer("updatedAt", "{t}.updated_at", "When the agent last changed, in seconds since 1970.")
-            .sorted_by_block("{t}.begin_block"),
         Field::integer(
-            "totalFeedback",
-            "{t}_total.total_feedback",
-            "How much feedback it was given, revoked feedback included.",
+            "updatedAt",
+            "{t}_total.updated_at",
+            "When an event last named the agent, responses to feedback left out, in seconds since 1970.",
         )
         .joined(TOTAL_JOIN)
         .pinned(total_as_of!(
-            "total_feedback",
-            concat!("(SELECT count(*) FROM feedback x WHERE ", of_agent!("x"), " AND {begun x})")
-        )),
-        Field::integer(
-            "lastActivity",
-            "{t}_total.last_activity",
-            "When an event last named the agent, in seconds since 1970.",
-        )
-        .joined(TOTAL_JOIN)
-        .pinned(total_as_of!(
-            "last_activity",
+            "updated_at",
             concat!(
                 "GREATEST({t}.updated_at, ",
                 newest!("updated_at", "agent_metadata", "{begun x}"),
@@ -148,7 +141,35 @@ fn own_fields() -> Vec<Field> {
                 ", ",
                 newest!("revoked_at", "feedback", "{reached x.revoked_block}"),
                 ", ",
-                newest!("created_at", "feedback_response", "{begun x}"),
+                newest!("updated_at", "validation", "{begun x}"),
+                ")"
+            )
+        )),
+        Field::integer(
+            "totalFeedback",
+            "({t}_total.total_feedback - {t}_total.revoked)",
+            "How much feedback about it stands: given and not revoked.",
+        )
+        .joined(TOTAL_JOIN)
+        .pinned(total_as_of!(
+            "total_feedback - x.revoked",
+            concat!(
+                "(SELECT count(*) FROM feedback x WHERE ",
+                of_agent!("x"),
+                " AND {live x} AND NOT {reached x.revoked_block})"
+            )
+        )),
+        Field::integer(
+            "lastActivity",
+            "{t}_total.last_activity",
+            "When it was registered, or last given feedback or a validation if that is later, in seconds since 1970.",
+        )
+        .joined(TOTAL_JOIN)
+        .pinned(total_as_of!(
+            "last_activity",
+            concat!(
+                "GREATEST({t}.created_at, ",
+                newest!("created_at", "feedback", "{begun x}"),
                 ", ",
                 newest!("updated_at", "validation", "{begun x}"),
                 ")"
@@ -210,11 +231,7 @@ pub(super) static AGENT_METADATA: LazyLock<Entity> = LazyLock::new(|| {
         Field::integer("updatedAt", "{t}.updated_at", "When it was set last, in seconds since 1970.")
             .sorted_by_block("{t}.begin_block"),
     ];
-    fields.extend(chain_fields(
-        "The place in the block of the event that set the value.",
-        "{t}.begin_block",
-        "{t}.begin_block",
-    ));
+    fields.extend(chain_fields("The place in the block of the event that set the value.", AT_BEGIN));
     let mut key = agent_key();
     key.push(KeyPart { sql: "{t}.key_hash", ty: SqlType::Bytes });
     Entity {
@@ -234,7 +251,7 @@ pub(super) static AGENT_METADATA: LazyLock<Entity> = LazyLock::new(|| {
         life: Life::Version,
         key,
         parse_id: id::metadata,
-        changed: "{t}.begin_block",
+        changed: AT_BEGIN,
         changing: &["value", "updatedAt", "blockNumber", "logIndex", "transactionHash"],
     }
 });

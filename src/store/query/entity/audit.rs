@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::{Choice, Entity, Field, KeyPart, Life, chain_fields};
+use super::{AT_BEGIN, Choice, Entity, Field, KeyPart, Life, chain_fields};
 use crate::store::query::id;
 use crate::store::query::sql::SqlType;
 
@@ -53,7 +53,7 @@ pub(super) static AUDIT_ENTRY: LazyLock<Entity> = LazyLock::new(|| {
         Field::integer("createdAt", "{t}.created_at", "When it happened, in seconds since 1970.")
             .sorted_by_block("{t}.begin_block"),
     ];
-    fields.extend(chain_fields("The place of the event in the block.", "{t}.begin_block", "{t}.begin_block"));
+    fields.extend(chain_fields("The place of the event in the block.", AT_BEGIN));
     Entity {
         name: "AuditEntry",
         doc: "An entry of the audit trail: commitments, intents, policies, circuit breakers, relayers, governance.",
@@ -69,7 +69,7 @@ pub(super) static AUDIT_ENTRY: LazyLock<Entity> = LazyLock::new(|| {
             KeyPart { sql: "{t}.log_index", ty: SqlType::Integer },
         ],
         parse_id: id::audit_entry,
-        changed: "{t}.begin_block",
+        changed: AT_BEGIN,
         changing: &[],
     }
 });

@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use super::{
-    Cardinality, Entity, Field, KeyPart, Life, Link, Relation, agent_id_text, agent_key, agent_links, chain_fields,
-    uri_type,
+    AT_BEGIN, Cardinality, Entity, Field, KeyPart, Life, Link, Relation, Template, agent_id_text, agent_key,
+    agent_links, chain_fields, uri_type,
 };
 use crate::store::query::id;
 use crate::store::query::sql::SqlType;
@@ -15,6 +15,10 @@ macro_rules! feedback_id_text {
         concat!(agent_id_text!(), " || ':0x' || encode({t}.client, 'hex') || ':' || {t}.feedback_index")
     };
 }
+
+/// The block of the revocation, or of the feedback while it stands.
+const REVOKED_OR_GIVEN: Template =
+    Template::plain("CASE WHEN {reached {t}.revoked_block} THEN {t}.revoked_block ELSE {t}.begin_block END");
 
 fn feedback_key() -> Vec<KeyPart> {
     let mut key = agent_key();
@@ -33,11 +37,7 @@ fn feedback_links() -> Vec<Link> {
 /// Feedback about an agent.
 pub(super) static FEEDBACK: LazyLock<Entity> = LazyLock::new(|| {
     let mut fields = own_fields();
-    fields.extend(chain_fields(
-        "The place in the block of the event that gave the feedback.",
-        "{t}.begin_block",
-        "CASE WHEN {reached {t}.revoked_block} THEN {t}.revoked_block ELSE {t}.begin_block END",
-    ));
+    fields.extend(chain_fields("The place in the block of the event that gave the feedback.", REVOKED_OR_GIVEN));
     Entity {
         name: "Feedback",
         doc: "Feedback that a client gave about an agent.",
@@ -65,7 +65,7 @@ pub(super) static FEEDBACK: LazyLock<Entity> = LazyLock::new(|| {
         life: Life::Version,
         key: feedback_key(),
         parse_id: id::feedback,
-        changed: "CASE WHEN {reached {t}.revoked_block} THEN {t}.revoked_block ELSE {t}.begin_block END",
+        changed: REVOKED_OR_GIVEN,
         changing: &["isRevoked", "revokedAt"],
     }
 });
@@ -116,11 +116,7 @@ pub(super) static FEEDBACK_RESPONSE: LazyLock<Entity> = LazyLock::new(|| {
         Field::integer("createdAt", "{t}.created_at", "When it was given, in seconds since 1970.")
             .sorted_by_block("{t}.begin_block"),
     ];
-    fields.extend(chain_fields(
-        "The place in the block of the event that gave the response.",
-        "{t}.begin_block",
-        "{t}.begin_block",
-    ));
+    fields.extend(chain_fields("The place in the block of the event that gave the response.", AT_BEGIN));
     let mut key = feedback_key();
     key.push(KeyPart { sql: "{t}.transaction_hash", ty: SqlType::Bytes });
     key.push(KeyPart { sql: "{t}.log_index", ty: SqlType::Integer });
@@ -141,7 +137,7 @@ pub(super) static FEEDBACK_RESPONSE: LazyLock<Entity> = LazyLock::new(|| {
         life: Life::Fact,
         key,
         parse_id: id::response,
-        changed: "{t}.begin_block",
+        changed: AT_BEGIN,
         changing: &[],
     }
 });

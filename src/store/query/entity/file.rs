@@ -2,18 +2,14 @@
 
 use std::sync::LazyLock;
 
-use super::{Entity, Field, KeyPart, Life, agent_id_text, chain_fields};
+use super::{AT_BEGIN, Entity, Field, KeyPart, Life, Template, agent_id_text, chain_fields};
 use crate::store::query::id;
 use crate::store::query::sql::SqlType;
 
 /// What an agent's URI led to.
 pub(super) static AGENT_REGISTRATION_FILE: LazyLock<Entity> = LazyLock::new(|| {
     let mut fields = registration_fields();
-    fields.extend(chain_fields(
-        "The place in the block of the event that set the URI.",
-        "{t}.begin_block",
-        "{t}.begin_block",
-    ));
+    fields.extend(chain_fields("The place in the block of the event that set the URI.", AT_BEGIN));
     Entity {
         name: "AgentRegistrationFile",
         doc: "What the file behind an agent's URI says (ERC-8004 registration file); one for each time a URI was set.",
@@ -29,7 +25,7 @@ pub(super) static AGENT_REGISTRATION_FILE: LazyLock<Entity> = LazyLock::new(|| {
             KeyPart { sql: "{t}.log_index", ty: SqlType::Integer },
         ],
         parse_id: id::file,
-        changed: "{t}.begin_block",
+        changed: AT_BEGIN,
         changing: &[],
     }
 });
@@ -88,7 +84,7 @@ pub(super) static FEEDBACK_FILE: LazyLock<Entity> = LazyLock::new(|| Entity {
     life: Life::Always,
     key: Vec::new(),
     parse_id: |_, _| None,
-    changed: "0",
+    changed: Template::plain("0"),
     changing: &[],
 });
 

@@ -48,7 +48,7 @@ pub struct Entity {
     /// Reads an id into its parts; nothing when the text is no such id.
     pub(in crate::store::query) parse_id: fn(&str, &Contracts) -> Option<ParsedId>,
     /// The block of the row's last change.
-    pub(in crate::store::query) changed: &'static str,
+    pub(in crate::store::query) changed: Template,
     /// Sortable fields whose value can change while the entity stays: an order by one of them moves.
     pub(in crate::store::query) changing: &'static [&'static str],
 }
@@ -70,6 +70,16 @@ pub(in crate::store::query) struct KeyPart {
     pub(in crate::store::query) sql: &'static str,
     pub(in crate::store::query) ty: SqlType,
 }
+
+impl Template {
+    /// An expression over the row alone, the same as of any block.
+    const fn plain(sql: &'static str) -> Self {
+        Self { latest: sql, join: None, pinned: None }
+    }
+}
+
+/// The block that the row began at.
+const AT_BEGIN: Template = Template::plain("{t}.begin_block");
 
 /// What a field is to clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,7 +165,7 @@ impl Field {
             filterable: !computed,
             sortable: single,
             contains: None,
-            sql: Template { latest: sql, join: None, pinned: None },
+            sql: Template::plain(sql),
             ty,
             order: None,
         }
@@ -213,7 +223,11 @@ impl Field {
 
     /// Sorts by a block number that rises with the field: its index serves, and equal times stay in the chain's order.
     fn sorted_by_block(self, sql: &'static str) -> Self {
-        Self { order: Some((Template { latest: sql, join: None, pinned: None }, SqlType::Integer)), ..self }
+        Self { order: Some((Template::plain(sql), SqlType::Integer)), ..self }
+    }
+
+    fn with(self, sql: Template) -> Self {
+        Self { sql, ..self }
     }
 
     fn joined(mut self, join: &'static str) -> Self {
@@ -359,18 +373,23 @@ fn agent_key() -> Vec<KeyPart> {
 }
 
 /// The fields that tell where on the chain an entity comes from.
-fn chain_fields(entity_event: &'static str, block: &'static str, changed: &'static str) -> Vec<Field> {
+fn chain_fields(entity_event: &'static str, changed: Template) -> Vec<Field> {
     vec![
-        Field::integer("blockNumber", block, "The block of the event that `logIndex` and `transactionHash` name."),
+        Field::integer(
+            "blockNumber",
+            "{t}.begin_block",
+            "The block of the event that `logIndex` and `transactionHash` name.",
+        ),
         Field::int("logIndex", "{t}.log_index", entity_event),
         Field::bytes("transactionHash", "{t}.transaction_hash", "The transaction of that event."),
         Field::new(
             "finality",
             Kind::Finality,
             SqlType::Integer,
-            changed,
+            changed.latest,
             "How final the block of the entity's last change is, as of now.",
-        ),
+        )
+        .with(changed),
         Field::new(
             "cursor",
             Kind::Cursor,

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::{Entity, Field, KeyPart, Life};
+use super::{Entity, Field, KeyPart, Life, Template};
 use crate::store::query::id;
 use crate::store::query::sql::SqlType;
 
@@ -71,6 +71,6 @@ pub(super) static PROTOCOL: LazyLock<Entity> = LazyLock::new(|| Entity {
         KeyPart { sql: "{t}.deployment", ty: SqlType::Integer },
     ],
     parse_id: id::protocol,
-    changed: "0",
+    changed: Template::plain("0"),
     changing: &["createdAt", "updatedAt"],
 });

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::{Cardinality, Choice, Entity, Field, KeyPart, Life, Relation, agent_links, chain_fields};
+use super::{AT_BEGIN, Cardinality, Choice, Entity, Field, KeyPart, Life, Relation, agent_links, chain_fields};
 use crate::store::query::id;
 use crate::store::query::sql::SqlType;
 
@@ -45,11 +45,7 @@ pub(super) static VALIDATION: LazyLock<Entity> = LazyLock::new(|| {
         Field::integer("updatedAt", "{t}.updated_at", "When it last changed, in seconds since 1970.")
             .sorted_by_block("{t}.begin_block"),
     ];
-    fields.extend(chain_fields(
-        "The place in the block of the newest answer's event, or of the request's.",
-        "{t}.begin_block",
-        "{t}.begin_block",
-    ));
+    fields.extend(chain_fields("The place in the block of the newest answer's event, or of the request's.", AT_BEGIN));
     Entity {
         name: "Validation",
         doc: "A validation that was asked for, with the newest answer to it.",
@@ -71,7 +67,7 @@ pub(super) static VALIDATION: LazyLock<Entity> = LazyLock::new(|| {
             KeyPart { sql: "{t}.request_hash", ty: SqlType::Bytes },
         ],
         parse_id: id::validation,
-        changed: "{t}.begin_block",
+        changed: AT_BEGIN,
         changing: &[
             "response",
             "responseUri",
