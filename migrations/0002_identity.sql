@@ -26,6 +26,7 @@ CREATE TABLE agent (
 CREATE UNIQUE INDEX agent_current ON agent (chain_id, deployment, agent_id) WHERE end_block IS NULL;
 CREATE INDEX agent_owner ON agent (chain_id, owner) WHERE end_block IS NULL;
 CREATE INDEX agent_wallet ON agent (chain_id, agent_wallet) WHERE end_block IS NULL;
+CREATE INDEX agent_approved ON agent (chain_id, approved) WHERE end_block IS NULL AND approved IS NOT NULL;
 CREATE INDEX agent_created ON agent (chain_id, created_block, created_log_index) WHERE end_block IS NULL;
 CREATE INDEX agent_begin ON agent (chain_id, begin_block);
 CREATE INDEX agent_end ON agent (chain_id, end_block) WHERE end_block IS NOT NULL;
@@ -112,5 +113,6 @@ CREATE TABLE registration_file (
     a2a_skills       text[]   NOT NULL,
     PRIMARY KEY (chain_id, deployment, agent_id, begin_block, log_index)
 ) PARTITION BY LIST (chain_id);
+CREATE INDEX registration_file_id ON registration_file (chain_id, transaction_hash, log_index);
 CREATE INDEX registration_file_begin ON registration_file USING brin (begin_block);
 COMMENT ON TABLE registration_file IS 'What the file behind an agent''s URI says, keyed by the event that set the URI. An agent whose current URI gives no valid file has no row for it.';

@@ -31,7 +31,7 @@ CREATE TABLE feedback (
 ) PARTITION BY LIST (chain_id);
 CREATE INDEX feedback_agent_order ON feedback (chain_id, deployment, agent_id, begin_block, log_index);
 CREATE INDEX feedback_client ON feedback (chain_id, client, begin_block, log_index);
-CREATE INDEX feedback_begin ON feedback USING brin (begin_block);
+CREATE INDEX feedback_begin ON feedback (chain_id, begin_block);
 CREATE INDEX feedback_revoked ON feedback (chain_id, revoked_block) WHERE revoked_block IS NOT NULL;
 CREATE INDEX feedback_end ON feedback (chain_id, end_block) WHERE end_block IS NOT NULL;
 COMMENT ON TABLE feedback IS 'Feedback: revoked as of block N when revoked_block <= N. end_block is set only if a later event repeats agent, client and index, which the registry''s own code rules out.';
@@ -68,9 +68,10 @@ CREATE TABLE agent_total (
     updated_at     bigint   NOT NULL,
     PRIMARY KEY (chain_id, deployment, agent_id)
 ) PARTITION BY LIST (chain_id);
-CREATE INDEX agent_total_active ON agent_total (chain_id, (total_feedback - revoked));
-CREATE INDEX agent_total_activity ON agent_total (chain_id, last_activity);
-CREATE INDEX agent_total_updated ON agent_total (chain_id, updated_at);
+-- Lists end in the id, because most agents have no feedback and many share a time.
+CREATE INDEX agent_total_active ON agent_total (chain_id, (total_feedback - revoked), deployment, agent_id);
+CREATE INDEX agent_total_activity ON agent_total (chain_id, last_activity, deployment, agent_id);
+CREATE INDEX agent_total_updated ON agent_total (chain_id, updated_at, deployment, agent_id);
 CREATE INDEX agent_total_begin ON agent_total (chain_id, begin_block);
 COMMENT ON TABLE agent_total IS 'Current totals of each agent, kept in the ingest transaction; begin_block is the block of their last change.';
 COMMENT ON COLUMN agent_total.total_feedback IS 'Feedback that holds, revoked ones included; the active ones are total_feedback - revoked.';
