@@ -22,7 +22,7 @@ use deadpool_postgres::Object;
 pub use self::apply::{Applied, Batch, ChangeEntity, ChangeOp, Rewound, Tip};
 pub use self::error::StoreError;
 pub use self::numeric::Numeric;
-use self::pool::{Connections, Target};
+use self::pool::{Canceller, Connections, Target};
 pub use self::writer::{CHANNEL, Cursor, Finalized, StoredHeader, Writer};
 use crate::config::Database;
 
@@ -59,6 +59,11 @@ impl Store {
     /// [`StoreError`] when none can be had in time.
     pub async fn read(&self) -> Result<Object, StoreError> {
         self.read.get().await
+    }
+
+    /// What ends a statement on a connection for reading.
+    fn canceller(&self, connection: &Object) -> Canceller {
+        self.read.canceller(connection)
     }
 
     /// A connection for writing.

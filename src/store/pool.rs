@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType};
+use tokio_postgres::CancelToken;
 use tokio_postgres::config::Host;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -97,6 +98,7 @@ fn percent_decode(text: &str) -> Result<String, StoreError> {
 /// A bounded set of connections to one database.
 pub(super) struct Connections {
     pool: Pool,
+    tls: MakeRustlsConnect,
     shown: String,
     acquire_timeout: Duration,
 }
@@ -127,6 +129,7 @@ impl Connections {
         if target.config.get_connect_timeout().is_none() {
             target.config.connect_timeout(acquire_timeout);
         }
+        let tls = target.tls.clone();
         let manager =
             Manager::from_config(target.config, target.tls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         let pool = Pool::builder(manager)
@@ -136,7 +139,7 @@ impl Connections {
             .runtime(Runtime::Tokio1)
             .build()
             .expect("a runtime is given, which is all that building a pool asks for");
-        Self { pool, shown: target.shown, acquire_timeout }
+        Self { pool, tls, shown: target.shown, acquire_timeout }
     }
 
     /// A connection, for as long as it is held.
@@ -153,9 +156,30 @@ impl Connections {
         })
     }
 
+    /// What ends a statement that runs on a connection, from another one.
+    pub(super) fn canceller(&self, connection: &Object) -> Canceller {
+        Canceller { token: connection.cancel_token(), tls: self.tls.clone() }
+    }
+
     /// Closes the connections that are not in use, and the others as they come back.
     pub(super) fn close(&self) {
         self.pool.close();
+    }
+}
+
+/// Ends what runs on one connection.
+#[derive(Clone)]
+pub(super) struct Canceller {
+    token: CancelToken,
+    tls: MakeRustlsConnect,
+}
+
+impl Canceller {
+    /// Asks the server to end the statement; whether it did, or there was none, is not told.
+    pub(super) async fn cancel(self) {
+        if let Err(error) = self.token.cancel_query(self.tls).await {
+            tracing::debug!(%error, "a statement could not be cancelled; its time-out will end it");
+        }
     }
 }
 

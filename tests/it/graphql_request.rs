@@ -79,9 +79,16 @@ async fn a_query_that_takes_too_long_is_ended() {
     blocker.batch_execute("BEGIN; LOCK TABLE agent IN ACCESS EXCLUSIVE MODE").await.unwrap();
     let answer = node.answer("{ agents { id } }", json!({})).await;
     assert_eq!((answer.status, answer.error().0.as_str()), (200, "TIMEOUT"));
+    // The statement is ended in the database too, although what it waits for is still locked.
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    let ended = async {
+        while blocker.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), ended).await.expect("nobody waits any more");
     blocker.batch_execute("ROLLBACK").await.unwrap();
-    let left = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
-    assert_eq!(blocker.query_one(left, &[]).await.unwrap().get::<_, i64>(0), 0);
     assert_eq!(node.agents("{}").await, ["167000:0"]);
 }
 
@@ -153,6 +160,29 @@ async fn a_summary_is_the_contracts_and_beside_it_the_exact_one() {
     assert_eq!(summary(", until: \"99999999999\"").await["count"], json!("3"));
     let unknown = node.ask("{ reputationSummary(agent: \"167000:9\") { count summaryValueDecimals } }").await;
     assert_eq!(unknown["reputationSummary"], json!({ "count": "0", "summaryValueDecimals": 0 }));
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_stops_its_query() {
+    let node = Node::start().await;
+    let mut history = node.history(CHAIN).await;
+    history.block(registered(0, 1, "")).await;
+    let blocker = crate::support::postgres::connect(node.database.url()).await;
+    blocker.batch_execute("BEGIN; LOCK TABLE agent IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let waiters = async |wanted: i64| {
+        let waiting =
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+        while blocker.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) != wanted {
+            tokio::task::yield_now().await;
+        }
+    };
+    let limit = std::time::Duration::from_secs(20);
+    tokio::select! {
+        _ = node.answer("{ agents { id } }", json!({})) => panic!("the table is locked"),
+        waits = tokio::time::timeout(limit, waiters(1)) => waits.expect("the query waits for the lock"),
+    }
+    // By the configuration it might have gone on for half a minute.
+    tokio::time::timeout(limit, waiters(0)).await.expect("the query is ended");
 }
 
 #[test]

@@ -384,7 +384,12 @@ fn test(field: &'static Field, key: &str, operator: Operator, input: &Value) -> 
                 Datum::Bytes(bytes) => Test::BytesContain { bytes, negated: pattern.negated },
                 _ => return Err(bad_input(key, "hex")),
             },
-            SqlType::Texts | SqlType::BytesList => Test::ListContains { wanted: one(input)?, pattern },
+            SqlType::Texts | SqlType::BytesList => match one(input)? {
+                // Every list holds nothing.
+                Datum::Texts(wanted) if wanted.is_empty() => return Ok(Filter::Constant(!pattern.negated)),
+                Datum::BytesList(wanted) if wanted.is_empty() => return Ok(Filter::Constant(!pattern.negated)),
+                wanted => Test::ListContains { wanted, pattern },
+            },
             _ => Test::Like { text: value::text(key, input)?, pattern },
         },
         _ => Test::Compare(comparison(operator), one(input)?),

@@ -13,6 +13,7 @@ use tokio_postgres::Row;
 use super::error::QueryError;
 use super::sql::Statement;
 use crate::block::Finality;
+use crate::store::pool::Canceller;
 use crate::store::{Store, StoreError};
 
 /// How many statements questions have sent, over the life of the process: what tests of N+1 compare.
@@ -36,6 +37,7 @@ pub struct Limits {
 /// One state of the database.
 pub struct Snapshot {
     connection: Option<Object>,
+    canceller: Canceller,
     networks: Vec<Network>,
     contracts: Contracts,
     rows_left: AtomicI64,
@@ -144,8 +146,10 @@ impl Snapshot {
     /// # Errors
     /// [`QueryError::Unavailable`] when no connection can be had, or any error of a statement.
     pub async fn open(store: &Store, limits: Limits) -> Result<Self, QueryError> {
+        let connection = store.read().await?;
         let mut snapshot = Self {
-            connection: Some(store.read().await?),
+            canceller: store.canceller(&connection),
+            connection: Some(connection),
             networks: Vec::new(),
             contracts: Contracts::default(),
             rows_left: AtomicI64::new(limits.max_rows.into()),
@@ -255,10 +259,13 @@ impl Snapshot {
 }
 
 impl Drop for Snapshot {
+    /// An abandoned snapshot: the client went away, or the request took too long. What still runs is ended, and the
+    /// connection is closed, because an open transaction must not go back to the pool.
     fn drop(&mut self) {
-        // An open transaction must not go back to the pool. The server's own time-out ends what still runs.
-        if let Some(connection) = self.connection.take() {
-            drop(Object::take(connection));
+        let Some(connection) = self.connection.take() else { return };
+        drop(Object::take(connection));
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(self.canceller.clone().cancel());
         }
     }
 }

@@ -121,7 +121,11 @@ fn own_fields() -> Vec<Field> {
         .contains(
             "NOT EXISTS (SELECT FROM unnest({v}) AS wanted (operator) WHERE {t}.approved IS DISTINCT FROM \
              wanted.operator AND ({t}.chain_id, {t}.deployment, {t}.owner) NOT IN (SELECT p.chain_id, p.deployment, \
-             p.owner FROM operator_approval p WHERE p.operator = wanted.operator AND {live p}))",
+             p.owner FROM operator_approval p WHERE p.operator = wanted.operator AND {live p})) \
+             AND ({t}.chain_id, {t}.deployment, {t}.agent_id) IN (SELECT q.chain_id, q.deployment, q.agent_id \
+             FROM operator_approval p JOIN agent q ON q.chain_id = p.chain_id AND q.deployment = p.deployment \
+             AND q.owner = p.owner AND {live q} WHERE p.operator = ANY({v}) AND {live p} UNION ALL \
+             SELECT q.chain_id, q.deployment, q.agent_id FROM agent q WHERE q.approved = ANY({v}) AND {live q})",
         ),
         Field::integer("createdAt", "{t}.created_at", "When the agent appeared, in seconds since 1970.")
             .sorted_by_block("{t}.created_block"),

@@ -135,7 +135,7 @@ pub struct Field {
     pub filterable: bool,
     /// Whether `orderBy` knows it.
     pub sortable: bool,
-    /// Whether `ArrayContains` and the like run this instead: `{v}` is the array of what must be in it.
+    /// The condition that a list holds all of `{v}`, an array that is not empty, where an index can serve it.
     pub(in crate::store::query) contains: Option<&'static str>,
     pub(in crate::store::query) sql: Template,
     pub(in crate::store::query) ty: SqlType,
