@@ -6,13 +6,14 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::time::Instant;
 
 use async_graphql::dynamic::Schema;
 use async_graphql::{Request, Response as GraphResponse};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, Path, Request as HttpRequest, State};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Path, Request as HttpRequest, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CONTENT_TYPE,
@@ -23,9 +24,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 
 use super::error::{self, Code};
+use super::graphiql;
 use super::schema;
 use super::session::Session;
 use crate::config::Api;
+use crate::metrics;
 use crate::store::Store;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -62,14 +65,15 @@ impl ApiState {
     }
 }
 
-/// The routes of GraphQL. A GET of the same paths is the caller's to add, to the same method router's paths.
+/// The routes of GraphQL, and of the page for browsers at the same addresses.
 pub fn router(state: ApiState) -> Router {
     let limit = DefaultBodyLimit::max(state.config.max_body_bytes);
     Router::new()
-        .route("/graphql", post(all_networks))
-        .route("/graphql/{chain_id}", post(one_network))
+        .route("/graphql", post(all_networks).get(graphiql::page))
+        .route("/graphql/{chain_id}", post(one_network).get(graphiql::page))
         .layer(limit)
         .with_state(state)
+        .merge(graphiql::routes())
         .layer(from_fn(with_headers))
 }
 
@@ -162,12 +166,16 @@ fn as_http(status: StatusCode, response: &GraphResponse) -> Response {
 /// Gives every response its request id, and any origin leave to read it.
 async fn with_headers(request: HttpRequest, next: Next) -> Response {
     let id = request_id(request.headers());
+    let started = Instant::now();
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let mut response = if request.method() == Method::OPTIONS {
         preflight()
     } else {
         let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
         tracing::Instrument::instrument(next.run(request), span).await
     };
+    let status = response.status().as_str().to_owned();
+    ::metrics::histogram!(metrics::HTTP_DURATION, "route" => route, "status" => status).record(started.elapsed());
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id);
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));

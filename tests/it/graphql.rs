@@ -283,3 +283,44 @@ async fn the_number_of_statements_does_not_depend_on_the_number_of_rows() {
     }
     assert_eq!(costs[0], costs[1]);
 }
+
+/// Queries in the shape in which agent0's clients send them: the declared types of their variables, `String!` for an id
+/// among them, and the fields they read.
+#[tokio::test]
+async fn the_queries_of_the_standards_clients_are_answered() {
+    let (node, _history) = populated().await;
+    let one = "query GetAgent($agentId: String!) { agent(id: $agentId) { id chainId agentId owner operators agentURI \
+         agentURIType agentWallet createdAt updatedAt totalFeedback lastActivity registrationFile { id agentId name \
+         description image active x402Support supportedTrusts mcpEndpoint mcpVersion a2aEndpoint a2aVersion webEndpoint \
+         emailEndpoint oasfSkills oasfDomains hasOASF ens did mcpTools mcpPrompts mcpResources a2aSkills } } }";
+    let data = node.answer(one, json!({ "agentId": "167000:0" })).await.data();
+    assert_eq!(data["agent"]["registrationFile"]["name"], json!("Weather oracle"));
+
+    let feedbacks = "query Feedbacks($where: Feedback_filter, $first: Int!, $skip: Int!, $orderBy: Feedback_orderBy!, \
+         $orderDirection: OrderDirection!) { feedbacks(where: $where, first: $first, skip: $skip, orderBy: $orderBy, \
+         orderDirection: $orderDirection) { id agent { id } clientAddress value tag1 tag2 endpoint isRevoked createdAt \
+         responses(first: 1) { id } } }";
+    let filter = json!({ "agent_in": ["167000:0"], "isRevoked": false, "value_gte": 1.5,
+                         "or": [{ "tag1": "starred" }, { "tag2": "starred" }] });
+    let variables =
+        json!({ "where": filter, "first": 1000, "skip": 0, "orderBy": "createdAt", "orderDirection": "desc" });
+    let data = node.answer(feedbacks, variables).await.data();
+    assert_eq!(data["feedbacks"].as_array().unwrap().len(), 1);
+    assert_eq!(data["feedbacks"][0]["responses"].as_array().unwrap().len(), 1);
+
+    let metadata = "query AgentMetadatas($where: AgentMetadata_filter, $first: Int!, $skip: Int!) { \
+         agentMetadatas(where: $where, first: $first, skip: $skip) { id key value updatedAt agent { id } } }";
+    let variables = json!({ "where": { "key": "color", "value": "0x626C7565" }, "first": 1000, "skip": 0 });
+    let data = node.answer(metadata, variables.clone()).await.data();
+    assert_eq!(data["agentMetadatas"][0]["agent"]["id"], json!("167000:0"));
+    let collection = metadata.replace("agentMetadatas(", "agentMetadata_collection(");
+    let data = node.answer(&collection, variables).await.data();
+    assert_eq!(data["agentMetadata_collection"][0]["id"], json!("167000:0:color"));
+
+    let responses = "query FeedbackResponses($where: FeedbackResponse_filter, $first: Int!, $skip: Int!) { \
+         feedbackResponses(where: $where, first: $first, skip: $skip) { id feedback { id } createdAt } }";
+    let feedback = format!("167000:0:{}:1", hex(10));
+    let variables = json!({ "where": { "feedback_in": [feedback] }, "first": 1000, "skip": 0 });
+    let data = node.answer(responses, variables).await.data();
+    assert_eq!(data["feedbackResponses"].as_array().unwrap().len(), 2);
+}

@@ -113,6 +113,9 @@ async fn requests_carry_ids_and_any_origin_may_read() {
     let own = client.post(format!("{}/graphql", node.address)).header("x-request-id", "mine-1");
     let own = own.header("content-type", "application/json").body("[]").send().await.unwrap();
     assert_eq!((own.status().as_u16(), &own.headers()["x-request-id"]), (400, &"mine-1".parse().unwrap()));
+    let page =
+        client.get(format!("{}/graphql", node.address)).header("accept", "application/json").send().await.unwrap();
+    assert_eq!(page.status().as_u16(), 406, "a GET is answered with a page for browsers");
     let preflight =
         client.request(reqwest::Method::OPTIONS, format!("{}/graphql/167000", node.address)).send().await.unwrap();
     assert_eq!(preflight.status().as_u16(), 204);

@@ -5,7 +5,7 @@
 //! which contracts it has. Statements are prepared once per connection and counted.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadpool_postgres::Object;
 use tokio_postgres::Row;
@@ -13,6 +13,7 @@ use tokio_postgres::Row;
 use super::error::QueryError;
 use super::sql::Statement;
 use crate::block::Finality;
+use crate::metrics;
 use crate::store::pool::Canceller;
 use crate::store::{Store, StoreError};
 
@@ -223,8 +224,11 @@ impl Snapshot {
     pub(super) async fn query(&self, statement: &Statement) -> Result<Vec<Row>, QueryError> {
         STATEMENTS.fetch_add(1, Ordering::Relaxed);
         let connection = self.connection();
+        let started = Instant::now();
         let prepared = connection.prepare_cached(&statement.text).await?;
-        Ok(connection.query(&prepared, &statement.parameters()).await?)
+        let rows = connection.query(&prepared, &statement.parameters()).await?;
+        ::metrics::histogram!(metrics::SQL_DURATION, "operation" => "query").record(started.elapsed());
+        Ok(rows)
     }
 
     /// How many more rows the request may read.
