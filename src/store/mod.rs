@@ -15,6 +15,8 @@ mod sql;
 mod tls;
 mod writer;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::Object;
@@ -33,6 +35,8 @@ const WRITE_CONNECTIONS: usize = 4;
 pub struct Store {
     write: Connections,
     read: Connections,
+    /// Statements sent to answer questions.
+    query_statements: Arc<AtomicU64>,
 }
 
 impl Store {
@@ -48,6 +52,7 @@ impl Store {
         let store = Self {
             write: Connections::for_writing(Target::from_url(&config.url)?, WRITE_CONNECTIONS, acquire_timeout),
             read: Connections::for_reading(read, config.read_connections, acquire_timeout, statement_timeout),
+            query_statements: Arc::default(),
         };
         drop((store.write().await?, store.read().await?));
         Ok(store)
@@ -59,6 +64,12 @@ impl Store {
     /// [`StoreError`] when none can be had in time.
     pub async fn read(&self) -> Result<Object, StoreError> {
         self.read.get().await
+    }
+
+    /// How many statements were sent so far to answer questions: what a test of N+1 compares.
+    #[must_use]
+    pub fn query_statements(&self) -> u64 {
+        self.query_statements.load(Ordering::Relaxed)
     }
 
     /// What ends a statement on a connection for reading.

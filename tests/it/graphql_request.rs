@@ -71,6 +71,27 @@ async fn too_much_is_refused() {
 }
 
 #[tokio::test]
+async fn a_query_nested_without_end_does_not_end_the_node() {
+    let node = Node::start().await;
+    let mut history = node.history(CHAIN).await;
+    history.block(registered(0, 1, "")).await;
+    for (open, close) in [("{and:", "}"), ("[", "]")] {
+        let depth = 90_000 / (open.len() + close.len());
+        let query = format!("{{ agents(where: {}{}) {{ id }} }}", open.repeat(depth), close.repeat(depth));
+        assert!(!node.answer(&query, json!({})).await.error().0.is_empty());
+    }
+    let selections = format!("{}id{}", "{ agents ".repeat(4_000), "}".repeat(4_000));
+    assert!(!node.answer(&selections, json!({})).await.error().0.is_empty());
+    let body = format!(
+        "{{\"query\":\"{{ agents {{ id }} }}\",\"variables\":{{\"x\":{}{}}}}}",
+        "[".repeat(40_000),
+        "]".repeat(40_000)
+    );
+    assert_eq!(node.post("/graphql", body).await.status, 400);
+    assert_eq!(node.agents("{}").await, ["167000:0"]);
+}
+
+#[tokio::test]
 async fn a_query_that_takes_too_long_is_ended() {
     let node = Node::with(|api| api.request_timeout_ms = 300).await;
     let mut history = node.history(CHAIN).await;

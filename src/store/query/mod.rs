@@ -26,6 +26,6 @@ pub use self::error::QueryError;
 pub use self::load::{MAX_FIRST, finality_name};
 pub use self::pin::{BlockPin, Place, Scope, When};
 pub use self::select::{Nested, Page, Record, Related, Selection};
-pub use self::snapshot::{BlockInfo, Contracts, Limits, Network, Snapshot, statements_sent, wait_for_block};
+pub use self::snapshot::{BlockInfo, Contracts, Limits, Network, Snapshot, wait_for_block};
 pub use self::sql::Datum;
 pub use self::summary::{DecimalsGroup, Summary, SummaryQuestion, contract_summary};

@@ -4,6 +4,7 @@
 //! commit, of all networks. It is opened with what every answer needs to know: how far each network is, how final, and
 //! which contracts it has. Statements are prepared once per connection and counted.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -17,14 +18,8 @@ use crate::metrics;
 use crate::store::pool::Canceller;
 use crate::store::{Store, StoreError};
 
-/// How many statements questions have sent, over the life of the process: what tests of N+1 compare.
-static STATEMENTS: AtomicU64 = AtomicU64::new(0);
-
-/// How many statements this process has sent to answer questions.
-#[must_use]
-pub fn statements_sent() -> u64 {
-    STATEMENTS.load(Ordering::Relaxed)
-}
+/// Most statements that a connection keeps prepared. Their number depends on the shapes of queries, which clients choose.
+const MAX_PREPARED: usize = 500;
 
 /// Bounds of one request.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +34,7 @@ pub struct Limits {
 pub struct Snapshot {
     connection: Option<Object>,
     canceller: Canceller,
+    statements: Arc<AtomicU64>,
     networks: Vec<Network>,
     contracts: Contracts,
     rows_left: AtomicI64,
@@ -148,8 +144,12 @@ impl Snapshot {
     /// [`QueryError::Unavailable`] when no connection can be had, or any error of a statement.
     pub async fn open(store: &Store, limits: Limits) -> Result<Self, QueryError> {
         let connection = store.read().await?;
+        if connection.statement_cache.size() > MAX_PREPARED {
+            connection.statement_cache.clear();
+        }
         let mut snapshot = Self {
             canceller: store.canceller(&connection),
+            statements: Arc::clone(&store.query_statements),
             connection: Some(connection),
             networks: Vec::new(),
             contracts: Contracts::default(),
@@ -159,7 +159,7 @@ impl Snapshot {
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = {}",
             limits.statement_timeout.as_millis().max(1)
         );
-        STATEMENTS.fetch_add(1, Ordering::Relaxed);
+        snapshot.statements.fetch_add(1, Ordering::Relaxed);
         snapshot.connection().batch_execute(&begin).await?;
         let networks = snapshot.query_text(NETWORKS).await?;
         snapshot.networks = networks.iter().map(read_network).collect::<Result<_, _>>()?;
@@ -222,7 +222,7 @@ impl Snapshot {
 
     /// Runs a statement.
     pub(super) async fn query(&self, statement: &Statement) -> Result<Vec<Row>, QueryError> {
-        STATEMENTS.fetch_add(1, Ordering::Relaxed);
+        self.statements.fetch_add(1, Ordering::Relaxed);
         let connection = self.connection();
         let started = Instant::now();
         let prepared = connection.prepare_cached(&statement.text).await?;
