@@ -25,6 +25,13 @@ pub const CHANNEL: &str = "meikan";
 /// A range of blocks whose partitions exist: `number / 2^24`.
 const PARTITION_BITS: u32 = 24;
 
+/// Rows inserted by a writer before it refreshes the planner's statistics for the first time.
+const FIRST_ANALYZE_ROWS: u64 = 2_000;
+
+/// The tables that an apply looks up or ends rows in.
+const ANALYZED: [&str; 7] =
+    ["agent", "agent_metadata", "operator_approval", "agent_total", "feedback", "validation", "audit_event"];
+
 /// How far a network is committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
@@ -71,6 +78,9 @@ pub struct Writer {
     contracts: Contracts,
     /// Ranges of blocks that are known to have partitions.
     partitions: HashSet<u64>,
+    /// Rows inserted since the planner's statistics were last brought up to date, and how many of them bring that on.
+    unanalyzed_rows: u64,
+    analyze_at_rows: u64,
 }
 
 impl Store {
@@ -92,11 +102,6 @@ impl Store {
         if !locked.get::<_, bool>(0) {
             return Ok(None);
         }
-        // Every statement of the writer looks rows up by key; on tables without statistics the planner would scan them.
-        client
-            .batch_execute("SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off")
-            .await
-            .map_err(failed())?;
         let raised = "UPDATE cursor SET epoch = epoch + 1 FROM network \
                       WHERE network.chain_id = $1 AND cursor.chain_id = $1 RETURNING epoch, start_block";
         let row = client.query_opt(raised, &[&signed(chain_id)]).await.map_err(failed())?;
@@ -111,6 +116,8 @@ impl Store {
             start_block: sql::number(&row, "start_block")?,
             contracts,
             partitions: HashSet::new(),
+            unanalyzed_rows: 0,
+            analyze_at_rows: FIRST_ANALYZE_ROWS,
             client,
         }))
     }
@@ -175,7 +182,25 @@ impl Writer {
         let applied = step.apply(&batch, &parts).await?;
         self.partitions.extend(parts);
         self.measure("apply", started);
+        self.unanalyzed_rows += applied.rows;
+        if self.unanalyzed_rows >= self.analyze_at_rows {
+            self.analyze().await;
+        }
         Ok(applied)
+    }
+
+    /// Brings the planner's statistics up to date while a backfill fills empty tables: the server's own turn comes once a
+    /// minute, and until then it believes the tables to be empty. Each time the tables have doubled, so that it is seldom.
+    async fn analyze(&mut self) {
+        let started = Instant::now();
+        self.analyze_at_rows = self.analyze_at_rows.saturating_mul(2);
+        self.unanalyzed_rows = 0;
+        let tables = ANALYZED.map(|table| format!("{table}_{}", self.chain_id)).join(", ");
+        // What was committed stays committed, whether or not this works.
+        if let Err(error) = self.client.batch_execute(&format!("ANALYZE {tables}")).await {
+            tracing::warn!(chain_id = self.chain_id, %error, "the planner's statistics could not be refreshed");
+        }
+        self.measure("analyze", started);
     }
 
     /// Notes the chain's head and finality as seen; an observation, no part of the data.

@@ -712,3 +712,22 @@ async fn a_rewind_retracts_in_reverse_what_was_told_and_only_once() {
     assert_eq!(told, [once, once].concat());
     assert!(fixture.changes(CHAIN, START).await.is_empty());
 }
+
+#[tokio::test]
+async fn the_head_is_noted_and_headers_are_told_from_the_highest_down() {
+    let (fixture, chain) = play(vec![vec![], vec![], vec![]]).await;
+    let mut writer = wait_for_writer(&fixture).await;
+    for number in [START + 1, START + 2] {
+        writer.observe_head(chain.tip_at(number), Some(START), Some(u64::MAX)).await.unwrap();
+    }
+    let head = "SELECT (number, safe_number, finalized_number) FROM head";
+    assert_eq!(fixture.value(head).await, json!({"f1": START + 2, "f2": START, "f3": i64::MAX}));
+    let headers = writer.headers(0, START + 1).await.unwrap();
+    let blocks: Vec<_> = headers.iter().map(|header| (header.number, header.hash)).collect();
+    assert_eq!(blocks, [START + 1, START].map(|number| (number, chain.block(number).hash)));
+    // Safety may step back, and is told no higher than what is indexed.
+    writer.finalize(None, Some(START + 9)).await.unwrap();
+    assert_eq!(writer.cursor().await.unwrap().safe, Some(START + 2));
+    writer.finalize(None, Some(START)).await.unwrap();
+    assert_eq!(writer.cursor().await.unwrap().safe, Some(START));
+}

@@ -139,8 +139,9 @@ impl Agents {
         let rows = sql
             .query(
                 "SELECT a.* FROM unnest($2::smallint[], $3::numeric[]) AS key (deployment, agent_id) \
-                 JOIN agent a ON a.chain_id = $1 AND a.deployment = key.deployment AND a.agent_id = key.agent_id \
-                 WHERE a.end_block IS NULL",
+                 CROSS JOIN LATERAL (SELECT * FROM agent a WHERE a.chain_id = $1 \
+                     AND a.deployment = key.deployment AND a.agent_id = key.agent_id AND a.end_block IS NULL \
+                     OFFSET 0) a",
                 &[&deployments, &ids],
             )
             .await?;

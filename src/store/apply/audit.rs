@@ -40,11 +40,10 @@ impl AuditTrail {
         let ids: Vec<&[u8]> = intents.iter().map(|intent| intent.as_slice()).collect();
         let rows = sql
             .query(
-                "SELECT DISTINCT ON (e.intent_id) e.intent_id, e.wallet_agent \
-                 FROM unnest($2::bytea[]) AS key (intent_id) \
-                 JOIN audit_event e ON e.chain_id = $1 AND e.intent_id = key.intent_id \
-                 WHERE e.wallet_agent IS NOT NULL \
-                 ORDER BY e.intent_id, e.begin_block, e.log_index",
+                "SELECT key.intent_id, e.wallet_agent FROM unnest($2::bytea[]) AS key (intent_id) \
+                 CROSS JOIN LATERAL (SELECT e.wallet_agent FROM audit_event e WHERE e.chain_id = $1 \
+                     AND e.intent_id = key.intent_id AND e.wallet_agent IS NOT NULL \
+                     ORDER BY e.begin_block, e.log_index LIMIT 1) e",
                 &[&ids],
             )
             .await?;

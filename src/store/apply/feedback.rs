@@ -120,9 +120,9 @@ impl Feedback {
                 "SELECT f.deployment, f.agent_id, f.client, f.feedback_index, f.revoked_block IS NOT NULL AS revoked \
                  FROM unnest($2::smallint[], $3::numeric[], $4::bytea[], $5::numeric[]) \
                      AS key (deployment, agent_id, client, feedback_index) \
-                 JOIN feedback f ON f.chain_id = $1 AND f.deployment = key.deployment AND f.agent_id = key.agent_id \
-                 AND f.client = key.client AND f.feedback_index = key.feedback_index \
-                 WHERE f.end_block IS NULL",
+                 CROSS JOIN LATERAL (SELECT * FROM feedback f WHERE f.chain_id = $1 \
+                     AND f.deployment = key.deployment AND f.agent_id = key.agent_id AND f.client = key.client \
+                     AND f.feedback_index = key.feedback_index AND f.end_block IS NULL OFFSET 0) f",
                 &[&keys.deployments, &keys.agents, &keys.clients, &keys.indexes],
             )
             .await?;

@@ -128,9 +128,9 @@ impl Approvals {
             .query(
                 "SELECT a.deployment, a.owner, a.operator, a.begin_block \
                  FROM unnest($2::smallint[], $3::bytea[], $4::bytea[]) AS key (deployment, owner, operator) \
-                 JOIN operator_approval a ON a.chain_id = $1 AND a.deployment = key.deployment \
-                 AND a.owner = key.owner AND a.operator = key.operator \
-                 WHERE a.end_block IS NULL",
+                 CROSS JOIN LATERAL (SELECT * FROM operator_approval a WHERE a.chain_id = $1 \
+                     AND a.deployment = key.deployment AND a.owner = key.owner AND a.operator = key.operator \
+                     AND a.end_block IS NULL OFFSET 0) a",
                 &[&deployments, &owners, &operators],
             )
             .await?;

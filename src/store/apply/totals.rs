@@ -46,7 +46,8 @@ impl Totals {
         let rows = sql
             .query(
                 "SELECT t.* FROM unnest($2::smallint[], $3::numeric[]) AS key (deployment, agent_id) \
-                 JOIN agent_total t ON t.chain_id = $1 AND t.deployment = key.deployment AND t.agent_id = key.agent_id",
+                 CROSS JOIN LATERAL (SELECT * FROM agent_total t WHERE t.chain_id = $1 \
+                     AND t.deployment = key.deployment AND t.agent_id = key.agent_id OFFSET 0) t",
                 &[&deployments, &ids],
             )
             .await?;

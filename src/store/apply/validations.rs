@@ -110,9 +110,9 @@ impl Validations {
         let rows = sql
             .query(
                 "SELECT v.* FROM unnest($2::smallint[], $3::bytea[]) AS key (contract_id, request_hash) \
-                 JOIN validation v ON v.chain_id = $1 AND v.contract_id = key.contract_id \
-                 AND v.request_hash = key.request_hash \
-                 WHERE v.end_block IS NULL",
+                 CROSS JOIN LATERAL (SELECT * FROM validation v WHERE v.chain_id = $1 \
+                     AND v.contract_id = key.contract_id AND v.request_hash = key.request_hash \
+                     AND v.end_block IS NULL OFFSET 0) v",
                 &[&contracts, &hashes],
             )
             .await?;
