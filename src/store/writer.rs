@@ -314,7 +314,7 @@ impl Step<'_> {
             return Err(StoreError::TipMoved { expected: batch.expected_tip, found });
         }
         let base = self.base(batch)?;
-        let finalized = rising(before.finalized, batch.finalized);
+        let finalized = rising(before.finalized, batch.finalized)?;
         batch.check(base, self.start_block, finalized.map(|block| block.number))?;
         self.check_link(batch, base).await?;
         let mut seq = before.seq;
@@ -411,7 +411,7 @@ impl Step<'_> {
         let Some(tip) = before.tip else {
             return Ok(Finalized { finalized: before.finalized, moved: false, seq: before.seq });
         };
-        let reached = rising(before.finalized, finalized.filter(|block| block.number <= tip.number));
+        let reached = rising(before.finalized, finalized.filter(|block| block.number <= tip.number))?;
         let moved = reached != before.finalized;
         let safe = safe.map(|safe| safe.min(tip.number));
         if !moved && safe == before.safe {
@@ -453,10 +453,14 @@ impl Step<'_> {
     }
 }
 
-/// Finality only rises: a lower or a missing one changes nothing (F16).
-fn rising(before: Option<BlockRef>, now: Option<BlockRef>) -> Option<BlockRef> {
+/// Finality only rises: a lower or a missing one changes nothing (F16). Another block at the same height is a chain that
+/// broke its word (F15).
+fn rising(before: Option<BlockRef>, now: Option<BlockRef>) -> Result<Option<BlockRef>, StoreError> {
     match (before, now) {
-        (Some(before), Some(now)) if now.number <= before.number => Some(before),
-        (before, now) => now.or(before),
+        (Some(before), Some(now)) if now.number == before.number && now.hash != before.hash => {
+            Err(StoreError::OtherFinal { finalized: now, held: before.hash })
+        }
+        (Some(before), Some(now)) if now.number <= before.number => Ok(Some(before)),
+        (before, now) => Ok(now.or(before)),
     }
 }

@@ -575,6 +575,8 @@ async fn f15_a_final_block_that_is_not_ours_is_refused() {
     assert!(!writer.finalize(Some(nowhere(START + 9)), None).await.unwrap().moved);
     assert!(writer.finalize(Some(chain.block(START + 1)), None).await.unwrap().moved);
     assert!(!writer.finalize(Some(chain.block(START)), None).await.unwrap().moved);
+    let replaced = writer.finalize(Some(nowhere(START + 1)), None).await.unwrap_err();
+    assert!(matches!(replaced, StoreError::OtherFinal { .. }), "a final block was replaced: {replaced}");
 }
 
 #[tokio::test]
