@@ -4,6 +4,7 @@
 //!
 //! | floor | rooms | what |
 //! |---|---|---|
+//! | 5 | [`demo`] | a local chain with our contracts, for who wants to see it run |
 //! | 4 | [`api`] | what the node answers over HTTP; never talks to the chain |
 //! | 2 | [`chain`] | RPC endpoints, checks, decoding |
 //! | 2 | [`store`], [`embedded`] | every line of SQL · a Postgres of our own for whoever names none |
@@ -14,6 +15,7 @@ pub mod api;
 pub mod block;
 pub mod chain;
 pub mod config;
+pub mod demo;
 pub mod embedded;
 pub mod event;
 pub mod fault;

@@ -5,6 +5,7 @@
 mod abi;
 mod chain;
 mod decode;
+mod demo;
 mod embedded;
 mod graphiql;
 mod graphql;
