@@ -4,7 +4,7 @@
 //!
 //! | floor | rooms | what |
 //! |---|---|---|
-//! | 5 | [`demo`] | a local chain with our contracts, for who wants to see it run |
+//! | 5 | [`demo`] | a local chain with our contracts and traffic, for who wants to see it run |
 //! | 4 | [`api`] | what the node answers over HTTP; never talks to the chain |
 //! | 2 | [`chain`] | RPC endpoints, checks, decoding |
 //! | 2 | [`store`], [`embedded`] | every line of SQL · a Postgres of our own for whoever names none |

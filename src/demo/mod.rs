@@ -1,27 +1,34 @@
-//! The demo's world: a local chain (Anvil) and our contracts on it.
+//! The demo's world: a local chain (Anvil), our contracts on it, and traffic that never ends.
 //!
 //! [`start`] makes all of it from what the machine has: Anvil from the npm packages of `contracts/`, bytecode from its
-//! build. Nothing is downloaded. Blocks are mined on demand, so that whoever drives the chain decides what is in them
-//! and tests need no clock. The chain ends with the [`Demo`] that owns it.
+//! build. Nothing is downloaded. The chain's blocks are mined by the traffic, one per [`Traffic::step`], so that a seed
+//! decides what happens in each of them and tests need no clock. The chain ends with the [`Demo`] that owns it.
 
 mod anvil;
 mod artifacts;
 mod contracts;
 mod deploy;
 mod rpc;
+mod traffic;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub use self::anvil::{Anvil, CHAIN_ID};
 pub use self::contracts::{Contracts, Summary, abi};
 pub use self::deploy::{Deployment, Limits};
 pub use self::rpc::{Call, Log, Receipt, Rpc};
+pub use self::traffic::{Sent, Step, Traffic};
 
 use crate::config;
 
 /// What a demo is started with.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
+    /// Draws the traffic: the same seed, the same actions in the same blocks.
+    pub seed: u64,
+    /// Whether the chain reorganises now and then.
+    pub reorgs: bool,
     /// The limits of the contracts.
     pub limits: Limits,
     /// How many blocks' states the chain keeps: as deep can a reorg or a call of the past be. Each costs memory.
@@ -30,21 +37,29 @@ pub struct Options {
 
 impl Options {
     /// For people who watch: a timelock that can be seen, and a chain that stays small for hours.
-    pub const LIVE: Self = Self { limits: Limits::DEMO, history_blocks: 32 };
+    pub const LIVE: Self = Self { seed: 8004, reorgs: false, limits: Limits::DEMO, history_blocks: 32 };
 
     /// For tests: nothing to wait for, and a long past.
-    pub const TEST: Self = Self { limits: Limits::WIDE, history_blocks: 128 };
+    pub const TEST: Self = Self { seed: 8004, reorgs: false, limits: Limits::WIDE, history_blocks: 128 };
 }
 
-/// A running chain with our contracts.
+/// A running chain with our contracts, and its traffic.
 #[derive(Debug)]
 pub struct Demo {
     /// Where the chain is, and how it is followed.
     pub environment: Environment,
-    /// Our contracts, to be asked.
-    pub contracts: Contracts,
+    /// What happens on it.
+    pub traffic: Traffic,
     /// Holds the chain: it stops when this is dropped.
     pub anvil: Anvil,
+}
+
+impl Demo {
+    /// The contracts, to be asked.
+    #[must_use]
+    pub fn contracts(&self) -> Contracts {
+        self.traffic.contracts()
+    }
 }
 
 /// Where the chain is, and how it is followed.
@@ -58,7 +73,7 @@ pub struct Environment {
     pub network: config::Network,
 }
 
-/// Starts a chain and deploys the contracts.
+/// Starts a chain and deploys the contracts; the first agents appear with the first steps of the traffic.
 ///
 /// # Errors
 /// [`DemoError`] when Anvil or the contracts' build are not there, or when the chain refuses what it is asked.
@@ -67,9 +82,29 @@ pub async fn start(options: Options) -> Result<Demo, DemoError> {
     let rpc = Rpc::connect(&anvil.rpc_url())?;
     let deployment = Deployment::deploy(&rpc, options.limits).await?;
     let network = network(&anvil, &deployment);
+    let mut traffic = Traffic::connect(&anvil.rpc_url(), deployment, options.seed).await?;
+    if options.reorgs {
+        traffic.allow_reorgs();
+    }
     let environment = Environment { rpc_url: anvil.rpc_url(), ws_url: anvil.ws_url(), network };
-    let contracts = Contracts::new(rpc, deployment);
-    Ok(Demo { environment, contracts, anvil })
+    Ok(Demo { environment, traffic, anvil })
+}
+
+/// Plays traffic for ever: a block each interval. `report` is told what each of them brought.
+///
+/// # Errors
+/// [`DemoError`] when the chain no longer answers.
+pub async fn play(
+    traffic: &mut Traffic,
+    block_interval: Duration,
+    mut report: impl FnMut(&Step),
+) -> Result<std::convert::Infallible, DemoError> {
+    let mut clock = tokio::time::interval(block_interval);
+    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        clock.tick().await;
+        report(&traffic.step().await?);
+    }
 }
 
 fn network(anvil: &Anvil, deployment: &Deployment) -> config::Network {
@@ -83,6 +118,35 @@ fn network(anvil: &Anvil, deployment: &Deployment) -> config::Network {
         // Half of the demo's block interval, for when the WebSocket's news is missed.
         follow: config::Follow { poll_interval_ms: 500, ..config::Follow::default() },
     }
+}
+
+/// Queries worth trying on the demo: what they show, and their text.
+#[must_use]
+pub fn sample_queries() -> &'static [(&'static str, &'static str)] {
+    &[
+        (
+            "the newest agents, with what their files say",
+            "{ agents(first: 5, orderBy: createdAt, orderDirection: desc) \
+             { id owner agentURIType totalFeedback registrationFile { name mcpEndpoint a2aEndpoint } } }",
+        ),
+        (
+            "the newest feedback and its answers",
+            "{ feedbacks(first: 5, orderBy: createdAt, orderDirection: desc) \
+             { id value tag1 tag2 clientAddress isRevoked finality responses(first: 3) { responder responseUri } } }",
+        ),
+        (
+            "an agent's reputation for one tag, as the contract's getSummary computes it",
+            "{ reputationSummary(agent: \"31337:0\", tag1: \"starred\") \
+             { count summaryValue summaryValueDecimals average clientCount } }",
+        ),
+        (
+            "agents that speak MCP",
+            "{ agents(first: 5, where: { registrationFile_: { mcpEndpoint_not: null } }) \
+             { id registrationFile { name mcpEndpoint mcpTools } } }",
+        ),
+        ("the audit trail of wallets' agents", "{ auditEntries(first: 5) { id kind blockNumber transactionHash } }"),
+        ("how far the node is", "{ networks { name head { number } indexed { number } lagBlocks synced } }"),
+    ]
 }
 
 /// Why the demo cannot start or go on, each in one sentence that says what to do.
@@ -118,6 +182,11 @@ pub enum DemoError {
         /// What it was to do.
         what: String,
     },
+    /// Parts of the traffic's opening could not be played for too many blocks.
+    Stuck {
+        /// The actions that wait.
+        actions: Vec<&'static str>,
+    },
 }
 
 impl std::fmt::Display for DemoError {
@@ -146,6 +215,9 @@ impl std::fmt::Display for DemoError {
             }
             Self::Reverted { what } => {
                 write!(f, "the local chain reverted {what}; build the contracts again, they may be another version's")
+            }
+            Self::Stuck { actions } => {
+                write!(f, "the traffic cannot go on with {}; build the contracts again", actions.join(", "))
             }
         }
     }
