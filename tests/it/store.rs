@@ -9,8 +9,9 @@ use meikan::store::{Batch, Store, StoreError};
 use serde_json::{Value, json};
 
 use crate::store_chain::{Chain, GENESIS, Random, START, Said, network, noise, said, said_by};
-use crate::store_support::{Fixture, config, connect, follow, nowhere};
+use crate::store_support::{Fixture, config, follow, nowhere};
 use crate::support::postgres::TestDatabase;
+use crate::support::postgres::connect;
 
 const CHAIN: u64 = 167_000;
 const ALICE: Address = Address::repeat_byte(0xa1);

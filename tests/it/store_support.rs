@@ -1,14 +1,13 @@
 //! A store on a database of its own, driven through its door, and what its tables hold.
 
-use std::collections::BTreeMap;
-
 use meikan::block::{BlockRef, Log};
 use meikan::config::Database;
-use meikan::store::{Applied, Batch, Store, StoreError, Writer, raw};
+use meikan::store::{Applied, Batch, Store, StoreError, Writer};
 use serde_json::Value;
 
 use crate::store_chain::{Chain, GENESIS, network};
-use crate::support::postgres::TestDatabase;
+use crate::support::postgres::{self, TestDatabase};
+use crate::support::tables::{self, Dump};
 
 /// A migrated store.
 pub(crate) struct Fixture {
@@ -17,32 +16,8 @@ pub(crate) struct Fixture {
     pub(crate) database: TestDatabase,
 }
 
-/// The tables that hold a network's data, but for raw logs, whose cut into segments is free, and `change`, which
-/// remembers what a rewind took back.
-const TABLES: [&str; 13] = [
-    "block",
-    "undecoded_log",
-    "agent",
-    "operator_approval",
-    "agent_metadata",
-    "registration_file",
-    "feedback",
-    "feedback_response",
-    "agent_total",
-    "agent_total_version",
-    "validation",
-    "validation_response",
-    "audit_event",
-];
-
 pub(crate) fn config(url: &str) -> Database {
     Database { url: url.into(), read_connections: 2, ..Database::default() }
-}
-
-pub(crate) async fn connect(url: &str) -> tokio_postgres::Client {
-    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client
 }
 
 impl Fixture {
@@ -50,7 +25,7 @@ impl Fixture {
         let database = TestDatabase::create().await;
         let store = Store::connect(&config(database.url())).await.unwrap();
         store.migrate().await.unwrap();
-        let client = connect(database.url()).await;
+        let client = postgres::connect(database.url()).await;
         Self { store, client, database }
     }
 
@@ -61,21 +36,12 @@ impl Fixture {
     }
 
     /// All that the tables hold of a network.
-    pub(crate) async fn dump(&self, chain_id: u64) -> BTreeMap<&'static str, Vec<String>> {
-        let mut dump = BTreeMap::new();
-        for table in TABLES {
-            let select = format!("SELECT t::text FROM {table} t WHERE chain_id = {chain_id} ORDER BY 1");
-            dump.insert(table, self.texts(&select).await);
-        }
-        let cursor = "SELECT (tip_number, tip_hash, tip_at, safe_number, finalized_number, finalized_hash)::text";
-        dump.insert("cursor", self.texts(&format!("{cursor} FROM cursor WHERE chain_id = {chain_id}")).await);
-        let logs = self.raw_logs(chain_id).await;
-        dump.insert("raw_logs", logs.iter().map(|log| format!("{log:?}")).collect());
-        dump
+    pub(crate) async fn dump(&self, chain_id: u64) -> Dump {
+        tables::dump(&self.client, chain_id).await
     }
 
     pub(crate) async fn texts(&self, select: &str) -> Vec<String> {
-        self.client.query(select, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+        tables::texts(&self.client, select).await
     }
 
     /// One value, as JSON.
@@ -90,22 +56,9 @@ impl Fixture {
         self.client.query_one(&select, &[]).await.unwrap().get(0)
     }
 
-    /// The raw logs in order; asserts that segments do not overlap and say what they hold.
+    /// The raw logs in order.
     pub(crate) async fn raw_logs(&self, chain_id: u64) -> Vec<Log> {
-        let select = format!("SELECT * FROM raw_logs WHERE chain_id = {chain_id} ORDER BY from_block");
-        let mut logs = Vec::new();
-        let mut covered = -1;
-        for row in self.client.query(&select, &[]).await.unwrap() {
-            let segment = raw::decode(row.get("codec"), row.get("logs")).unwrap();
-            let (from, to): (i64, i64) = (row.get("from_block"), row.get("to_block"));
-            assert!(from > covered, "segments overlap at {from}");
-            let ends = [segment.first().unwrap(), segment.last().unwrap()].map(|log| log.block.number);
-            assert_eq!(ends, [from, to].map(|number| u64::try_from(number).unwrap()));
-            assert_eq!(segment.len(), usize::try_from(row.get::<_, i32>("log_count")).unwrap());
-            covered = to;
-            logs.extend(segment);
-        }
-        logs
+        tables::raw_logs(&self.client, chain_id).await
     }
 
     /// The changes that hold: those that no rewind took back, above a block.

@@ -21,8 +21,8 @@ const MAX_MERGES: u64 = 64;
 /// Writes headers: of blocks above finality, and of those with logs.
 pub(super) async fn write_headers(sql: &Sql<'_>, blocks: &[Block], finalized: Option<u64>) -> Result<u64, StoreError> {
     let is_final = |block: &Block| finalized.is_some_and(|finalized| block.header.number <= finalized);
-    let mut kept = blocks.iter().filter(|block| !block.logs.is_empty() || !is_final(block)).peekable();
-    if kept.peek().is_none() {
+    let kept: Vec<&Block> = blocks.iter().filter(|block| !block.logs.is_empty() || !is_final(block)).collect();
+    if kept.is_empty() {
         return Ok(0);
     }
     let mut copy = sql

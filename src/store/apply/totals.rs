@@ -121,8 +121,8 @@ impl Totals {
 
     async fn insert(&self, sql: &Sql<'_>) -> Result<u64, StoreError> {
         let new = self.timelines.iter().filter(|(_, timeline)| !timeline.is_stored());
-        let mut new = new.filter_map(|(key, timeline)| Some((key, timeline.versions().last()?))).peekable();
-        if new.peek().is_none() {
+        let new: Vec<_> = new.filter_map(|(key, timeline)| Some((key, timeline.versions().last()?))).collect();
+        if new.is_empty() {
             return Ok(0);
         }
         let mut columns = vec![("deployment", Type::INT2), ("agent_id", Type::NUMERIC), ("begin_block", Type::INT8)];

@@ -1,0 +1,398 @@
+//! The loop that makes the database converge on the chain.
+//!
+//! [`Follower::step`] does at most one thing and returns what happened: it looks at the head, decides from values alone
+//! ([`plan`]), fetches and verifies, and hands whole blocks to the store, which commits them with the cursor in one
+//! transaction. There is one cursor and one code path for backfill and live (F25). A reorganisation is a different hash
+//! at a height that we hold, never a lower head (F13); its replacement is fetched and verified first and swapped in with
+//! the same transaction that undoes (F23). The loop around the step ([`run`]) only sleeps and counts.
+
+mod plan;
+mod progress;
+mod reorg;
+mod run;
+
+use std::sync::Arc;
+
+use alloy::primitives::B256;
+
+use crate::block::{Block, BlockRef, Header};
+use crate::chain::{Chain, ChainError};
+use crate::config;
+use crate::fault::Fault;
+use crate::store::{Applied, Batch, Cursor, StoreError, Tip, Writer};
+
+use self::plan::{Limits, Plan, View, decide};
+pub use self::progress::BARS;
+pub use self::run::{Stop, Until, follow};
+
+/// Makes one network's tables converge on its chain.
+pub struct Follower {
+    chain: Arc<Chain>,
+    writer: Writer,
+    start: u64,
+    limits: Limits,
+    /// How far the network is committed, as of the last look.
+    cursor: Option<Cursor>,
+    /// The chain's head as of the last step.
+    head: Option<Tip>,
+    /// Whether the stored tip was compared with the chain since the start (F32).
+    tip_verified: bool,
+}
+
+/// What a step did.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Nothing: the chain shows nothing above what we hold.
+    AtHead,
+    /// Committed blocks above the tip.
+    Advanced {
+        /// First block.
+        from: u64,
+        /// Last block, the new tip.
+        to: u64,
+        /// The chain's head when the step began.
+        head: u64,
+        /// What was written.
+        applied: Box<Applied>,
+    },
+    /// Undid blocks and committed their replacement.
+    Reorganised {
+        /// The newest block that both branches share.
+        ancestor: u64,
+        /// Blocks undone.
+        depth: u64,
+        /// The new tip.
+        to: u64,
+        /// What was written.
+        applied: Box<Applied>,
+    },
+}
+
+/// Why a step failed.
+#[derive(Debug)]
+pub enum FollowError {
+    /// The chain's side.
+    Chain(ChainError),
+    /// The store's side.
+    Store(StoreError),
+    /// Two answers of the chain do not fit together; another look will tell.
+    Unstable {
+        /// What did not fit.
+        reason: String,
+    },
+    /// A block that we verified as final has another hash now (F15).
+    FinalizedReplaced {
+        /// Its height.
+        number: u64,
+        /// The hash that we hold.
+        held: B256,
+        /// The hash that the chain shows.
+        shown: B256,
+    },
+}
+
+impl std::fmt::Display for FollowError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Chain(error) => error.fmt(f),
+            Self::Store(error) => error.fmt(f),
+            Self::Unstable { reason } => write!(f, "the chain changed while it was read: {reason}; trying again"),
+            Self::FinalizedReplaced { number, held, shown } => write!(
+                f,
+                "the finalized block {number} was replaced: we hold {held}, the chain shows {shown}; nothing is written \
+                 until an operator has looked at it"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for FollowError {}
+
+impl From<ChainError> for FollowError {
+    fn from(error: ChainError) -> Self {
+        Self::Chain(error)
+    }
+}
+
+impl From<StoreError> for FollowError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl FollowError {
+    /// What the loop does about it.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Chain(error) => error.fault(),
+            Self::Store(error) => error.fault(),
+            Self::Unstable { .. } => Fault::Retry,
+            Self::FinalizedReplaced { .. } => Fault::Fatal,
+        }
+    }
+}
+
+impl Follower {
+    /// Prepares to follow a network whose writer's lock is held.
+    #[must_use]
+    pub fn new(network: &config::Network, chain: Arc<Chain>, writer: Writer) -> Self {
+        let limits =
+            Limits { range_blocks: network.follow.max_range_blocks, by_hash_blocks: network.follow.by_hash_blocks };
+        Self { chain, writer, start: network.start_block, limits, cursor: None, head: None, tip_verified: false }
+    }
+
+    /// The chain, for waiting on its hints.
+    #[must_use]
+    pub fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// The chain's head as of the last step.
+    #[must_use]
+    pub fn head(&self) -> Option<Tip> {
+        self.head
+    }
+
+    /// The newest committed block.
+    #[must_use]
+    pub fn tip(&self) -> Option<Tip> {
+        self.cursor.as_ref().and_then(|cursor| cursor.tip)
+    }
+
+    /// The newest committed block that is final.
+    #[must_use]
+    pub fn finalized(&self) -> Option<BlockRef> {
+        self.cursor.as_ref().and_then(|cursor| cursor.finalized)
+    }
+
+    /// Whether the right to write is lost, after that error: to another process, or with the connection.
+    #[must_use]
+    pub fn is_writer_lost(&self, error: &FollowError) -> bool {
+        self.writer.is_closed() || matches!(error, FollowError::Store(StoreError::Fenced { .. }))
+    }
+
+    /// Does the next thing there is to do, at most one.
+    ///
+    /// # Errors
+    /// [`FollowError`]; its [`FollowError::fault`] tells whether to repeat the step. Nothing is half done after one.
+    pub async fn step(&mut self) -> Result<Outcome, FollowError> {
+        let head = self.chain.head().await?;
+        let seen = tip(&head.header);
+        self.head = Some(seen);
+        let safe = head.safe.map(|safe| safe.number);
+        let finalized = head.finalized.as_ref().map(Header::block);
+        self.writer.observe_head(seen, safe, finalized.map(|finalized| finalized.number)).await?;
+        let cursor = self.look().await?;
+        let shown = Shown { head: seen.number, safe, finalized };
+        let outcome = self.advance(&cursor, &shown, &head.header).await?;
+        if !matches!(outcome, Outcome::AtHead) {
+            self.look().await?;
+        }
+        Ok(outcome)
+    }
+
+    /// Reads the cursor anew: what the store holds is never assumed.
+    async fn look(&mut self) -> Result<Cursor, FollowError> {
+        let cursor = self.writer.cursor().await?;
+        self.cursor = Some(cursor);
+        Ok(cursor)
+    }
+
+    /// Carries out what is decided.
+    async fn advance(&mut self, cursor: &Cursor, shown: &Shown, head: &Header) -> Result<Outcome, FollowError> {
+        if !self.tip_verified {
+            if !self.holds_tip(cursor, shown).await? {
+                return self.reorganise(cursor, shown).await;
+            }
+            self.tip_verified = true;
+        }
+        let view = View {
+            tip: cursor.tip.map(|tip| tip.number),
+            start: self.start,
+            head: shown.head,
+            finalized: shown.finalized.map(|finalized| finalized.number),
+        };
+        match decide(&view, &self.limits) {
+            Plan::AwaitStart => Ok(Outcome::AtHead),
+            Plan::Compare { .. } => self.compare(cursor, shown, head).await,
+            Plan::Final { from, to } => self.advance_final(cursor, shown, from, to).await,
+            Plan::Headers { from, to } | Plan::Blocks { from, to } => {
+                let headers = self.headers(from, to).await?;
+                if let (Some(tip), Some(first)) = (cursor.tip, headers.first())
+                    && first.parent_hash != tip.hash
+                {
+                    return self.reorganise(cursor, shown).await;
+                }
+                let batch = self.batch(cursor, shown, headers, None).await?;
+                self.commit(shown, from, batch).await
+            }
+        }
+    }
+
+    /// The first look after a start: a reorganisation may have happened while the process was down (F32).
+    async fn holds_tip(&self, cursor: &Cursor, shown: &Shown) -> Result<bool, FollowError> {
+        let Some(tip) = cursor.tip else { return Ok(true) };
+        if tip.number > shown.head {
+            // The endpoint has not reached our tip; its head is compared instead.
+            return Ok(true);
+        }
+        match self.chain.header(tip.number).await? {
+            Some(header) => Ok(header.hash == tip.hash),
+            None => Err(unstable(format!("block {} is not there yet", tip.number))),
+        }
+    }
+
+    /// Nothing is above our tip: either we hold the head, or the chain is on another branch.
+    async fn compare(&mut self, cursor: &Cursor, shown: &Shown, head: &Header) -> Result<Outcome, FollowError> {
+        let held = match cursor.tip {
+            Some(tip) if tip.number == head.number => Some(tip.hash),
+            _ => self.held(head.number).await?,
+        };
+        if held.is_some_and(|held| held != head.hash) {
+            return self.reorganise(cursor, shown).await;
+        }
+        // Headers without events are not kept below finality; a head down there is a lagging endpoint's.
+        let finalized = self.final_block(cursor, shown, &[], u64::MAX).await?;
+        if finalized != cursor.finalized || shown.safe != cursor.safe {
+            self.writer.finalize(finalized, shown.safe).await?;
+            self.look().await?;
+        }
+        Ok(Outcome::AtHead)
+    }
+
+    /// Headers of all blocks of a range, each the parent of the next.
+    async fn headers(&self, from: u64, to: u64) -> Result<Vec<Header>, FollowError> {
+        let numbers: Vec<u64> = (from..=to).collect();
+        Ok(self.chain.headers(&numbers).await?)
+    }
+
+    /// The hash that we hold at a height above finality.
+    async fn held(&mut self, number: u64) -> Result<Option<B256>, FollowError> {
+        Ok(self.writer.headers(number, number).await?.first().map(|header| header.hash))
+    }
+
+    /// Commits a range of final blocks. Nothing links it to a tip that is not final itself but another look at that tip.
+    async fn advance_final(
+        &mut self,
+        cursor: &Cursor,
+        shown: &Shown,
+        from: u64,
+        to: u64,
+    ) -> Result<Outcome, FollowError> {
+        if cursor.tip.map(|tip| tip.block()) != cursor.finalized && !self.holds_tip(cursor, shown).await? {
+            return self.reorganise(cursor, shown).await;
+        }
+        let range = self.chain.range(from, to).await?;
+        let tip = tip(&range.to);
+        let batch = Batch {
+            expected_tip: cursor.tip.map(|tip| tip.block()),
+            rewind_to: None,
+            blocks: range.blocks,
+            tip,
+            finalized: Some(tip.block()),
+            safe: shown.safe,
+        };
+        self.commit(shown, from, batch).await
+    }
+
+    async fn commit(&mut self, shown: &Shown, from: u64, batch: Batch) -> Result<Outcome, FollowError> {
+        let to = batch.tip.number;
+        let applied = self.writer.apply(batch).await?;
+        Ok(Outcome::Advanced { from, to, head: shown.head, applied: Box::new(applied) })
+    }
+
+    /// The blocks behind headers, with as much of the range as the logs could be had for.
+    async fn batch(
+        &mut self,
+        cursor: &Cursor,
+        shown: &Shown,
+        mut headers: Vec<Header>,
+        rewind_to: Option<u64>,
+    ) -> Result<Batch, FollowError> {
+        let blocks = self.blocks(shown, &mut headers).await?;
+        let Some(last) = headers.last() else { return Err(unstable("no header was answered".into())) };
+        let finalized = self.final_block(cursor, shown, &headers, rewind_to.unwrap_or(u64::MAX)).await?;
+        let expected_tip = cursor.tip.map(|tip| tip.block());
+        Ok(Batch { expected_tip, rewind_to, blocks, tip: tip(last), finalized, safe: shown.safe })
+    }
+
+    /// The logs of these headers: by hash near the head, by range below it, where the range may end early.
+    async fn blocks(&self, shown: &Shown, headers: &mut Vec<Header>) -> Result<Vec<Block>, FollowError> {
+        let (Some(first), Some(last)) = (headers.first(), headers.last()) else { return Ok(Vec::new()) };
+        if last.number > shown.head.saturating_sub(self.limits.by_hash_blocks) {
+            return Ok(self.chain.blocks(headers).await?);
+        }
+        let range = self.chain.range(first.number, last.number).await?;
+        headers.retain(|header| header.number <= range.to.number);
+        if headers.last().is_none_or(|last| last.hash != range.to.hash) {
+            return Err(unstable(format!("block {} changed", range.to.number)));
+        }
+        merge(headers, range.blocks)
+    }
+
+    /// The newest block that is final and that we hold under the same hash: with these headers, and with ours up to the
+    /// block that is `kept`.
+    async fn final_block(
+        &mut self,
+        cursor: &Cursor,
+        shown: &Shown,
+        headers: &[Header],
+        kept: u64,
+    ) -> Result<Option<BlockRef>, FollowError> {
+        let Some(finalized) = shown.finalized else { return Ok(cursor.finalized) };
+        if cursor.finalized.is_some_and(|ours| ours.number >= finalized.number) {
+            // Finality that stalls or steps back changes nothing (F16).
+            return Ok(cursor.finalized);
+        }
+        let held = match headers.iter().find(|header| header.number == finalized.number) {
+            Some(header) => Some(header.hash),
+            None if finalized.number <= kept => self.held(finalized.number).await?,
+            None => None,
+        };
+        match held {
+            Some(held) if held == finalized.hash => Ok(Some(finalized)),
+            Some(_) => Err(unstable(format!("block {} is final under another hash than ours", finalized.number))),
+            None => Ok(cursor.finalized),
+        }
+    }
+}
+
+/// What the chain shows at the beginning of a step.
+#[derive(Debug, Clone, Copy)]
+struct Shown {
+    head: u64,
+    safe: Option<u64>,
+    finalized: Option<BlockRef>,
+}
+
+fn tip(header: &Header) -> Tip {
+    Tip { number: header.number, hash: header.hash, timestamp: header.timestamp }
+}
+
+fn unstable(reason: String) -> FollowError {
+    FollowError::Unstable { reason }
+}
+
+/// Gives every header its block: those without logs are empty.
+///
+/// # Errors
+/// A block whose hash is not its header's: the range was answered from another branch.
+fn merge(headers: &[Header], with_logs: Vec<Block>) -> Result<Vec<Block>, FollowError> {
+    let mut with_logs = with_logs.into_iter().peekable();
+    let mut blocks = Vec::with_capacity(headers.len());
+    for header in headers {
+        let logs = match with_logs.next_if(|block| block.header.number == header.number) {
+            Some(block) if block.header.hash != header.hash => {
+                return Err(unstable(format!("block {} changed", header.number)));
+            }
+            Some(block) => block.logs,
+            None => Vec::new(),
+        };
+        blocks.push(Block { header: header.clone(), logs });
+    }
+    match with_logs.next() {
+        Some(block) => Err(unstable(format!("block {} was not asked for", block.header.number))),
+        None => Ok(blocks),
+    }
+}

@@ -1,0 +1,111 @@
+//! Telling how far a backfill is: a bar on a terminal, a line now and then elsewhere.
+
+use std::io::IsTerminal;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
+use tracing::info;
+
+use super::Outcome;
+
+/// Blocks behind the head from which on it is a backfill and worth telling.
+const BACKFILL_BLOCKS: u64 = 500;
+
+/// Pause between lines where there is no terminal.
+const LINE_PAUSE: Duration = Duration::from_secs(5);
+
+/// The bars of all networks. Whoever else writes to the terminal does it inside `suspend`, or the lines mix.
+pub static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// The tale of one network's backfill.
+pub(super) struct Progress {
+    network: String,
+    bar: Option<ProgressBar>,
+    began: Instant,
+    first: Option<u64>,
+    events: u64,
+    told: Option<Instant>,
+    behind: bool,
+}
+
+impl Progress {
+    pub(super) fn new(network: &str) -> Self {
+        Self {
+            network: network.into(),
+            bar: None,
+            began: Instant::now(),
+            first: None,
+            events: 0,
+            told: None,
+            behind: false,
+        }
+    }
+
+    /// Takes in what a step did.
+    pub(super) fn show(&mut self, outcome: &Outcome) {
+        let Outcome::Advanced { from, to, head, applied } = outcome else { return };
+        let first = *self.first.get_or_insert(*from);
+        self.events += applied.events.values().sum::<u64>();
+        let remaining = head.saturating_sub(*to);
+        if remaining >= BACKFILL_BLOCKS {
+            self.behind = true;
+            self.tell(first, *to, *head);
+        } else if std::mem::take(&mut self.behind) {
+            self.finish(first, *to);
+        }
+    }
+
+    fn tell(&mut self, first: u64, to: u64, head: u64) {
+        if std::io::stderr().is_terminal() {
+            let bar = self.bar.get_or_insert_with(|| bar(&self.network));
+            bar.set_length(head - first + 1);
+            bar.set_position(to - first + 1);
+            bar.set_message(format!("{} events", self.events));
+            return;
+        }
+        if self.told.is_some_and(|told| told.elapsed() < LINE_PAUSE) {
+            return;
+        }
+        self.told = Some(Instant::now());
+        let elapsed = self.began.elapsed();
+        let done = to - first + 1;
+        let rate = per_second(done, elapsed);
+        let remaining = Duration::from_secs((head - to) / rate.max(1));
+        info!(
+            network = self.network,
+            block = to,
+            head,
+            blocks_per_second = rate,
+            events = self.events,
+            remaining = %HumanDuration(remaining),
+            "backfilling"
+        );
+    }
+
+    fn finish(&mut self, first: u64, to: u64) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        let elapsed = self.began.elapsed();
+        info!(
+            network = self.network,
+            blocks = to - first + 1,
+            events = self.events,
+            events_per_second = per_second(self.events, elapsed),
+            took = %HumanDuration(elapsed),
+            "backfill done"
+        );
+    }
+}
+
+fn per_second(count: u64, elapsed: Duration) -> u64 {
+    let milliseconds = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
+    count.saturating_mul(1000) / milliseconds
+}
+
+fn bar(network: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} blocks · {per_sec} · {eta} left · {msg}")
+        .expect("the template is constant and valid");
+    BARS.add(ProgressBar::new(0)).with_style(style).with_prefix(network.to_owned())
+}

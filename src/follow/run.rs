@@ -1,0 +1,189 @@
+//! The loop around the step: it sleeps, counts, backs off, and stops.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::{counter, gauge, histogram};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::chain::Chain;
+use crate::config;
+use crate::fault::Fault;
+use crate::metrics as names;
+use crate::store::{Applied, Store, Writer};
+
+use super::progress::Progress;
+use super::{FollowError, Follower, Outcome};
+
+/// First pause after a failed step, doubled with each further one.
+const BACKOFF_START: Duration = Duration::from_millis(250);
+
+/// Longest pause between failed steps.
+const BACKOFF_LIMIT: Duration = Duration::from_secs(15);
+
+/// Pause between a standby's attempts to take over.
+const STANDBY_PAUSE: Duration = Duration::from_secs(2);
+
+/// When to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// Never: follow the chain.
+    Forever,
+    /// Once the block that was the head at the start is committed.
+    Head,
+    /// Once this block is committed.
+    Block(u64),
+}
+
+/// Why the loop ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// The wanted block is committed.
+    Reached(u64),
+    /// It was asked to end.
+    Cancelled,
+}
+
+/// Follows a network until it is done, cancelled, or cannot go on. While another process writes it, stands by.
+///
+/// # Errors
+/// [`FollowError`] whose fault is fatal, or any while the network is first opened.
+pub async fn follow(
+    store: &Store,
+    network: &config::Network,
+    until: Until,
+    cancel: &CancellationToken,
+) -> Result<Stop, FollowError> {
+    tokio::select! {
+        () = cancel.cancelled() => Ok(Stop::Cancelled),
+        stop = follow_forever(store, network, until) => stop,
+    }
+}
+
+async fn follow_forever(store: &Store, network: &config::Network, until: Until) -> Result<Stop, FollowError> {
+    let mut until = until;
+    let chain = Arc::new(Chain::connect(network).await?);
+    store.register(network, chain.genesis_hash()).await?;
+    loop {
+        let writer = become_writer(store, network).await?;
+        let mut follower = Follower::new(network, Arc::clone(&chain), writer);
+        if let Some(stop) = follow_as_writer(&mut follower, network, &mut until).await? {
+            return Ok(stop);
+        }
+    }
+}
+
+/// Waits until no other process writes the network.
+async fn become_writer(store: &Store, network: &config::Network) -> Result<Writer, FollowError> {
+    let writing = gauge!(names::WRITER, "network" => network.name.clone());
+    writing.set(0.0);
+    let mut standing_by = false;
+    loop {
+        match store.writer(network.chain_id).await {
+            Ok(Some(writer)) => {
+                writing.set(1.0);
+                return Ok(writer);
+            }
+            Ok(None) if !standing_by => {
+                info!(network = network.name, "another process writes this network; standing by");
+                standing_by = true;
+            }
+            Ok(None) => {}
+            Err(error) if error.fault() == Fault::Fatal => return Err(error.into()),
+            Err(error) => warn!(network = network.name, %error, "cannot become the writer yet"),
+        }
+        tokio::time::sleep(STANDBY_PAUSE).await;
+    }
+}
+
+/// Steps until it is done; nothing when the right to write was lost.
+async fn follow_as_writer(
+    follower: &mut Follower,
+    network: &config::Network,
+    until: &mut Until,
+) -> Result<Option<Stop>, FollowError> {
+    let mut progress = Progress::new(&network.name);
+    let mut backoff = BACKOFF_START;
+    loop {
+        match follower.step().await {
+            Ok(outcome) => {
+                backoff = BACKOFF_START;
+                count(&network.name, &outcome);
+                show(&network.name, follower);
+                progress.show(&outcome);
+                if let (Until::Head, Some(head)) = (*until, follower.head()) {
+                    *until = Until::Block(head.number);
+                }
+                if let (Until::Block(wanted), Some(tip)) = (*until, follower.tip())
+                    && tip.number >= wanted
+                {
+                    return Ok(Some(Stop::Reached(tip.number)));
+                }
+                if matches!(outcome, Outcome::AtHead) {
+                    wait(follower, network).await;
+                }
+            }
+            Err(error) if error.fault() == Fault::Fatal => return Err(error),
+            Err(error) => {
+                counter!(names::STEPS, "network" => network.name.clone(), "outcome" => "failed").increment(1);
+                warn!(network = network.name, %error, pause_ms = backoff.as_millis(), "a step failed; it is repeated");
+                tokio::time::sleep(backoff).await;
+                if follower.is_writer_lost(&error) {
+                    return Ok(None);
+                }
+                backoff = (backoff * 2).min(BACKOFF_LIMIT);
+            }
+        }
+    }
+}
+
+/// Until the next look at the head: the poll interval, or a WebSocket's hint that it moved.
+async fn wait(follower: &Follower, network: &config::Network) {
+    tokio::select! {
+        () = tokio::time::sleep(Duration::from_millis(network.follow.poll_interval_ms)) => {}
+        () = follower.chain().new_head() => {}
+    }
+}
+
+/// The gauges of where the network stands.
+#[allow(clippy::cast_precision_loss, reason = "blocks and seconds are far below 2^52")]
+fn show(network: &str, follower: &Follower) {
+    let set = |name: &'static str, value: u64| gauge!(name, "network" => network.to_owned()).set(value as f64);
+    let Some(head) = follower.head() else { return };
+    set(names::HEAD_BLOCK, head.number);
+    let Some(tip) = follower.tip() else { return };
+    set(names::INDEXED_BLOCK, tip.number);
+    set(names::LAG_BLOCKS, head.number.saturating_sub(tip.number));
+    set(names::LAG_SECONDS, head.timestamp.saturating_sub(tip.timestamp));
+    if let Some(finalized) = follower.finalized() {
+        set(names::FINALIZED_BLOCK, finalized.number);
+    }
+}
+
+fn count(network: &str, outcome: &Outcome) {
+    let (name, blocks) = match outcome {
+        Outcome::AtHead => ("at_head", 0),
+        Outcome::Advanced { from, to, applied, .. } => {
+            count_events(network, applied);
+            ("advanced", to - from + 1)
+        }
+        Outcome::Reorganised { ancestor, depth, to, applied } => {
+            info!(network, depth, ancestor, to, "followed a reorganisation");
+            counter!(names::REORGS, "network" => network.to_owned()).increment(1);
+            #[allow(clippy::cast_precision_loss, reason = "a depth beyond 2^52 blocks is none")]
+            histogram!(names::REORG_DEPTH, "network" => network.to_owned()).record(*depth as f64);
+            count_events(network, applied);
+            ("reorganised", to - ancestor)
+        }
+    };
+    counter!(names::STEPS, "network" => network.to_owned(), "outcome" => name).increment(1);
+    counter!(names::BLOCKS, "network" => network.to_owned()).increment(blocks);
+}
+
+fn count_events(network: &str, applied: &Applied) {
+    for (event, count) in &applied.events {
+        counter!(names::EVENTS, "network" => network.to_owned(), "event" => *event).increment(*count);
+    }
+    counter!(names::UNDECODED, "network" => network.to_owned()).increment(applied.undecoded);
+}

@@ -1,0 +1,377 @@
+//! The follower against a chain that forks, lags and finalizes: whatever it lived through, its tables are those of a node
+//! that saw only the end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use alloy::primitives::{Address, B256, U256, keccak256};
+use meikan::chain::Chain;
+use meikan::config::{Addresses, Contracts, Database, Follow, Network};
+use meikan::event::{Event, IdentityEvent, ReputationEvent, Text};
+use meikan::fault::Fault as Meaning;
+use meikan::follow::{FollowError, Follower, Outcome};
+use meikan::store::Store;
+
+use crate::support::fake_chain::{FakeChain, Fault, RawLog};
+use crate::support::postgres::{self, TestDatabase};
+use crate::support::tables::{self, Dump};
+
+const CHAIN_ID: u64 = 167_000;
+const IDENTITY: Address = Address::repeat_byte(0x11);
+const REPUTATION: Address = Address::repeat_byte(0x22);
+
+/// Steps until the head at most; a story that needs more has gone in circles.
+const MAX_STEPS: usize = 200;
+
+/// Longest wait for the lock of a writer that has ended.
+const LOCK_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A node on a database of its own.
+struct Node {
+    database: TestDatabase,
+    network: Network,
+    follower: Follower,
+}
+
+impl Node {
+    async fn on(chain: &FakeChain) -> Self {
+        Self::with(&[chain.url()], Follow::default()).await
+    }
+
+    async fn with(urls: &[String], follow: Follow) -> Self {
+        Self::start(TestDatabase::create().await, network(urls, follow)).await
+    }
+
+    async fn start(database: TestDatabase, network: Network) -> Self {
+        let store = Store::connect(&Database { url: database.url().into(), ..Database::default() }).await.unwrap();
+        store.migrate().await.unwrap();
+        let chain = Chain::connect(&network).await.unwrap();
+        store.register(&network, chain.genesis_hash()).await.unwrap();
+        let writer = tokio::time::timeout(LOCK_DEADLINE, async {
+            loop {
+                if let Some(writer) = store.writer(network.chain_id).await.unwrap() {
+                    break writer;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        let follower = Follower::new(&network, Arc::new(chain), writer.await.expect("the lock is free in time"));
+        Self { database, network, follower }
+    }
+
+    /// Ends the process and starts it again.
+    async fn restarted(self) -> Self {
+        drop(self.follower);
+        Self::start(self.database, self.network).await
+    }
+
+    /// Steps until the chain shows nothing new, and tells what happened on the way.
+    async fn sync(&mut self) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        for _ in 0..MAX_STEPS {
+            match self.follower.step().await {
+                Ok(Outcome::AtHead) => return outcomes,
+                Ok(outcome) => outcomes.push(outcome),
+                Err(error) => assert_ne!(error.fault(), Meaning::Fatal, "{error}"),
+            }
+        }
+        panic!("not at the head after {MAX_STEPS} steps: {outcomes:?}");
+    }
+
+    fn tip(&self) -> u64 {
+        self.follower.tip().map_or(0, |tip| tip.number)
+    }
+
+    async fn dump(&self) -> Dump {
+        tables::dump(&postgres::connect(self.database.url()).await, CHAIN_ID).await
+    }
+
+    /// Asserts that the tables are those of a node that sees the chain only now.
+    async fn equals_fresh(&self, chain: &FakeChain) {
+        let mut fresh = Self::on(chain).await;
+        fresh.sync().await;
+        assert_eq!(self.tip(), fresh.tip());
+        let (ours, theirs) = (self.dump().await, fresh.dump().await);
+        for (table, rows) in &theirs {
+            assert_eq!(&ours[table], rows, "{table} differs from a fresh node's");
+        }
+    }
+}
+
+fn network(urls: &[String], follow: Follow) -> Network {
+    Network {
+        name: "taiko".into(),
+        chain_id: CHAIN_ID,
+        rpc_urls: urls.to_vec(),
+        rpc_urls_file: None,
+        start_block: 1,
+        contracts: Contracts {
+            identity: Addresses(vec![IDENTITY]),
+            reputation: Addresses(vec![REPUTATION]),
+            ..Contracts::default()
+        },
+        follow,
+    }
+}
+
+/// The logs of a registration, and of feedback by a client of that branch.
+fn registered(agent: u64, branch: u8) -> Vec<RawLog> {
+    let (agent_id, owner) = (U256::from(agent), Address::repeat_byte(branch));
+    let agent_uri = Text::from(format!("https://agent-{agent}.example/{branch}").as_str());
+    let minted = IdentityEvent::Transfer { from: Address::ZERO, to: owner, token_id: agent_id };
+    let registered = IdentityEvent::Registered { agent_id, agent_uri, owner };
+    let given = ReputationEvent::NewFeedback {
+        agent_id,
+        client_address: Address::repeat_byte(branch.wrapping_add(1)),
+        feedback_index: 1,
+        value: i128::from(agent) - 5,
+        value_decimals: 1,
+        indexed_tag1: keccak256("starred"),
+        tag1: Text::from("starred"),
+        tag2: Text::default(),
+        endpoint: Text::default(),
+        feedback_uri: Text::default(),
+        feedback_hash: B256::ZERO,
+    };
+    vec![
+        (IDENTITY, Event::Identity(minted)).into(),
+        (IDENTITY, Event::Identity(registered)).into(),
+        (REPUTATION, Event::Reputation(given)).into(),
+    ]
+}
+
+fn revoked(agent: u64, branch: u8) -> RawLog {
+    let revoked = ReputationEvent::FeedbackRevoked {
+        agent_id: U256::from(agent),
+        client_address: Address::repeat_byte(branch.wrapping_add(1)),
+        feedback_index: 1,
+    };
+    (REPUTATION, Event::Reputation(revoked)).into()
+}
+
+/// A chain where every third block registers an agent, and later blocks revoke feedback.
+fn busy_chain(blocks: u64) -> FakeChain {
+    let chain = FakeChain::new(CHAIN_ID);
+    for number in 1..=blocks {
+        chain.mine(busy_block(number, 1));
+    }
+    chain
+}
+
+fn busy_block(number: u64, branch: u8) -> Vec<RawLog> {
+    match number % 3 {
+        0 => registered(number / 3, branch),
+        1 if number > 6 => vec![revoked(number / 3 - 1, branch)],
+        _ => Vec::new(),
+    }
+}
+
+/// Replaces the newest blocks by ones of another branch, and mines some more.
+fn fork(chain: &FakeChain, depth: u64, more: u64, branch: u8) {
+    let head = chain.head().number;
+    let blocks = (head - depth + 1..=head + more).map(|number| busy_block(number, branch)).collect();
+    chain.reorg(depth, blocks);
+}
+
+fn depths(outcomes: &[Outcome]) -> Vec<u64> {
+    let depth = |outcome: &Outcome| match outcome {
+        Outcome::Reorganised { depth, .. } => Some(*depth),
+        _ => None,
+    };
+    outcomes.iter().filter_map(depth).collect()
+}
+
+#[tokio::test]
+async fn f25_backfill_and_live_write_the_same_tables() {
+    let chain = FakeChain::new(CHAIN_ID);
+    let mut live = Node::on(&chain).await;
+    for number in 1..=60 {
+        chain.mine(busy_block(number, 1));
+        live.sync().await;
+    }
+    live.equals_fresh(&chain).await;
+    chain.finalize(50);
+    live.sync().await;
+    live.equals_fresh(&chain).await;
+}
+
+#[tokio::test]
+async fn f25_ranges_that_end_anywhere_write_the_same_tables() {
+    let chain = busy_chain(300);
+    chain.finalize(200);
+    let follow = Follow { max_range_blocks: 17, by_hash_blocks: 5, ..Follow::default() };
+    let mut node = Node::with(&[chain.url()], follow).await;
+    node.sync().await;
+    node.equals_fresh(&chain).await;
+}
+
+#[tokio::test]
+async fn f13_a_lower_head_is_not_a_reorg() {
+    let chain = busy_chain(40);
+    let mut node = Node::on(&chain).await;
+    node.sync().await;
+    for behind in [1, 5, 30] {
+        chain.endpoint().lag(behind);
+        assert!(node.sync().await.is_empty());
+        assert_eq!(node.tip(), 40);
+    }
+    chain.endpoint().lag(0);
+    node.equals_fresh(&chain).await;
+}
+
+#[tokio::test]
+async fn f13_a_lagging_head_of_another_branch_is_followed_only_where_hashes_differ() {
+    let chain = busy_chain(40);
+    let mut node = Node::on(&chain).await;
+    node.sync().await;
+    fork(&chain, 3, 0, 2);
+    chain.endpoint().lag(1);
+    assert_eq!(depths(&node.sync().await), [3]);
+    chain.endpoint().lag(0);
+    node.sync().await;
+    node.equals_fresh(&chain).await;
+}
+
+#[tokio::test]
+async fn f14_a_reorg_as_deep_as_finality_allows_is_followed() {
+    let chain = busy_chain(750);
+    chain.finalize(50);
+    let mut node = Node::on(&chain).await;
+    node.sync().await;
+    fork(&chain, 667, 3, 2);
+    assert_eq!(depths(&node.sync().await), [667]);
+    node.equals_fresh(&chain).await;
+}
+
+#[tokio::test]
+async fn f14_finality_that_rises_on_the_new_branch_is_taken_up_after_the_swap() {
+    let chain = busy_chain(400);
+    let mut node = Node::on(&chain).await;
+    node.sync().await;
+    fork(&chain, 350, 10, 2);
+    chain.finalize(380);
+    assert_eq!(depths(&node.sync().await), [350]);
+    assert_eq!(node.follower.finalized().map(|block| block.number), Some(380));
+    node.equals_fresh(&chain).await;
+}
+
+#[tokio::test]
+async fn f15_a_finalized_block_that_is_replaced_stops_the_writer() {
+    let chain = busy_chain(30);
+    chain.finalize(20);
+    let mut node = Node::on(&chain).await;
+    node.sync().await;
+    chain.finalize(0);
+    fork(&chain, 15, 1, 2);
+    let error = node.follower.step().await.unwrap_err();
+    assert_eq!(error.fault(), Meaning::Fatal);
+    assert!(matches!(error, FollowError::FinalizedReplaced { number: 20, .. }), "{error}");
+    assert_eq!(node.tip(), 30, "what was final is kept");
+}
+
+#[tokio::test]
+async fn f16_finality_that_steps_back_or_vanishes_changes_nothing() {
+    let chain = busy_chain(30);
+    chain.finalize(20);
+    let mut node = Node::on(&chain).await;
+    node.sync().await;
+    chain.finalize(10);
+    chain.mine(busy_block(31, 1));
+    node.sync().await;
+    assert_eq!(node.follower.finalized().map(|block| block.number), Some(20));
+    chain.finalize(25);
+    node.sync().await;
+    assert_eq!(node.follower.finalized().map(|block| block.number), Some(25));
+    node.equals_fresh(&chain).await;
+}
+
+#[tokio::test]
+async fn f17_two_reorgs_in_a_row_are_followed() {
+    let chain = busy_chain(50);
+    let mut node = Node::on(&chain).await;
+    node.sync().await;
+    fork(&chain, 10, 2, 2);
+    fork(&chain, 5, 1, 3);
+    node.sync().await;
+    fork(&chain, 12, 0, 4);
+    node.sync().await;
+    node.equals_fresh(&chain).await;
+}
+
+#[tokio::test]
+async fn f17_a_branch_that_comes_back_is_followed_back() {
+    let chain = busy_chain(50);
+    let mut node = Node::on(&chain).await;
+    node.sync().await;
+    fork(&chain, 6, 1, 2);
+    node.sync().await;
+    fork(&chain, 7, 1, 1);
+    node.sync().await;
+    node.equals_fresh(&chain).await;
+}
+
+#[tokio::test]
+async fn f18_a_reorg_without_events_is_noticed() {
+    let chain = FakeChain::new(CHAIN_ID);
+    chain.mine_empty(20);
+    let mut node = Node::on(&chain).await;
+    node.sync().await;
+    chain.reorg(4, vec![Vec::<RawLog>::new(), Vec::new(), Vec::new(), Vec::new(), registered(0, 2)]);
+    assert_eq!(depths(&node.sync().await), [4]);
+    node.equals_fresh(&chain).await;
+}
+
+#[tokio::test]
+async fn f23_nothing_is_undone_before_its_replacement_is_there() {
+    let chain = busy_chain(40);
+    let mut node = Node::on(&chain).await;
+    node.sync().await;
+    let before = node.dump().await;
+    fork(&chain, 5, 1, 2);
+    chain.endpoint().fail("eth_getLogs", 1_000, Fault::Error(-32_000, "state is pruned".into()));
+    assert!(node.follower.step().await.is_err());
+    assert_eq!(node.dump().await, before);
+    chain.endpoint().recover();
+    node.sync().await;
+    node.equals_fresh(&chain).await;
+}
+
+#[tokio::test]
+async fn f32_a_reorg_while_the_process_was_down_is_found_at_the_first_step() {
+    let chain = busy_chain(40);
+    let mut node = Node::on(&chain).await;
+    node.sync().await;
+    fork(&chain, 8, 1, 2);
+    let mut node = node.restarted().await;
+    let first = node.follower.step().await.unwrap();
+    assert!(matches!(first, Outcome::Reorganised { depth: 8, .. }), "{first:?}");
+    node.sync().await;
+    node.equals_fresh(&chain).await;
+}
+
+#[tokio::test]
+async fn f55_only_one_process_writes() {
+    let chain = busy_chain(5);
+    let node = Node::on(&chain).await;
+    let store = Store::connect(&Database { url: node.database.url().into(), ..Database::default() }).await.unwrap();
+    assert!(store.writer(CHAIN_ID).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn f64_f65_a_reorg_of_everything_since_the_start_is_followed() {
+    let chain = busy_chain(12);
+    let mut node = Node::on(&chain).await;
+    node.sync().await;
+    fork(&chain, 12, 2, 2);
+    assert_eq!(depths(&node.sync().await), [12]);
+    node.equals_fresh(&chain).await;
+}
+
+#[tokio::test]
+async fn a_start_block_in_the_future_is_waited_for() {
+    let chain = FakeChain::new(CHAIN_ID);
+    let mut node = Node::on(&chain).await;
+    assert!(node.sync().await.is_empty());
+    chain.mine(registered(0, 1));
+    assert_eq!(node.sync().await.len(), 1);
+}
