@@ -6,8 +6,8 @@
 //! |---|---|---|
 //! | 5 | [`demo`] | a local chain with our contracts and traffic, for who wants to see it run |
 //! | 4 | [`api`] | what the node answers over HTTP; never talks to the chain |
-//! | 2 | [`chain`] | RPC endpoints, checks, decoding |
-//! | 2 | [`store`], [`embedded`] | every line of SQL · a Postgres of our own for whoever names none |
+//! | 3 | [`follow`] | the loop that makes the database converge on the chain |
+//! | 2 | [`chain`], [`store`], [`embedded`] | RPC endpoints and their checks · every line of SQL · a Postgres of our own |
 //! | 1 | [`block`], [`config`], [`metrics`], [`file`] | plain values with their invariants · documents that URIs hold |
 //! | 0 | [`event`], [`id`], [`fault`] | one variant per contract event · identities · what a failure means |
 
@@ -20,6 +20,7 @@ pub mod embedded;
 pub mod event;
 pub mod fault;
 pub mod file;
+pub mod follow;
 pub mod id;
 pub mod metrics;
 pub mod store;

@@ -7,6 +7,7 @@ mod chain;
 mod decode;
 mod demo;
 mod embedded;
+mod follow;
 mod graphiql;
 mod graphql;
 mod graphql_filter;

@@ -2,6 +2,7 @@
 
 pub(crate) mod anvil;
 pub(crate) mod chromium;
+pub(crate) mod emitter;
 pub(crate) mod fake_chain;
 pub(crate) mod folder;
 pub(crate) mod postgres;
