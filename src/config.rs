@@ -80,8 +80,10 @@ pub struct Api {
     pub max_rows: u32,
     /// `/ready` turns red when a network is further behind than this, in blocks.
     pub ready_lag_blocks: u64,
-    /// `/ready` turns red when the newest block seen is older than this, in seconds.
+    /// `/ready` turns red when a network is further behind than this, or was not looked at for so long, in seconds.
     pub ready_lag_seconds: u64,
+    /// `/ready` turns red when the chain's newest block is older than this by our clock, in seconds.
+    pub ready_head_age_seconds: u64,
     /// Longest wait for `block: {number_gte}`, in milliseconds.
     pub wait_for_block_ms: u64,
 }
@@ -97,6 +99,7 @@ impl Default for Api {
             max_rows: 250_000,
             ready_lag_blocks: 30,
             ready_lag_seconds: 120,
+            ready_head_age_seconds: 600,
             wait_for_block_ms: 5_000,
         }
     }

@@ -1,3 +1,7 @@
-//! The `meikan` binary: all it does is in the library.
+//! The `meikan` binary: parses the command line and turns the result into an exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    meikan::cli::main()
+}

@@ -12,6 +12,7 @@ mod pool;
 pub mod query;
 pub mod raw;
 mod sql;
+mod tally;
 mod tls;
 mod writer;
 
@@ -25,6 +26,7 @@ pub use self::apply::{Applied, Batch, ChangeEntity, ChangeOp, Rewound, Tip};
 pub use self::error::StoreError;
 pub use self::numeric::Numeric;
 use self::pool::{Canceller, Connections, Target};
+pub use self::tally::Tally;
 pub use self::writer::{CHANNEL, Cursor, Finalized, StoredHeader, Writer};
 use crate::config::Database;
 

@@ -1,0 +1,166 @@
+//! What operators and their machines ask: is the process alive, is it ready, what do its metrics say.
+//!
+//! Readiness is judged by what is committed and by how old the last look at the chain is, so that it turns red when the
+//! follower is stuck, whichever process it runs in (F70).
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use axum::Json;
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use metrics::histogram;
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde::Serialize;
+
+use super::ApiState;
+use crate::config::Api;
+use crate::metrics::HTTP_DURATION;
+use crate::store::query::{Limits, Network, Snapshot};
+
+/// Longest time that the question behind `/ready` may take in the database.
+const READY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The routes, with what renders the metrics where they are recorded.
+pub(super) fn routes(state: ApiState, recorder: Option<PrometheusHandle>) -> Router {
+    let metrics = move || {
+        let recorder = recorder.clone();
+        async move { render(recorder) }
+    };
+    Router::new()
+        .route("/health", get(|| async { "alive\n" }))
+        .route("/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(state)
+}
+
+/// Times every request, by the route that it matched: a client cannot make up labels.
+pub(super) async fn measure(request: Request, next: Next) -> Response {
+    let route =
+        request.extensions().get::<MatchedPath>().map_or_else(|| "none".into(), |path| path.as_str().to_owned());
+    let began = Instant::now();
+    let response = next.run(request).await;
+    let status = response.status().as_u16().to_string();
+    histogram!(HTTP_DURATION, "route" => route, "status" => status).record(began.elapsed());
+    response
+}
+
+fn render(recorder: Option<PrometheusHandle>) -> Response {
+    const FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    match recorder {
+        Some(recorder) => ([(CONTENT_TYPE, FORMAT)], recorder.render()).into_response(),
+        None => (StatusCode::SERVICE_UNAVAILABLE, "another part of this process records the metrics\n").into_response(),
+    }
+}
+
+/// The answer of `/ready`.
+#[derive(Debug, Serialize)]
+struct Readiness {
+    ready: bool,
+    /// Why not; empty when ready.
+    reasons: Vec<String>,
+}
+
+async fn ready(State(state): State<ApiState>) -> Response {
+    let limits = Limits { max_rows: 1, statement_timeout: READY_TIMEOUT };
+    let reasons = match tokio::time::timeout(READY_TIMEOUT, Snapshot::open(state.store(), limits)).await {
+        Ok(Ok(snapshot)) => {
+            let reasons = reasons(snapshot.networks(), state.config(), now());
+            snapshot.close().await;
+            reasons
+        }
+        Ok(Err(_)) | Err(_) => vec!["the database does not answer".into()],
+    };
+    let ready = reasons.is_empty();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(Readiness { ready, reasons })).into_response()
+}
+
+/// Seconds since 1970.
+fn now() -> i64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Why a node over these networks is not ready.
+fn reasons(networks: &[Network], allowed: &Api, now: i64) -> Vec<String> {
+    if networks.is_empty() {
+        return vec!["no network has been followed into this database yet".into()];
+    }
+    let reason = |network: &Network| {
+        let reason = lag(network, allowed, now)?;
+        Some(format!("{}: {reason}", network.name))
+    };
+    networks.iter().filter_map(reason).collect()
+}
+
+fn lag(network: &Network, allowed: &Api, now: i64) -> Option<String> {
+    let allowed_blocks = i64::try_from(allowed.ready_lag_blocks).unwrap_or(i64::MAX);
+    let allowed_seconds = i64::try_from(allowed.ready_lag_seconds).unwrap_or(i64::MAX);
+    let allowed_head_age = i64::try_from(allowed.ready_head_age_seconds).unwrap_or(i64::MAX);
+    let Some(head) = &network.head else { return Some("the chain has not been seen yet".into()) };
+    let seen = network.head_age_seconds.unwrap_or(i64::MAX);
+    if seen > allowed_seconds {
+        return Some(format!(
+            "the chain was last seen {seen} s ago; is a follower running, and do its endpoints answer?"
+        ));
+    }
+    let Some(indexed) = &network.indexed else { return Some("nothing is indexed yet".into()) };
+    if let Some(age) = head.timestamp.map(|timestamp| now - timestamp).filter(|age| *age > allowed_head_age) {
+        return Some(format!("the chain's newest block is {age} s old; the endpoints may be stuck"));
+    }
+    let blocks = head.number - indexed.number;
+    if blocks > allowed_blocks {
+        return Some(format!("{blocks} blocks behind, {allowed_blocks} are allowed"));
+    }
+    let seconds = head.timestamp.zip(indexed.timestamp).map_or(0, |(head, indexed)| head - indexed);
+    (seconds > allowed_seconds).then(|| format!("{seconds} s behind, {allowed_seconds} are allowed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reasons;
+    use crate::config::Api;
+    use crate::store::query::{BlockInfo, Network};
+
+    const NOW: i64 = 1_000_000;
+
+    fn block(number: i64, timestamp: i64) -> Option<BlockInfo> {
+        Some(BlockInfo { number, hash: None, timestamp: Some(timestamp), parent_hash: None })
+    }
+
+    fn network() -> Network {
+        Network {
+            chain_id: 1,
+            name: "taiko".into(),
+            indexed: block(100, NOW - 2),
+            safe_number: None,
+            finalized_number: None,
+            head: block(100, NOW - 2),
+            head_age_seconds: Some(1),
+        }
+    }
+
+    fn reason(network: Network) -> String {
+        reasons(&[network], &Api::default(), NOW).join("; ")
+    }
+
+    #[test]
+    fn a_node_at_a_fresh_head_is_ready() {
+        assert_eq!(reason(network()), "");
+    }
+
+    #[test]
+    fn f70_every_way_to_be_stuck_turns_it_red() {
+        assert!(reasons(&[], &Api::default(), NOW)[0].contains("no network"));
+        assert!(reason(Network { head: None, ..network() }).contains("has not been seen"));
+        assert!(reason(Network { indexed: None, ..network() }).contains("nothing is indexed"));
+        assert!(reason(Network { head_age_seconds: Some(500), ..network() }).contains("last seen 500 s ago"));
+        assert!(reason(Network { head: block(100, NOW - 9_000), ..network() }).contains("9000 s old"));
+        assert!(reason(Network { head: block(131, NOW), ..network() }).contains("31 blocks behind, 30 are allowed"));
+        assert!(reason(Network { indexed: block(99, NOW - 200), ..network() }).contains("198 s behind"));
+    }
+}

@@ -1,0 +1,251 @@
+//! The one place that wires: database, networks, server, signals, and an orderly stop.
+//!
+//! What must always hold: whatever was started here is stopped here, in reverse order and within [`STOP_LIMIT`], however
+//! the work ends; and the first failure is what the caller sees.
+
+mod check;
+mod demo;
+
+mod error;
+mod logging;
+mod signals;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::api::{self, ApiState};
+use crate::config::{self, Config};
+use crate::embedded::{self, Durability, Embedded};
+use crate::follow::{Stop, Until, follow};
+use crate::metrics;
+use crate::store::Store;
+
+pub use self::check::check;
+pub use self::demo::{DemoOptions, demo};
+
+pub use self::error::{AppError, Exit};
+pub use self::logging::{LogFormat, start_logging};
+use self::signals::Signals;
+
+/// Longest time that the parts have for their orderly end before they are cut off; a step that is cut off is rolled back.
+const STOP_LIMIT: Duration = Duration::from_secs(3);
+
+/// Where embedded Postgres keeps its data when nothing else is configured.
+const DEFAULT_DATA_DIR: &str = "meikan-data";
+
+/// What a process is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parts {
+    /// The writer and the API.
+    Both,
+    /// Only the writer.
+    Follow,
+    /// Only the API.
+    Serve,
+}
+
+/// Follows and serves until it is done, interrupted, or cannot go on.
+///
+/// # Errors
+/// The first [`AppError`] of any part.
+pub async fn run(config: Config, parts: Parts, until: Until) -> Result<Exit, AppError> {
+    let mut signals = Signals::new().map_err(AppError::Serve)?;
+    // The address is had first: a second node that is started by mistake ends before it touches anything.
+    let listener = if parts == Parts::Follow { None } else { Some(bind(&config).await?) };
+    let database = tokio::select! {
+        database = open_database(&config) => database?,
+        exit = signals.received() => return Ok(exit),
+    };
+    let cancel = CancellationToken::new();
+    let work = run_with(&config, &database.store, listener, parts, until, &cancel);
+    let exit = until_stopped(work, &cancel, async {
+        tokio::select! {
+            exit = signals.received() => Ok(exit),
+            error = database.failed() => Err(error),
+        }
+    });
+    let exit = exit.await;
+    database.close().await;
+    exit
+}
+
+/// Lets the work go on until it ends or `stop` says how it is to end; then it ends in order.
+async fn until_stopped(
+    work: impl Future<Output = Result<Exit, AppError>>,
+    cancel: &CancellationToken,
+    stop: impl Future<Output = Result<Exit, AppError>>,
+) -> Result<Exit, AppError> {
+    let mut work = std::pin::pin!(work);
+    tokio::select! {
+        exit = &mut work => exit,
+        stopped = stop => {
+            info!("stopping");
+            cancel.cancel();
+            // What ends the work is told; what its parts say on the way down is a consequence.
+            let _ = work.await;
+            stopped
+        }
+    }
+}
+
+/// Brings the schema up to date.
+///
+/// # Errors
+/// [`AppError`] of the database.
+pub async fn migrate(config: Config) -> Result<Exit, AppError> {
+    let database = open_database(&config).await?;
+    let migrated = database.store.migrate().await;
+    database.close().await;
+    let applied = migrated?;
+    println!("the schema is up to date ({applied} migrations applied now)");
+    Ok(Exit::Done)
+}
+
+/// A database that is ours to stop where it is embedded.
+struct Database {
+    store: Arc<Store>,
+    embedded: Option<Embedded>,
+}
+
+/// Connects to the configured Postgres, or starts the embedded one in the configured folder.
+async fn open_database(config: &Config) -> Result<Database, AppError> {
+    let data_dir = config.data_dir.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR));
+    open_database_in(config, &data_dir, Durability::Safe).await
+}
+
+/// Connects to the configured Postgres, or starts the embedded one in that folder.
+async fn open_database_in(config: &Config, data_dir: &Path, durability: Durability) -> Result<Database, AppError> {
+    if !config.database.url.is_empty() {
+        return Ok(Database { store: Arc::new(Store::connect(&config.database).await?), embedded: None });
+    }
+    let options = embedded::Options { durability, ..embedded::Options::new(data_dir) };
+    let embedded = Embedded::start(&options).await?;
+    let mut settings = config.database.clone();
+    settings.url = embedded.url();
+    match Store::connect(&settings).await {
+        Ok(store) => Ok(Database { store: Arc::new(store), embedded: Some(embedded) }),
+        Err(error) => {
+            embedded.stop().await;
+            Err(error.into())
+        }
+    }
+}
+
+impl Database {
+    /// Resolves when the embedded Postgres ends by itself; never otherwise.
+    async fn failed(&self) -> AppError {
+        match &self.embedded {
+            Some(embedded) => embedded.exited().await.into(),
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn close(self) {
+        self.store.close();
+        if let Some(embedded) = self.embedded {
+            embedded.stop().await;
+        }
+    }
+}
+
+async fn run_with(
+    config: &Config,
+    store: &Arc<Store>,
+    listener: Option<TcpListener>,
+    parts: Parts,
+    until: Until,
+    cancel: &CancellationToken,
+) -> Result<Exit, AppError> {
+    if parts == Parts::Serve {
+        store.check_schema().await?;
+    } else {
+        store.migrate().await?;
+    }
+    let mut tasks = JoinSet::new();
+    if let Some(listener) = listener {
+        serve(config, store, listener, cancel, &mut tasks)?;
+    }
+    let mut following = 0;
+    if parts != Parts::Serve {
+        following = config.networks.len();
+        for network in config.networks.clone() {
+            tasks.spawn(follow_one(Arc::clone(store), network, until, cancel.clone()));
+        }
+    }
+    let result = tokio::select! {
+        result = until_done(&mut tasks, following, until) => result,
+        () = cancel.cancelled() => Ok(()),
+    };
+    cancel.cancel();
+    if tokio::time::timeout(STOP_LIMIT, async { while tasks.join_next().await.is_some() {} }).await.is_err() {
+        warn!("some requests did not end in time and are cut off");
+    }
+    result.map(|()| Exit::Done)
+}
+
+/// Takes the address to serve at.
+async fn bind(config: &Config) -> Result<TcpListener, AppError> {
+    let address = config.api.listen;
+    TcpListener::bind(address).await.map_err(|source| AppError::Listen { address, source })
+}
+
+/// Starts the server.
+fn serve(
+    config: &Config,
+    store: &Arc<Store>,
+    listener: TcpListener,
+    cancel: &CancellationToken,
+    tasks: &mut JoinSet<Result<(), AppError>>,
+) -> Result<(), AppError> {
+    let address = listener.local_addr().map_err(AppError::Serve)?;
+    // A second recorder in one process is refused; only tests come here twice, and they read no metrics then.
+    let state = ApiState::new(Arc::clone(store), config.api.clone());
+    let router = api::server(state, metrics::install().ok());
+    info!("serving GraphQL at http://{address}/graphql");
+    let stop = cancel.clone().cancelled_owned();
+    tasks.spawn(
+        async move { axum::serve(listener, router).with_graceful_shutdown(stop).await.map_err(AppError::Serve) },
+    );
+    Ok(())
+}
+
+async fn follow_one(
+    store: Arc<Store>,
+    network: config::Network,
+    until: Until,
+    cancel: CancellationToken,
+) -> Result<(), AppError> {
+    match follow(&store, &network, until, &cancel).await {
+        Ok(Stop::Reached(tip)) => {
+            info!(network = network.name, block = tip, "the wanted block is committed");
+            Ok(())
+        }
+        Ok(Stop::Cancelled) => Ok(()),
+        Err(source) => Err(AppError::Follow { network: network.name, source: Box::new(source) }),
+    }
+}
+
+/// Waits until every followed network is done, or for the first failure.
+async fn until_done(
+    tasks: &mut JoinSet<Result<(), AppError>>,
+    mut following: usize,
+    until: Until,
+) -> Result<(), AppError> {
+    while let Some(ended) = tasks.join_next().await {
+        match ended {
+            Ok(result) => result?,
+            Err(panic) => return Err(AppError::Serve(std::io::Error::other(panic))),
+        }
+        following = following.saturating_sub(1);
+        if following == 0 && until != Until::Forever {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
