@@ -4,7 +4,8 @@
 //!
 //! | floor | rooms | what |
 //! |---|---|---|
-//! | 5 | [`demo`] | a local chain with our contracts and traffic, for who wants to see it run |
+//! | 6 | [`cli`] | the command line |
+//! | 5 | [`app`], [`demo`] | the one place that wires: database, networks, server, signals · a local chain with traffic |
 //! | 4 | [`api`] | what the node answers over HTTP; never talks to the chain |
 //! | 3 | [`follow`] | the loop that makes the database converge on the chain |
 //! | 2 | [`chain`], [`store`], [`embedded`] | RPC endpoints and their checks · every line of SQL · a Postgres of our own |
@@ -12,8 +13,10 @@
 //! | 0 | [`event`], [`id`], [`fault`] | one variant per contract event · identities · what a failure means |
 
 pub mod api;
+pub mod app;
 pub mod block;
 pub mod chain;
+pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod embedded;
