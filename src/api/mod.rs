@@ -14,20 +14,6 @@ mod schema;
 mod selection;
 mod session;
 
-use axum::Router;
-use axum::middleware::from_fn;
-use axum::routing::get;
-use metrics_exporter_prometheus::PrometheusHandle;
-
 pub use self::error::Code;
 pub use self::router::{ApiState, router};
 pub use self::schema::{build as build_schema, sdl};
-
-/// Everything that the node answers: GraphQL and its page, liveness, readiness, metrics.
-pub fn server(state: ApiState, recorder: Option<PrometheusHandle>) -> Router {
-    let page = Router::new()
-        .route("/graphql", get(graphiql::page))
-        .route("/graphql/{chain_id}", get(graphiql::page))
-        .merge(graphiql::routes());
-    router(state.clone()).merge(page).merge(ops::routes(state, recorder)).layer(from_fn(ops::measure))
-}

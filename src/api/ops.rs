@@ -3,22 +3,19 @@
 //! Readiness is judged by what is committed and by how old the last look at the chain is, so that it turns red when the
 //! follower is stuck, whichever process it runs in (F70).
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Json;
 use axum::Router;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use metrics::histogram;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
 
 use super::ApiState;
 use crate::config::Api;
-use crate::metrics::HTTP_DURATION;
 use crate::store::query::{Limits, Network, Snapshot};
 
 /// Longest time that the question behind `/ready` may take in the database.
@@ -35,17 +32,6 @@ pub(super) fn routes(state: ApiState, recorder: Option<PrometheusHandle>) -> Rou
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
         .with_state(state)
-}
-
-/// Times every request, by the route that it matched: a client cannot make up labels.
-pub(super) async fn measure(request: Request, next: Next) -> Response {
-    let route =
-        request.extensions().get::<MatchedPath>().map_or_else(|| "none".into(), |path| path.as_str().to_owned());
-    let began = Instant::now();
-    let response = next.run(request).await;
-    let status = response.status().as_u16().to_string();
-    histogram!(HTTP_DURATION, "route" => route, "status" => status).record(began.elapsed());
-    response
 }
 
 fn render(recorder: Option<PrometheusHandle>) -> Response {

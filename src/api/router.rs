@@ -22,9 +22,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::error::{self, Code};
 use super::graphiql;
+use super::ops;
 use super::schema;
 use super::session::Session;
 use crate::config::Api;
@@ -65,15 +67,17 @@ impl ApiState {
     }
 }
 
-/// The routes of GraphQL, and of the page for browsers at the same addresses.
-pub fn router(state: ApiState) -> Router {
+/// Every route: GraphQL, the page for browsers at the same addresses, and what operators ask. `recorder` renders the
+/// metrics of this process.
+pub fn router(state: ApiState, recorder: Option<PrometheusHandle>) -> Router {
     let limit = DefaultBodyLimit::max(state.config.max_body_bytes);
     Router::new()
         .route("/graphql", post(all_networks).get(graphiql::page))
         .route("/graphql/{chain_id}", post(one_network).get(graphiql::page))
         .layer(limit)
-        .with_state(state)
+        .with_state(state.clone())
         .merge(graphiql::routes())
+        .merge(ops::routes(state, recorder))
         .layer(from_fn(with_headers))
 }
 

@@ -206,7 +206,7 @@ fn serve(
     let address = listener.local_addr().map_err(AppError::Serve)?;
     // A second recorder in one process is refused; only tests come here twice, and they read no metrics then.
     let state = ApiState::new(Arc::clone(store), config.api.clone());
-    let router = api::server(state, metrics::install().ok());
+    let router = api::router(state, metrics::install().ok());
     info!("serving GraphQL at http://{address}/graphql");
     let stop = cancel.clone().cancelled_owned();
     tasks.spawn(

@@ -185,7 +185,7 @@ impl Node {
         store.migrate().await.unwrap();
         let mut api = Api { wait_for_block_ms: 300, ..Api::default() };
         change(&mut api);
-        let router = api::router(ApiState::new(Arc::clone(&store), api));
+        let router = api::router(ApiState::new(Arc::clone(&store), api), None);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
