@@ -93,7 +93,16 @@ async fn a_query_nested_without_end_does_not_end_the_node() {
 
 #[tokio::test]
 async fn a_query_that_takes_too_long_is_ended() {
-    let node = Node::with(|api| api.request_timeout_ms = 300).await;
+    too_long(Node::with(|api| api.request_timeout_ms = 300).await).await;
+}
+
+#[tokio::test]
+async fn a_statement_that_takes_too_long_is_ended() {
+    too_long(Node::limited(Some(300), |_| {}).await).await;
+}
+
+/// A query that waits for a lock is answered by TIMEOUT, and no longer runs in the database.
+async fn too_long(node: Node) {
     let mut history = node.history(CHAIN).await;
     history.block(registered(0, 1, "")).await;
     let blocker = crate::support::postgres::connect(node.database.url()).await;

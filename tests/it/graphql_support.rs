@@ -177,10 +177,20 @@ impl Node {
     }
 
     pub(crate) async fn with(change: impl FnOnce(&mut Api)) -> Self {
+        Self::limited(None, change).await
+    }
+
+    /// A node whose database ends statements after some time.
+    pub(crate) async fn limited(statement_timeout_ms: Option<u64>, change: impl FnOnce(&mut Api)) -> Self {
         // What a failed test's node logged is shown with the test.
         let _ = tracing_subscriber::fmt().with_test_writer().with_max_level(tracing::Level::ERROR).try_init();
         let database = TestDatabase::create().await;
-        let config = Database { url: database.url().into(), read_connections: 4, ..Database::default() };
+        let config = Database {
+            url: database.url().into(),
+            read_connections: 4,
+            statement_timeout_ms: statement_timeout_ms.unwrap_or(60_000),
+            ..Database::default()
+        };
         let store = Arc::new(Store::connect(&config).await.unwrap());
         store.migrate().await.unwrap();
         let mut api = Api { wait_for_block_ms: 300, ..Api::default() };

@@ -155,8 +155,11 @@ impl Snapshot {
             contracts: Contracts::default(),
             rows_left: AtomicI64::new(limits.max_rows.into()),
         };
+        // The connection's own limit on a statement holds too; 0 is none.
         let begin = format!(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = {}",
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+             SELECT set_config('statement_timeout', LEAST(NULLIF((extract(epoch FROM \
+             current_setting('statement_timeout')::interval) * 1000)::bigint, 0), {})::text, TRUE)",
             limits.statement_timeout.as_millis().max(1)
         );
         snapshot.statements.fetch_add(1, Ordering::Relaxed);
