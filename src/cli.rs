@@ -2,6 +2,7 @@
 //!
 //! A subcommand is a few lines here; the work is in [`app`]. Every flag has an environment variable's name.
 
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,7 +10,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::app::{self, AppError, Exit, LogFormat, Parts};
-use crate::config::{Config, ConfigError, redact};
+use crate::config::{Config, ConfigError, redact_within};
 use crate::follow::Until;
 
 /// What is followed when no configuration is named.
@@ -35,9 +36,15 @@ struct Common {
     /// The Postgres to use; without one, an embedded Postgres is started in the data directory
     #[arg(long, global = true, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database_url: Option<String>,
+    /// A file that holds the URL of --database-url (a secret)
+    #[arg(long, global = true, env = "DATABASE_URL_FILE", value_name = "FILE")]
+    database_url_file: Option<PathBuf>,
     /// A Postgres to read from, such as a replica; without one, the same as --database-url
     #[arg(long, global = true, env = "DATABASE_READ_URL", value_name = "URL", hide_env_values = true)]
     database_read_url: Option<String>,
+    /// A file that holds the URL of --database-read-url (a secret)
+    #[arg(long, global = true, env = "DATABASE_READ_URL_FILE", value_name = "FILE")]
+    database_read_url_file: Option<PathBuf>,
     /// Where the embedded Postgres keeps its data [default: ./meikan-data]
     #[arg(long, global = true, env = "MEIKAN_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -51,6 +58,9 @@ struct Common {
         hide_env_values = true
     )]
     rpc_url: Vec<String>,
+    /// A file that holds the URLs of --rpc-url, one a line (a secret)
+    #[arg(long, global = true, env = "MEIKAN_RPC_URL_FILE", value_name = "FILE")]
+    rpc_url_file: Option<PathBuf>,
     /// Address and port to serve at; port 0 takes a free one [default: 127.0.0.1:8004]
     #[arg(long, global = true, env = "MEIKAN_LISTEN", value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
@@ -107,32 +117,67 @@ fn parse_until(text: &str) -> Result<Until, String> {
 /// Runs the program: everything between the arguments and the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => return refuse(&usage(&error), USAGE),
+        Err(answer) => return print(&answer.render().to_string()),
+    };
     app::start_logging(cli.common.log_format);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("meikan: cannot start its threads: {error}");
-            return ExitCode::from(1);
-        }
+        Err(error) => return refuse(&format!("cannot start its threads: {error}; look at the limits (ulimit -u)"), 1),
     };
     match runtime.block_on(run(cli)) {
         Ok(exit) => ExitCode::from(exit.code()),
-        Err(error) => {
-            eprintln!("meikan: {error}");
-            ExitCode::from(error.exit_code())
-        }
+        Err(error) => refuse(&error.to_string(), error.exit_code()),
     }
+}
+
+/// The exit code of a command line that cannot be read.
+const USAGE: u8 = 2;
+
+/// Says why not, in one line.
+fn refuse(reason: &str, code: u8) -> ExitCode {
+    let line = format!("meikan: {}\n", reason.replace('\n', " "));
+    // Where nobody reads standard error, the exit code has to do.
+    let _ = io::stderr().write_all(line.as_bytes());
+    ExitCode::from(code)
+}
+
+/// Prints an answer. A reader that has seen enough (`| head`) closes the pipe, which is no failure.
+fn print(text: &str) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => refuse(&format!("cannot print: {error}"), 1),
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// What is wrong with a command line, in one sentence; clap draws it over several paragraphs, with the usage at the end.
+fn usage(error: &clap::Error) -> String {
+    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return "no command is given; `meikan --help` lists them".into();
+    }
+    let text = error.render().to_string();
+    let paragraphs = text.split("\n\n").map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "));
+    let said = paragraphs
+        .filter(|paragraph| !paragraph.starts_with("Usage:") && !paragraph.starts_with("For more information"))
+        .map(|paragraph| paragraph.trim_start_matches("error: ").trim_start_matches("tip: ").to_owned());
+    let said: Vec<_> = said.filter(|paragraph| !paragraph.is_empty()).collect();
+    format!(
+        "{}; `meikan --help` lists the commands, `meikan COMMAND --help` their flags",
+        redact_within(&said.join("; "))
+    )
 }
 
 async fn run(cli: Cli) -> Result<Exit, AppError> {
     match cli.command {
         Command::Schema => {
-            print!("{}", crate::api::sdl());
+            print(&crate::api::sdl());
             Ok(Exit::Done)
         }
         Command::Demo(demo) => {
-            let config = overlaid(Config::default(), &cli.common);
+            let mut config = Config::default();
+            cli.common.lay_over(&mut config);
             app::demo(config, &app::DemoOptions { seconds: demo.seconds, reorgs: demo.reorgs, seed: demo.seed }).await
         }
         Command::Run(args) => app::run(cli.common.read()?, Parts::Both, args.until.unwrap_or(Until::Forever)).await,
@@ -146,43 +191,54 @@ async fn run(cli: Cli) -> Result<Exit, AppError> {
 }
 
 impl Common {
-    /// The configuration file with the flags laid over it, checked as a whole.
+    /// The configuration file with the flags laid over it, its secrets read, checked as a whole.
     fn read(&self) -> Result<Config, ConfigError> {
-        let config = match &self.config {
+        let mut config = match &self.config {
             Some(path) => Config::read(path)?,
             None => Config::parse(DEFAULT_CONFIG)?,
         };
-        let config = overlaid(config, self);
+        self.lay_over(&mut config);
+        config.read_secrets()?;
         config.check()?;
         Ok(config)
     }
+
+    /// Replaces what flags name. An empty URL is as good as none, because a variable may be set to nothing. A URL and a
+    /// file that holds one replace each other.
+    fn lay_over(&self, config: &mut Config) {
+        let database = &mut config.database;
+        let given = |url: &Option<String>| url.clone().filter(|url| !url.is_empty());
+        let (url, read_url) = (given(&self.database_url), given(&self.database_read_url));
+        replace(&mut database.url, &mut database.url_file, url, self.database_url_file.as_ref());
+        replace(&mut database.read_url, &mut database.read_url_file, read_url, self.database_read_url_file.as_ref());
+        if let Some(dir) = &self.data_dir {
+            config.data_dir = Some(dir.clone());
+        }
+        if let Some(listen) = self.listen {
+            config.api.listen = listen;
+        }
+        let Some(network) = config.networks.first_mut() else { return };
+        let urls: Vec<String> = self.rpc_url.iter().filter(|url| !url.is_empty()).cloned().collect();
+        let urls = (!urls.is_empty()).then_some(urls);
+        replace(&mut network.rpc_urls, &mut network.rpc_urls_file, urls, self.rpc_url_file.as_ref());
+    }
 }
 
-fn overlaid(mut config: Config, flags: &Common) -> Config {
-    if let Some(url) = &flags.database_url {
-        config.database.url.clone_from(url);
+/// Lays a secret's flags over what the configuration says of it: a value, or the file that holds it.
+fn replace<T: Default>(value: &mut T, file: &mut Option<PathBuf>, given: Option<T>, given_file: Option<&PathBuf>) {
+    if let Some(given_file) = given_file {
+        (*value, *file) = (T::default(), Some(given_file.clone()));
     }
-    if let Some(url) = &flags.database_read_url {
-        config.database.read_url.clone_from(url);
+    if let Some(given) = given {
+        (*value, *file) = (given, None);
     }
-    if let Some(dir) = &flags.data_dir {
-        config.data_dir = Some(dir.clone());
-    }
-    if let Some(listen) = flags.listen {
-        config.api.listen = listen;
-    }
-    if let (false, Some(network)) = (flags.rpc_url.is_empty(), config.networks.first_mut()) {
-        tracing::debug!(network = network.name, urls = ?flags.rpc_url.iter().map(|url| redact(url)).collect::<Vec<_>>(), "endpoints by flag");
-        network.rpc_urls.clone_from(&flags.rpc_url);
-    }
-    config
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
 
-    use super::{Cli, DEFAULT_CONFIG, Until, parse_until};
+    use super::{Cli, DEFAULT_CONFIG, Until, parse_until, usage};
     use crate::config::Config;
 
     #[test]
@@ -205,6 +261,40 @@ mod tests {
         assert_eq!(parse_until("head"), Ok(Until::Head));
         assert_eq!(parse_until("17"), Ok(Until::Block(17)));
         assert!(parse_until("tip").is_err());
+    }
+
+    #[test]
+    fn a_mistyped_command_line_is_told_in_one_sentence() {
+        for (arguments, said) in [
+            (&["meikan"][..], "no command is given"),
+            (&["meikan", "runn"], "a similar subcommand exists: 'run'"),
+            (&["meikan", "run", "--untill", "head"], "unexpected argument '--untill' found"),
+            (&["meikan", "run", "--until", "tip"], "neither a block number nor `head`"),
+            (&["meikan", "run", "postgres://user:secret@db/name"], "'postgres://db/name'"),
+        ] {
+            let error = Cli::try_parse_from(arguments).expect_err("it is mistyped");
+            let sentence = usage(&error);
+            assert!(sentence.contains(said) && sentence.contains("--help"), "{arguments:?}: {sentence}");
+            assert!(!sentence.contains('\n') && !sentence.contains("secret"), "{arguments:?}: {sentence}");
+        }
+    }
+
+    #[test]
+    fn a_flag_replaces_the_value_and_the_file_that_holds_it() {
+        let flags = |arguments: &[&str]| {
+            let arguments = ["meikan"].iter().chain(arguments).chain(&["serve"]);
+            Cli::try_parse_from(arguments).expect("the flags are valid").common
+        };
+        let mut config = Config::parse(DEFAULT_CONFIG).expect("it parses");
+        flags(&["--database-url", "postgres://db/name", "--rpc-url-file", "keys"]).lay_over(&mut config);
+        assert_eq!((config.database.url.as_str(), &config.database.url_file), ("postgres://db/name", &None));
+        assert!(config.networks[0].rpc_urls.is_empty() && config.networks[0].rpc_urls_file.is_some());
+        flags(&["--database-url-file", "url", "--rpc-url", "http://a,http://b"]).lay_over(&mut config);
+        assert!(config.database.url.is_empty() && config.database.url_file.is_some());
+        assert_eq!((config.networks[0].rpc_urls.len(), &config.networks[0].rpc_urls_file), (2, &None));
+        flags(&["--rpc-url", "", "--database-url", ""]).lay_over(&mut config);
+        assert_eq!(config.networks[0].rpc_urls.len(), 2, "an empty variable is none");
+        assert!(config.database.url_file.is_some(), "an empty variable is none");
     }
 
     #[test]

@@ -258,6 +258,13 @@ pub enum ConfigError {
         /// Why.
         source: std::io::Error,
     },
+    /// A file that holds a secret cannot be read.
+    Secret {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The file is not what it should be.
     Parse {
         /// The file.
@@ -275,6 +282,9 @@ impl std::fmt::Display for ConfigError {
             Self::Read { path, source } => {
                 write!(f, "cannot read the configuration {}: {source}; name a file with --config", path.display())
             }
+            Self::Secret { path, source } => {
+                write!(f, "cannot read the secret in {}: {source}; check the file's name and rights", path.display())
+            }
             Self::Parse { path, reason } => write!(f, "the configuration {} is not valid: {reason}", path.display()),
             Self::Invalid(reason) => f.write_str(reason),
         }
@@ -288,18 +298,16 @@ fn invalid(reason: impl Into<String>) -> ConfigError {
 }
 
 impl Config {
-    /// Reads a file, and the secrets that it names. [`Config::check`] is the caller's, once flags are laid over it.
+    /// Reads a file. [`Config::read_secrets`] and [`Config::check`] are the caller's, once flags are laid over it.
     ///
     /// # Errors
-    /// [`ConfigError`] when the file or a secret cannot be read, is not TOML, or has unknown keys.
+    /// [`ConfigError`] when the file cannot be read, is not TOML, or has unknown keys.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = read_file(path)?;
-        let mut config = Self::parse(&text).map_err(|error| match error {
+        Self::parse(&text).map_err(|error| match error {
             ConfigError::Invalid(reason) => ConfigError::Parse { path: path.into(), reason },
             other => other,
-        })?;
-        config.read_secrets()?;
-        Ok(config)
+        })
     }
 
     /// Reads the text of a file.
@@ -310,16 +318,20 @@ impl Config {
         toml::from_str(text).map_err(|error| ConfigError::Invalid(one_line(&error, text)))
     }
 
-    fn read_secrets(&mut self) -> Result<(), ConfigError> {
+    /// Reads the secrets whose files are named.
+    ///
+    /// # Errors
+    /// [`ConfigError::Secret`] when one cannot be read.
+    pub fn read_secrets(&mut self) -> Result<(), ConfigError> {
         if let Some(path) = &self.database.url_file {
-            self.database.url = read_file(path)?.trim().into();
+            self.database.url = read_secret(path)?.trim().into();
         }
         if let Some(path) = &self.database.read_url_file {
-            self.database.read_url = read_file(path)?.trim().into();
+            self.database.read_url = read_secret(path)?.trim().into();
         }
         for network in &mut self.networks {
             if let Some(path) = &network.rpc_urls_file {
-                let lines = read_file(path)?;
+                let lines = read_secret(path)?;
                 network.rpc_urls = lines.lines().map(str::trim).filter(|url| !url.is_empty()).map(Into::into).collect();
             }
         }
@@ -432,13 +444,37 @@ pub fn redact(url: &str) -> String {
     format!("{scheme}://{host}{path}")
 }
 
+/// A text of somebody else's with every URL in it as it may be shown.
+#[must_use]
+pub fn redact_within(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let scheme = rest[..at].rfind(|c: char| !c.is_ascii_alphanumeric()).map_or(0, |end| {
+            let width = rest[end..].chars().next().map_or(1, char::len_utf8);
+            end + width
+        });
+        let end =
+            rest[at..].find(|c: char| c.is_whitespace() || "\"'`<>\\".contains(c)).map_or(rest.len(), |end| at + end);
+        shown.push_str(&rest[..scheme]);
+        shown.push_str(&redact(&rest[scheme..end]));
+        rest = &rest[end..];
+    }
+    shown + rest
+}
+
 fn read_file(path: &Path) -> Result<String, ConfigError> {
     std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })
 }
 
+fn read_secret(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|source| ConfigError::Secret { path: path.into(), source })
+}
+
 /// The TOML parser draws the place over several lines; the reason and the line's number say it in one.
 fn one_line(error: &toml::de::Error, text: &str) -> String {
-    let message = error.message().lines().collect::<Vec<_>>().join(", ");
+    // What the parser did not expect it repeats, and that may be a URL at a wrong place.
+    let message = redact_within(&error.message().lines().collect::<Vec<_>>().join(", "));
     match error.span() {
         Some(span) => {
             let line = text[..span.start.min(text.len())].lines().count().max(1);
@@ -450,7 +486,7 @@ fn one_line(error: &toml::de::Error, text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Config, redact};
+    use super::{Config, redact, redact_within};
 
     const NETWORK: &str = r#"
         [[network]]
@@ -540,5 +576,27 @@ mod tests {
         ] {
             assert_eq!(redact(url), shown);
         }
+    }
+
+    #[test]
+    fn urls_within_a_text_are_redacted() {
+        for (text, shown) in [
+            ("nothing to hide", "nothing to hide"),
+            (
+                "invalid type: string \"https://u:secret@rpc/secret\", expected",
+                "invalid type: string \"https://rpc/…\", expected",
+            ),
+            ("'postgres://u:secret@db/name' and wss://secret@rpc", "'postgres://db/name' and wss://rpc"),
+            ("名://secret@host", "名://host"),
+        ] {
+            assert_eq!(redact_within(text), shown);
+        }
+    }
+
+    #[test]
+    fn a_url_at_a_wrong_place_is_refused_without_its_secrets() {
+        let refusal =
+            refusal(&NETWORK.replace("[\"https://rpc", "\"https://user:secret@rpc").replace("xyz\"]", "xyz/secret\""));
+        assert!(refusal.contains("expected a sequence") && !refusal.contains("secret"), "{refusal}");
     }
 }
