@@ -189,7 +189,7 @@ impl std::fmt::Display for StoreError {
                 write!(f, "the system has no usable root certificates ({reason}); name a file with sslrootcert=")
             }
             Self::Connect { url, source } => {
-                write!(f, "cannot connect to the database {url}: {}; check the URL and the server", one_line(source))
+                write!(f, "cannot connect to the database {url}: {}; {}", one_line(source), advice(source))
             }
             Self::Busy { url, waited } => write!(
                 f,
@@ -257,6 +257,19 @@ impl std::error::Error for StoreError {
             Self::Connect { source, .. } | Self::Database { source, .. } => Some(source),
             _ => None,
         }
+    }
+}
+
+/// What to do where no connection can be opened.
+fn advice(error: &tokio_postgres::Error) -> &'static str {
+    match error.code() {
+        Some(state) if state.code().starts_with("28") => "check user and password in the URL",
+        Some(state) if *state == SqlState::INVALID_CATALOG_NAME => "create it, or check the URL's path",
+        // The driver tells a failed handshake only by its words.
+        None if error.to_string().contains("TLS") => {
+            "check sslmode and sslrootcert in the URL, and the server's certificate"
+        }
+        _ => "check the URL and the server",
     }
 }
 
