@@ -78,7 +78,13 @@ pub fn router(state: ApiState, recorder: Option<PrometheusHandle>) -> Router {
         .with_state(state.clone())
         .merge(graphiql::routes())
         .merge(ops::routes(state, recorder))
+        .fallback(nothing)
         .layer(from_fn(with_headers))
+}
+
+/// Nothing is at that address.
+async fn nothing() -> (StatusCode, &'static str) {
+    (StatusCode::NOT_FOUND, "there is nothing at this address; GraphQL is at /graphql\n")
 }
 
 async fn all_networks(
