@@ -1,14 +1,15 @@
 //! `meikan check`: looks at configuration, database, endpoints and contracts, and says of each what works, what does not,
 //! and what to do. It changes nothing.
 
-use std::time::Instant;
+use alloy::primitives::Address;
 
-use crate::chain::Chain;
+use crate::chain::{Chain, ChainError, Probe, probe};
 use crate::config::{self, Config, redact};
 use crate::event::Role;
+use crate::id::ChainId;
 use crate::store::StoreError;
 
-use super::{AppError, Exit, open_database};
+use super::{AppError, Exit, open_database, say, until_interrupted};
 
 /// What has been found so far: printed line by line, the first failure kept for the exit code.
 #[derive(Default)]
@@ -18,11 +19,11 @@ struct Findings {
 
 impl Findings {
     fn good(&self, what: &str, detail: &str) {
-        println!("ok      {what}: {detail}");
+        say(&format!("ok      {what}: {detail}"));
     }
 
     fn bad(&mut self, what: &str, error: AppError) {
-        println!("failed  {what}: {error}");
+        say(&format!("failed  {what}: {error}"));
         self.failed.get_or_insert(error);
     }
 }
@@ -32,9 +33,13 @@ impl Findings {
 /// # Errors
 /// The first thing that does not work, once all have been looked at.
 pub async fn check(config: Config) -> Result<Exit, AppError> {
+    until_interrupted(look(&config)).await
+}
+
+async fn look(config: &Config) -> Result<Exit, AppError> {
     let mut findings = Findings::default();
     findings.good("configuration", &format!("{} network(s)", config.networks.len()));
-    check_database(&config, &mut findings).await;
+    check_database(config, &mut findings).await;
     for network in &config.networks {
         check_network(network, &mut findings).await;
     }
@@ -63,49 +68,61 @@ async fn check_database(config: &Config, findings: &mut Findings) {
     database.close().await;
 }
 
-/// Each endpoint by itself, so that one that is down does not hide behind the others.
+/// Each endpoint by itself, so that one that is down does not hide behind the others; then whether those that work are
+/// of one chain; then the contracts, as the first of them sees them.
 async fn check_network(network: &config::Network, findings: &mut Findings) {
-    for (place, url) in network.rpc_urls.iter().enumerate() {
+    let mut working = config::Network { rpc_urls: Vec::new(), ..network.clone() };
+    let mut without_code = None;
+    for (place, (shown, probed)) in probe(network).await.into_iter().enumerate() {
         let role = if place == 0 { "preferred endpoint" } else { "fallback endpoint" };
-        let what = format!("{} {role} {}", network.name, redact(url));
-        let alone = config::Network { rpc_urls: vec![url.clone()], ..network.clone() };
-        match check_endpoint(&alone).await {
-            Ok(detail) => findings.good(&what, &detail),
-            Err(source) => {
-                findings
-                    .bad(&what, AppError::Follow { network: network.name.clone(), source: Box::new(source.into()) });
+        let what = format!("{} {role} {shown}", network.name);
+        match probed {
+            Ok(probe) => {
+                findings.good(&what, &abilities(network.chain_id, &probe));
+                working.rpc_urls.push(network.rpc_urls[place].clone());
+                without_code.get_or_insert(probe.without_code);
             }
+            Err(source) => findings.bad(&what, of_chain(network, source)),
         }
     }
-    check_contracts(network, findings).await;
+    if working.rpc_urls.len() > 1
+        && let Err(source) = Chain::connect(&working).await
+    {
+        findings.bad(&format!("{} endpoints together", network.name), of_chain(network, source));
+    }
+    if let Some(without_code) = without_code {
+        check_contracts(network, &without_code, findings);
+    }
 }
 
-async fn check_endpoint(network: &config::Network) -> Result<String, crate::chain::ChainError> {
-    let began = Instant::now();
-    let chain = Chain::connect(network).await?;
-    let head = chain.head().await?;
-    let took = began.elapsed().as_millis();
-    let finality = match (head.promises.safe, head.promises.finalized) {
-        (true, true) => "tells what is proposed on L1 and what is final",
-        (true, false) => "tells what is proposed on L1, but not what is final: everything can be undone",
-        (false, true) => "tells what is final",
-        (false, false) => "tells nothing about finality: everything can be undone",
-    };
-    Ok(format!("chain {}, block {}, {finality}, {took} ms", chain.chain_id(), head.header.number))
+/// What an endpoint can do, and what its lacks cost.
+fn abilities(chain_id: ChainId, probe: &Probe) -> String {
+    let mut said = vec![format!("chain {chain_id}, block {}", probe.head.number)];
+    said.push(match probe.finalized {
+        Some(finalized) => format!("final up to {finalized}"),
+        None => "does not tell what is final, so all blocks can be undone".into(),
+    });
+    said.push(match &probe.logs_by_hash {
+        Ok(()) => "logs by block hash".into(),
+        Err(failure) => format!("no logs by block hash ({failure}), so they are asked for by height and checked"),
+    });
+    let or = |able: bool, yes: &str, no: &str| if able { yes.to_owned() } else { no.to_owned() };
+    said.push(or(probe.receipts, "receipts", "no receipts, so doubts about logs cannot be settled"));
+    said.push(or(probe.l1_origin, "tells what is proposed on L1", "does not tell what is proposed on L1"));
+    said.push(or(probe.announces_heads, "announces blocks", "is polled"));
+    said.join("; ")
 }
 
 /// An address without code may get it later, so that is worth a word and no failure.
-async fn check_contracts(network: &config::Network, findings: &mut Findings) {
-    let Ok(chain) = Chain::connect(network).await else { return };
+fn check_contracts(network: &config::Network, without_code: &[Address], findings: &Findings) {
     for (role, _, address) in network.contracts.all() {
         let what = format!("{} {} {address}", network.name, Role::name(role));
-        match chain.has_code(address).await {
-            Ok(true) => findings.good(&what, "is a contract"),
-            Ok(false) => findings.good(&what, "has no code yet; its events are picked up once it has"),
-            Err(source) => {
-                findings
-                    .bad(&what, AppError::Follow { network: network.name.clone(), source: Box::new(source.into()) });
-            }
-        }
+        let lacks = without_code.contains(&address);
+        let detail = if lacks { "has no code yet; its events are picked up once it has" } else { "is a contract" };
+        findings.good(&what, detail);
     }
+}
+
+fn of_chain(network: &config::Network, source: ChainError) -> AppError {
+    AppError::Follow { network: network.name.clone(), source: Box::new(source.into()) }
 }

@@ -17,7 +17,7 @@ use crate::follow::Until;
 use crate::store::Store;
 
 use super::signals::Signals;
-use super::{AppError, Exit, Parts, bind, open_database_in, run_with, until_stopped};
+use super::{AppError, Exit, Parts, bind, open_database_in, run_with, say, until_stopped};
 
 /// Pause between two blocks of the demo's chain.
 const BLOCK_INTERVAL: Duration = Duration::from_secs(1);
@@ -44,7 +44,7 @@ pub async fn demo(mut config: Config, options: &DemoOptions) -> Result<Exit, App
     let mut signals = Signals::new().map_err(AppError::Serve)?;
     let listener = bind(&config).await?;
     let address = listener.local_addr().map_err(AppError::Serve)?;
-    println!("Starting a local chain and Postgres ...");
+    say("Starting a local chain and Postgres ...");
     let scratch = Scratch::new()?;
     let world = demo::Options { seed: options.seed, reorgs: options.reorgs, ..demo::Options::LIVE };
     let (mut world, database) = tokio::select! {
@@ -78,20 +78,20 @@ pub async fn demo(mut config: Config, options: &DemoOptions) -> Result<Exit, App
     });
     let exit = exit.await;
     database.close().await;
-    println!("The demo is over; {transactions} transactions were played.");
+    say(&format!("The demo is over; {transactions} transactions were played."));
     exit
 }
 
 fn introduce(url: &str, environment: &demo::Environment) {
-    println!("\nMeikan answers at {url}/graphql (open it in a browser, or POST to it).");
-    println!("The chain is at {} and {}.\n\nTry:", environment.rpc_url, environment.ws_url);
+    say(&format!("\nMeikan answers at {url}/graphql (open it in a browser, or POST to it)."));
+    say(&format!("The chain is at {} and {}.\n\nTry:", environment.rpc_url, environment.ws_url));
     for (what, query) in demo::sample_queries() {
-        println!("\n# {what}\n{query}");
+        say(&format!("\n# {what}\n{query}"));
     }
-    println!(
+    say(&format!(
         "\ncurl -s {url}/graphql -H 'content-type: application/json' -d '{{\"query\": \"{{ agents {{ id }} }}\"}}'"
-    );
-    println!("{url}/ready and {url}/metrics tell how the node is. Ctrl-C ends the demo.\n");
+    ));
+    say(&format!("{url}/ready and {url}/metrics tell how the node is. Ctrl-C ends the demo.\n"));
 }
 
 /// Says now and then where the node stands.
@@ -102,10 +102,10 @@ async fn tell(store: &Store) -> Infallible {
     loop {
         clock.tick().await;
         match store.tally().await {
-            Ok(tally) => println!(
+            Ok(tally) => say(&format!(
                 "block {}: {} agents, {} feedbacks, {} responses, {} validations, {} audit entries",
                 tally.block, tally.agents, tally.feedback, tally.responses, tally.validations, tally.audit
-            ),
+            )),
             Err(error) => info!(%error, "the tables cannot be counted now"),
         }
     }

@@ -92,7 +92,12 @@ impl std::fmt::Display for AppError {
             Self::Serve(error) => write!(f, "the server ended: {error}; start it again"),
             Self::Embedded(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
-            Self::Follow { network, source } => write!(f, "network {network}: {source}"),
+            Self::Follow { network, source } => match &**source {
+                // These name their network themselves.
+                FollowError::Chain(error) => error.fmt(f),
+                FollowError::Store(error @ StoreError::Network { .. }) => error.fmt(f),
+                error => write!(f, "network {network}: {error}"),
+            },
             Self::Demo(error) => error.fmt(f),
         }
     }

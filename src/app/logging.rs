@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use clap::ValueEnum;
+use tracing::warn;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -22,7 +23,12 @@ pub enum LogFormat {
 
 /// Starts logging. A second call changes nothing, so that tests may start it as often as they like.
 pub fn start_logging(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+    let wanted = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
+    let (filter, refused) = match EnvFilter::try_new(&wanted) {
+        Ok(filter) if !wanted.is_empty() => (filter, None),
+        Ok(_) => (EnvFilter::new(DEFAULT_FILTER), None),
+        Err(reason) => (EnvFilter::new(DEFAULT_FILTER), Some(reason)),
+    };
     let colours = io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(AboveBars);
     // The only failure is that a subscriber is set already.
@@ -30,6 +36,9 @@ pub fn start_logging(format: LogFormat) {
         LogFormat::Text => builder.with_target(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
+    if let Some(reason) = refused {
+        warn!(%reason, "RUST_LOG is not valid and is not used; write it like `warn,meikan=debug`");
+    }
 }
 
 /// Standard error, with the progress bars out of the way while a line is written.

@@ -5,36 +5,43 @@
 
 mod check;
 mod demo;
-
 mod error;
 mod logging;
 mod signals;
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::api::{self, ApiState};
 use crate::config::{self, Config};
 use crate::embedded::{self, Durability, Embedded};
-use crate::follow::{Stop, Until, follow};
+use crate::follow::{FollowError, Stop, Until, follow};
 use crate::metrics;
 use crate::store::Store;
 
 pub use self::check::check;
 pub use self::demo::{DemoOptions, demo};
-
 pub use self::error::{AppError, Exit};
 pub use self::logging::{LogFormat, start_logging};
 use self::signals::Signals;
 
 /// Longest time that the parts have for their orderly end before they are cut off; a step that is cut off is rolled back.
-const STOP_LIMIT: Duration = Duration::from_secs(3);
+/// With the 3.5 s that an embedded Postgres has after them it stays below the 5 s that a stop may take.
+const STOP_LIMIT: Duration = Duration::from_millis(1_200);
+
+/// Pause between two cleanings of the metrics, whose histograms grow until they are read or cleaned.
+const UPKEEP_PAUSE: Duration = Duration::from_secs(5);
+
+/// Pause between two reminders that a network is not written until an operator has looked at it.
+const REMINDER_PAUSE: Duration = Duration::from_secs(60);
 
 /// Where embedded Postgres keeps its data when nothing else is configured.
 const DEFAULT_DATA_DIR: &str = "meikan-data";
@@ -99,12 +106,29 @@ async fn until_stopped(
 /// # Errors
 /// [`AppError`] of the database.
 pub async fn migrate(config: Config) -> Result<Exit, AppError> {
-    let database = open_database(&config).await?;
-    let migrated = database.store.migrate().await;
-    database.close().await;
-    let applied = migrated?;
-    println!("the schema is up to date ({applied} migrations applied now)");
-    Ok(Exit::Done)
+    until_interrupted(async {
+        let database = open_database(&config).await?;
+        let migrated = database.store.migrate().await;
+        database.close().await;
+        let applied = migrated?;
+        say(&format!("the schema is up to date ({applied} migrations applied now)"));
+        Ok(Exit::Done)
+    })
+    .await
+}
+
+/// Does what ends by itself, unless a signal ends it: what it holds, an embedded Postgres too, is then dropped in order.
+async fn until_interrupted(work: impl Future<Output = Result<Exit, AppError>>) -> Result<Exit, AppError> {
+    let mut signals = Signals::new().map_err(AppError::Serve)?;
+    tokio::select! {
+        exit = work => exit,
+        exit = signals.received() => Ok(exit),
+    }
+}
+
+/// Prints a line. A reader that has seen enough (`| head`) closes the pipe, which is no failure.
+fn say(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
 }
 
 /// A database that is ours to stop where it is embedded.
@@ -175,7 +199,7 @@ async fn run_with(
     if parts != Parts::Serve {
         following = config.networks.len();
         for network in config.networks.clone() {
-            tasks.spawn(follow_one(Arc::clone(store), network, until, cancel.clone()));
+            tasks.spawn(follow_one(Arc::clone(store), network, parts, until, cancel.clone()));
         }
     }
     let result = tokio::select! {
@@ -205,8 +229,12 @@ fn serve(
 ) -> Result<(), AppError> {
     let address = listener.local_addr().map_err(AppError::Serve)?;
     // A second recorder in one process is refused; only tests come here twice, and they read no metrics then.
+    let recorder = metrics::install().ok();
+    if let Some(recorder) = recorder.clone() {
+        tasks.spawn(keep_metrics_small(recorder, cancel.clone()));
+    }
     let state = ApiState::new(Arc::clone(store), config.api.clone());
-    let router = api::router(state, metrics::install().ok());
+    let router = api::router(state, recorder);
     info!("serving GraphQL at http://{address}/graphql");
     let stop = cancel.clone().cancelled_owned();
     tasks.spawn(
@@ -215,9 +243,25 @@ fn serve(
     Ok(())
 }
 
+/// Folds what the histograms took in, whether or not somebody reads `/metrics`.
+async fn keep_metrics_small(recorder: PrometheusHandle, cancel: CancellationToken) -> Result<(), AppError> {
+    let mut clock = tokio::time::interval(UPKEEP_PAUSE);
+    let clean = async {
+        loop {
+            clock.tick().await;
+            recorder.run_upkeep();
+        }
+    };
+    tokio::select! {
+        () = clean => Ok(()),
+        () = cancel.cancelled() => Ok(()),
+    }
+}
+
 async fn follow_one(
     store: Arc<Store>,
     network: config::Network,
+    parts: Parts,
     until: Until,
     cancel: CancellationToken,
 ) -> Result<(), AppError> {
@@ -227,7 +271,21 @@ async fn follow_one(
             Ok(())
         }
         Ok(Stop::Cancelled) => Ok(()),
+        Err(source @ FollowError::FinalizedReplaced { .. }) if parts == Parts::Both && until == Until::Forever => {
+            remind(&network.name, &source, &cancel).await;
+            Ok(())
+        }
         Err(source) => Err(AppError::Follow { network: network.name, source: Box::new(source) }),
+    }
+}
+
+/// A final block that was replaced is for an operator to judge: nothing is written any more, loudly, and what is there is
+/// served (F15). `/ready` turns red meanwhile, because nobody looks at the chain.
+async fn remind(network: &str, reason: &FollowError, cancel: &CancellationToken) {
+    while !cancel.is_cancelled() {
+        error!(network, %reason, "writing has stopped; what is stored is still served");
+        // Either the pause is over or it is asked to end, which the loop's condition tells apart.
+        let _ = tokio::time::timeout(REMINDER_PAUSE, cancel.cancelled()).await;
     }
 }
 
@@ -240,7 +298,7 @@ async fn until_done(
     while let Some(ended) = tasks.join_next().await {
         match ended {
             Ok(result) => result?,
-            Err(panic) => return Err(AppError::Serve(std::io::Error::other(panic))),
+            Err(panic) => return Err(AppError::Serve(io::Error::other(panic))),
         }
         following = following.saturating_sub(1);
         if following == 0 && until != Until::Forever {

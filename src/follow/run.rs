@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::chain::Chain;
-use crate::config;
+use crate::config::{self, redact};
 use crate::fault::Fault;
 use crate::metrics as names;
 use crate::store::{Applied, Store, Writer};
@@ -67,6 +67,8 @@ async fn follow_forever(store: &Store, network: &config::Network, until: Until) 
     store.register(network, chain.genesis_hash()).await?;
     loop {
         let writer = become_writer(store, network).await?;
+        let endpoints = network.rpc_urls.iter().map(|url| redact(url)).collect::<Vec<_>>().join(" ");
+        info!(network = network.name, chain_id = network.chain_id, endpoints, "following the chain");
         let mut follower = Follower::new(network, Arc::clone(&chain), writer);
         if let Some(stop) = follow_as_writer(&mut follower, network, &mut until).await? {
             return Ok(stop);
