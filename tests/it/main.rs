@@ -4,6 +4,7 @@
 
 mod abi;
 mod chain;
+mod cli;
 mod decode;
 mod demo;
 mod embedded;
@@ -14,6 +15,7 @@ mod graphql_filter;
 mod graphql_pin;
 mod graphql_request;
 mod graphql_support;
+mod ops;
 mod store;
 mod store_chain;
 mod store_history;

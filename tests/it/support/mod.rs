@@ -6,4 +6,6 @@ pub(crate) mod emitter;
 pub(crate) mod fake_chain;
 pub(crate) mod folder;
 pub(crate) mod postgres;
+pub(crate) mod program;
 pub(crate) mod tables;
+pub(crate) mod tcp_postgres;
