@@ -344,7 +344,8 @@ impl Endpoint {
                 if let Some(client) = client.as_ref() {
                     return Ok(client.clone());
                 }
-                let connected = RpcClient::connect_pubsub(ConnectOnce::new(url)).await?;
+                // On the heap: connecting is rare, its state is large, and every request's future would carry it.
+                let connected = Box::pin(RpcClient::connect_pubsub(ConnectOnce::new(url))).await?;
                 *client = Some(connected.clone());
                 Ok(connected)
             }
