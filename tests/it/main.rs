@@ -8,6 +8,7 @@ mod cli;
 mod decode;
 mod demo;
 mod embedded;
+mod end_to_end;
 mod follow;
 mod graphiql;
 mod graphql;

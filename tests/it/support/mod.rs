@@ -5,6 +5,7 @@ pub(crate) mod chromium;
 pub(crate) mod emitter;
 pub(crate) mod fake_chain;
 pub(crate) mod folder;
+pub(crate) mod node;
 pub(crate) mod postgres;
 pub(crate) mod program;
 pub(crate) mod tables;

@@ -7,38 +7,52 @@ use meikan::store::raw;
 use tokio_postgres::Client;
 
 /// Rows as text, in order, by table.
-pub(crate) type Dump = BTreeMap<&'static str, Vec<String>>;
+pub(crate) type Dump = BTreeMap<String, Vec<String>>;
 
-/// The tables that hold a network's data, but for raw logs, whose cut into segments is free, and `change`, which
-/// remembers what a rewind took back.
-const TABLES: [&str; 13] = [
-    "block",
-    "undecoded_log",
-    "agent",
-    "operator_approval",
-    "agent_metadata",
-    "registration_file",
-    "feedback",
-    "feedback_response",
-    "agent_total",
-    "agent_total_version",
-    "validation",
-    "validation_response",
-    "audit_event",
-];
+/// Tables that are compared in another way, or not at all: how raw logs are cut into segments is free, `change` remembers
+/// what a rewind took back, `head` is an observation, and the others are what was configured.
+const APART: [&str; 6] = ["raw_logs", "cursor", "change", "head", "network", "contract"];
+
+/// Most rows that a failure shows of each side.
+const SHOWN_ROWS: usize = 5;
 
 /// Everything that two nodes which saw the same chain must agree on.
 pub(crate) async fn dump(client: &Client, chain_id: u64) -> Dump {
     let mut dump = BTreeMap::new();
-    for table in TABLES {
-        let select = format!("SELECT t::text FROM {table} t WHERE chain_id = {chain_id} ORDER BY 1");
+    for table in tables(client).await {
+        let select = format!("SELECT to_jsonb(t)::text FROM {table} t WHERE chain_id = {chain_id} ORDER BY 1");
         dump.insert(table, texts(client, &select).await);
     }
     let cursor = "SELECT (tip_number, tip_hash, tip_at, safe_number, finalized_number, finalized_hash)::text";
-    dump.insert("cursor", texts(client, &format!("{cursor} FROM cursor WHERE chain_id = {chain_id}")).await);
+    dump.insert("cursor".into(), texts(client, &format!("{cursor} FROM cursor WHERE chain_id = {chain_id}")).await);
     let logs = raw_logs(client, chain_id).await;
-    dump.insert("raw_logs", logs.iter().map(|log| format!("{log:?}")).collect());
+    dump.insert("raw_logs".into(), logs.iter().map(|log| format!("{log:?}")).collect());
     dump
+}
+
+/// The tables with rows of networks: asked of the database, so that none is forgotten.
+async fn tables(client: &Client) -> Vec<String> {
+    let select = "SELECT c.relname::text FROM pg_class c \
+                  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'chain_id' \
+                  WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relnamespace = 'public'::regnamespace";
+    let mut tables = texts(client, select).await;
+    tables.retain(|table| !APART.contains(&table.as_str()));
+    assert!(tables.len() >= 13, "these tables are compared: {tables:?}");
+    tables
+}
+
+/// Asserts that two nodes hold the same; a failure shows the rows that only one of them has.
+pub(crate) fn assert_same(ours: &Dump, theirs: &Dump) {
+    assert!(theirs.keys().eq(ours.keys()));
+    let only = |rows: &[String], others: &[String]| {
+        let only: Vec<&str> = rows.iter().filter(|row| !others.contains(row)).map(String::as_str).collect();
+        format!("{} rows:\n    {}", only.len(), only[..only.len().min(SHOWN_ROWS)].join("\n    "))
+    };
+    let differing = theirs.iter().filter(|(table, rows)| ours[*table] != **rows).map(|(table, rows)| {
+        format!("{table}\n  only ours, {}\n  only theirs, {}", only(&ours[table], rows), only(rows, &ours[table]))
+    });
+    let differing: Vec<String> = differing.collect();
+    assert!(differing.is_empty(), "the tables differ: {}", differing.join("\n"));
 }
 
 /// The first column of a query, as text.

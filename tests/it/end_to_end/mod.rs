@@ -1,0 +1,15 @@
+//! The whole way, from a transaction on a real EVM (or a log of a chain in memory) through the follower and Postgres to
+//! the answer over HTTP.
+
+mod bad_content;
+mod conformance;
+mod events;
+mod files;
+mod hints;
+mod kill;
+mod model;
+mod networks;
+mod real_logs;
+mod reorgs;
+mod stage;
+mod witness;
