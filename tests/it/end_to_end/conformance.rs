@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use alloy::primitives::{Address, I256, U256};
 use meikan::demo::CHAIN_ID;
 
+use super::draw::Draw;
 use super::stage::{AGENTS, Stage};
 use crate::support::node::Node;
 
@@ -22,34 +23,14 @@ const TAGS: [&str; 4] = ["starred", "uptime", "", "größe \"q\" \\ '; --"];
 const BLOCKS: u64 = 24;
 const FEEDBACK_PER_BLOCK: u64 = 24;
 
-/// Numbers that look random and are the same each time (SplitMix64).
-struct Draw(u64);
-
-impl Draw {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[usize::try_from(self.below(from.len() as u64)).unwrap()]
-    }
-
-    /// Small, large, negative, and as large as the contract takes.
-    fn value(&mut self) -> i128 {
-        let signed = |value: i128, negative: bool| if negative { -value } else { value };
-        let negative = self.below(3) == 0;
-        match self.below(5) {
-            0 => signed(MAX_VALUE - i128::from(self.below(3)), negative),
-            1 => signed(i128::from(self.next()) * i128::from(self.below(1 << 40)), negative),
-            _ => signed(i128::from(self.below(10_001)), negative),
-        }
+/// Small, large, negative, and as large as the contract takes.
+fn value(draw: &mut Draw) -> i128 {
+    let signed = |value: i128, negative: bool| if negative { -value } else { value };
+    let negative = draw.below(3) == 0;
+    match draw.below(5) {
+        0 => signed(MAX_VALUE - i128::from(draw.below(3)), negative),
+        1 => signed(i128::from(draw.next()) * i128::from(draw.below(1 << 40)), negative),
+        _ => signed(i128::from(draw.below(10_001)), negative),
     }
 }
 
@@ -79,7 +60,7 @@ async fn rated_stage(draw: &mut Draw) -> (Stage, Vec<Given>) {
         for _ in 0..FEEDBACK_PER_BLOCK {
             let (agent, client) = (draw.below(AGENTS), stage.client(draw.next()));
             let decimals = u8::try_from(if draw.below(2) == 0 { draw.below(3) } else { draw.below(19) }).unwrap();
-            let (value, tags) = (draw.value(), [draw.pick(&TAGS), draw.pick(&TAGS)]);
+            let (value, tags) = (value(draw), [draw.pick(&TAGS), draw.pick(&TAGS)]);
             calls.push(stage.give(client, agent, value, decimals, tags));
             given.push(Given { agent, client, value, decimals, tags, block, revoked: None });
         }
@@ -136,7 +117,7 @@ fn answer(summary: &serde_json::Value) -> (u64, i128, u8) {
 
 #[tokio::test]
 async fn reputation_summaries_equal_the_contracts_own() {
-    let mut draw = Draw(8004);
+    let mut draw = Draw::new(8004);
     let (stage, given) = rated_stage(&mut draw).await;
     let node = Node::fresh(std::slice::from_ref(&stage.network)).await;
     let contracts = stage.contracts();
@@ -173,7 +154,7 @@ async fn reputation_summaries_equal_the_contracts_own() {
 
 #[tokio::test]
 async fn summaries_over_all_clients_equal_the_reference() {
-    let mut draw = Draw(17);
+    let mut draw = Draw::new(17);
     let (stage, given) = rated_stage(&mut draw).await;
     let node = Node::fresh(std::slice::from_ref(&stage.network)).await;
     let last = given.last().unwrap().block;

@@ -2,7 +2,9 @@
 //! the answer over HTTP.
 
 mod bad_content;
+mod chaos;
 mod conformance;
+mod draw;
 mod events;
 mod files;
 mod hints;

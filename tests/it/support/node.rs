@@ -87,6 +87,15 @@ impl Node {
         outcomes
     }
 
+    /// Does one step for each network, which may fail in passing.
+    pub(crate) async fn step(&mut self) {
+        for follower in &mut self.followers {
+            if let Err(error) = follower.step().await {
+                assert_ne!(error.fault(), Fault::Fatal, "{error}");
+            }
+        }
+    }
+
     /// The newest block that is committed, of the first network.
     pub(crate) fn tip(&self) -> u64 {
         self.followers[0].tip().expect("a block is committed").number
