@@ -209,7 +209,8 @@ async fn play(seed: u64) {
     }
 }
 
-#[tokio::test]
+/// A thread for each story: dropping a database blocks one, while the server may wait for another story to read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 5)]
 async fn whatever_happens_the_end_is_that_of_a_fresh_node() {
     let mut stories: JoinSet<()> = SEEDS.map(play).collect();
     while let Some(story) = stories.join_next().await {
