@@ -8,7 +8,7 @@ use super::{Store, StoreError};
 pub struct Tally {
     /// The newest committed block of any network.
     pub block: u64,
-    /// Agents that were registered.
+    /// Agents that any event named.
     pub agents: u64,
     /// Feedback given.
     pub feedback: u64,

@@ -48,14 +48,13 @@ async fn an_agent_tells_all_that_its_events_said() {
         .await;
     let time = |block: u64| History::time(FIRST_BLOCK + block).to_string();
     let transaction = format!("{:#x}", history.transaction(FIRST_BLOCK));
-    let changed = format!("{:#x}", history.transaction(FIRST_BLOCK + 2));
     assert_eq!(
         data["agent"],
         json!({
             "id": "167000:0", "chainId": "167000", "agentId": "0", "agentURIType": "data", "owner": hex(1),
             "agentWallet": hex(1), "operators": [], "createdAt": time(0), "updatedAt": time(3),
-            "totalFeedback": "1", "lastActivity": time(3), "blockNumber": "102", "logIndex": 0,
-            "transactionHash": changed, "finality": "UNSAFE",
+            "totalFeedback": "1", "lastActivity": time(3), "blockNumber": "100", "logIndex": 2,
+            "transactionHash": transaction, "finality": "UNSAFE",
             "registrationFile": {
                 "id": format!("{transaction}:datauri:1"), "agentId": "167000:0", "name": "Weather oracle",
                 "active": true, "x402Support": true, "supportedTrusts": ["reputation"],
@@ -74,6 +73,22 @@ async fn an_agent_tells_all_that_its_events_said() {
             { "id": "167000:0:color", "key": "color", "value": "0x626c7565" },
         ])
     );
+}
+
+#[tokio::test]
+async fn feedback_about_an_agent_whose_mint_was_not_seen_names_it() {
+    let node = Node::start().await;
+    let mut history = node.history(CHAIN).await;
+    history.block(registered(0, 1, "")).await;
+    history.block(vec![feedback(7, 10, 1, (5, 0), "starred"), requested(8, 5, 0x44)]).await;
+    let data = node.ask("{ feedbacks { agent { id registered } } validations { agent { id owner } } }").await;
+    assert_eq!(data["feedbacks"], json!([{ "agent": { "id": "167000:7", "registered": false } }]));
+    assert_eq!(data["validations"], json!([{ "agent": { "id": "167000:8", "owner": hex(0) } }]));
+    assert_eq!(node.agents("{}").await, ["167000:0", "167000:7", "167000:8"]);
+    assert_eq!(node.agents("{ registered: true }").await, ["167000:0"]);
+    // A reorg that takes the feedback away takes the agent along.
+    history.reorg(FIRST_BLOCK, vec![]).await;
+    assert_eq!(node.agents("{}").await, ["167000:0"]);
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 //!
 //! The owner follows `Transfer`, which also withdraws the approval; `agentWallet` follows its metadata entry, which the
 //! registry clears before a transfer. A mint calls its receiver before `Registered`, so any event may be an agent's
-//! first. One version for each block that changed the agent, as it was at the block's end.
+//! first; one of another registry, too, where the network is followed from a block behind the mint. So an agent is there
+//! from the first event that names it, with totals from then on: who has totals is an agent. One version for each block
+//! that changed the agent, as it was at the block's end; metadata have versions of their own.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -116,8 +118,16 @@ pub(super) struct Agents {
     timelines: BTreeMap<AgentKey, Timeline<Agent>>,
 }
 
-/// The agent that an identity event changes.
+/// The agent that an identity event changes; most metadata are no part of it.
 pub(super) fn changed_agent(deployment: Deployment, event: &IdentityEvent) -> Option<AgentKey> {
+    match event {
+        IdentityEvent::MetadataSet { metadata_key, .. } if metadata_key.0.as_ref() != WALLET_KEY => None,
+        _ => named_agent(deployment, event),
+    }
+}
+
+/// The agent that an identity event names.
+pub(super) fn named_agent(deployment: Deployment, event: &IdentityEvent) -> Option<AgentKey> {
     let agent_id = match event {
         IdentityEvent::Registered { agent_id, .. }
         | IdentityEvent::MetadataSet { agent_id, .. }
@@ -162,9 +172,14 @@ impl Agents {
             IdentityEvent::Registered { agent_uri, owner, .. } => {
                 agent.registered = true;
                 agent.set_uri(agent_uri, place);
-                // Only a registry that emits no Transfer leaves the owner to be taken from here.
-                if is_new {
+                // Only a registry that emits no Transfer leaves the owner to be taken from here: then nothing that is
+                // known of the agent is of this transaction.
+                if is_new || (agent.owner.is_zero() && agent.transaction != place.transaction) {
                     agent.owner = *owner;
+                }
+                // What was only named before begins with its registration.
+                if agent.created.block < place.block {
+                    agent.created = *place;
                 }
             }
             IdentityEvent::URIUpdated { new_uri, .. } => agent.set_uri(new_uri, place),
@@ -175,11 +190,7 @@ impl Agents {
             IdentityEvent::Approval { approved, .. } => {
                 agent.approved = Some(*approved).filter(|approved| !approved.is_zero());
             }
-            IdentityEvent::MetadataSet { metadata_key, metadata_value, .. } => {
-                if metadata_key.0.as_ref() == WALLET_KEY {
-                    agent.wallet = wallet_of(metadata_value);
-                }
-            }
+            IdentityEvent::MetadataSet { metadata_value, .. } => agent.wallet = wallet_of(metadata_value),
             IdentityEvent::ApprovalForAll { .. }
             | IdentityEvent::MetadataUpdate { .. }
             | IdentityEvent::BatchMetadataUpdate { .. } => return,
@@ -190,6 +201,15 @@ impl Agents {
         timeline.set(place.block, agent);
         let op = if is_new { ChangeOp::Insert } else { ChangeOp::Update };
         changes.note_agent(op, ChangeEntity::Agent, key, "");
+    }
+
+    /// Begins an agent that an event names and that nothing was known of; the stored ones must be ruled out.
+    pub(super) fn begin(&mut self, place: &Place, key: AgentKey, changes: &mut Changes) {
+        let timeline = self.timelines.entry(key).or_default();
+        if timeline.current().is_none() {
+            timeline.set(place.block, Agent::new(place));
+            changes.note_agent(ChangeOp::Insert, ChangeEntity::Agent, key, "");
+        }
     }
 
     pub(super) async fn write(&self, sql: &Sql<'_>) -> Result<u64, StoreError> {

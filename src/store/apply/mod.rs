@@ -25,7 +25,7 @@ use alloy::primitives::{Address, B256};
 pub use self::batch::{Applied, Batch, Rewound, Tip};
 pub use self::change::{ChangeEntity, ChangeOp};
 
-use self::agents::{AgentNames, Agents, changed_agent};
+use self::agents::{AgentNames, Agents, changed_agent, named_agent};
 use self::audit::AuditTrail;
 use self::blocks::UndecodedLogs;
 use self::change::Changes;
@@ -92,7 +92,7 @@ impl Keys {
         match event {
             Event::Identity(event) => {
                 self.agents.extend(changed_agent(deployment, event));
-                self.totals.extend(changed_agent(deployment, event));
+                self.totals.extend(named_agent(deployment, event));
                 self.approvals.extend(approval_key(deployment, event));
             }
             Event::Reputation(event) => {
@@ -151,8 +151,14 @@ impl Fold {
         *self.events.entry(event.name()).or_default() += 1;
         match event {
             Event::Identity(event) => self.identity(at, event),
-            Event::Reputation(event) => self.feedback.fold(at, event, &mut self.totals, &mut self.changes),
-            Event::Validation(event) => self.validations.fold(at, event, &mut self.totals, &mut self.changes),
+            Event::Reputation(event) => {
+                self.feedback.fold(at, event, &mut self.totals, &mut self.changes);
+                self.begin_agent(at, feedback::named_agent(at.contract.deployment, event));
+            }
+            Event::Validation(event) => {
+                self.validations.fold(at, event, &mut self.totals, &mut self.changes);
+                self.begin_agent(at, validations::named_agent(at.contract.deployment, event));
+            }
             _ => self.audit.fold(at, event, &mut self.changes),
         }
     }
@@ -162,7 +168,7 @@ impl Fold {
         self.metadata.fold(at, event, &mut self.changes);
         self.approvals.fold(at, event, &mut self.changes);
         self.files.fold(at, event, &mut self.changes);
-        if let Some(agent) = changed_agent(at.contract.deployment, event) {
+        if let Some(agent) = named_agent(at.contract.deployment, event) {
             let registered = matches!(event, IdentityEvent::Registered { .. });
             self.totals.change(&at.place, agent, &mut self.changes, |total| {
                 total.updated_at = at.place.time;
@@ -170,6 +176,15 @@ impl Fold {
                     total.last_activity = at.place.time;
                 }
             });
+            self.begin_agent(at, agent);
+        }
+    }
+
+    /// Whoever has totals is an agent: one whose totals begin here, and whom no event of the identity registry brought,
+    /// begins with what is known of it, so that whatever names an agent finds one. No read tells more than the totals.
+    fn begin_agent(&mut self, at: &At<'_>, agent: AgentKey) {
+        if self.totals.began(&agent) {
+            self.agents.begin(&at.place, agent, &mut self.changes);
         }
     }
 

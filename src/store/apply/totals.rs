@@ -80,6 +80,11 @@ impl Totals {
         changes.note_agent(ChangeOp::Update, ChangeEntity::Agent, agent, "");
     }
 
+    /// Whether an agent's totals began in this batch.
+    pub(super) fn began(&self, agent: &AgentKey) -> bool {
+        self.timelines.get(agent).is_some_and(|timeline| !timeline.is_stored() && timeline.current().is_some())
+    }
+
     /// Writes the current totals, and what they were where that ended above finality.
     pub(super) async fn write(&self, sql: &Sql<'_>, finalized: Option<u64>) -> Result<u64, StoreError> {
         self.update(sql).await?;

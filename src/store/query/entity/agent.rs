@@ -108,7 +108,17 @@ fn own_fields() -> Vec<Field> {
             "What kind of URI that is: data, ipfs, https, http, ar, json or unknown.",
         )
         .nullable(),
-        Field::bytes("owner", "{t}.owner", "Who owns the agent; the zero address once it is burned."),
+        Field::boolean(
+            "registered",
+            "{t}.registered",
+            "Whether its registration was seen; false where the node follows the chain from a later block only, or \
+             where nothing but another registry named it.",
+        ),
+        Field::bytes(
+            "owner",
+            "{t}.owner",
+            "Who owns the agent; the zero address once it is burned, and while no event told.",
+        ),
         Field::bytes("agentWallet", "{t}.agent_wallet", "The wallet that acts for the agent; null while none is set.")
             .nullable(),
         Field::bytes_list(
