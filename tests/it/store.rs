@@ -309,6 +309,17 @@ async fn an_answer_of_zero_is_an_answer_and_the_last_one_counts() {
 }
 
 #[tokio::test]
+async fn an_answer_that_nobody_asked_for_moves_no_total() {
+    let unknown = B256::repeat_byte(6);
+    let (fixture, chain) = play(vec![vec![registered(1, "", ALICE)], vec![], vec![answer(1, unknown, 7)]]).await;
+    let select = "SELECT (last_activity, updated_at, begin_block) FROM agent_total";
+    let time = chain.tip_at(START).timestamp;
+    // What is counted from validations as of an earlier block would not find it.
+    assert_eq!(fixture.value(select).await, json!({"f1": time, "f2": time, "f3": START}));
+    assert_eq!(fixture.count("validation_response", CHAIN).await, 1);
+}
+
+#[tokio::test]
 async fn deployments_keep_their_agents_apart() {
     let event = || feedback(U256::ZERO, BOB, 1, 5, 0);
     let (fixture, _) = play(vec![vec![said_by(event(), 0), said_by(event(), 1)]]).await;

@@ -1,7 +1,7 @@
 //! Validations: a request to a validator, with the newest answer to it, and every answer in a table of its own.
 //!
 //! A request hash is unique within its registry. An answer to a request that was never seen is kept as an answer; no
-//! request is invented for it. An answer of 0 is an answer.
+//! request is invented for it, and no total counts it. An answer of 0 is an answer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -168,18 +168,18 @@ impl Validations {
                 self.answer(key, &place, answer)
             }
         };
+        // As of an earlier block totals are counted from validations: what makes none may not count here either.
+        let Some(op) = op else { return };
         totals.change(&place, agent, changes, |total| {
             total.last_activity = place.time;
             total.updated_at = place.time;
         });
-        if let Some(op) = op {
-            let registry = if at.contract.ordinal == 0 {
-                String::new()
-            } else {
-                format!("{}:", hex::encode_prefixed(at.contract.address))
-            };
-            changes.note(op, ChangeEntity::Validation, || format!("{registry}{}", hex::encode_prefixed(key.1)));
-        }
+        let registry = if at.contract.ordinal == 0 {
+            String::new()
+        } else {
+            format!("{}:", hex::encode_prefixed(at.contract.address))
+        };
+        changes.note(op, ChangeEntity::Validation, || format!("{registry}{}", hex::encode_prefixed(key.1)));
     }
 
     fn answer(&mut self, key: ValidationKey, place: &Place, answer: Answer) -> Option<ChangeOp> {
