@@ -14,6 +14,16 @@ use super::error::StoreError;
 use super::tls::{self, SslMode};
 use crate::config::redact;
 
+/// A connection that was silent for this long is probed, this often, this many times; then it is dead. The defaults of
+/// driver and server are two hours, in which a follower would stand still behind a server that is gone, and a server
+/// would keep the lock of a writer that is gone from its standby.
+const KEEPALIVE_IDLE_S: u64 = 10;
+const KEEPALIVE_INTERVAL_S: u64 = 5;
+const KEEPALIVE_PROBES: u32 = 3;
+
+/// How long the server keeps a writer's transaction open, and its locks, while the writer says nothing.
+const IDLE_TRANSACTION_MS: u64 = 60_000;
+
 /// Where a database is and how it is reached.
 pub(super) struct Target {
     /// The URL as it may be shown.
@@ -45,6 +55,19 @@ impl Target {
             config.application_name("meikan");
         }
         Ok(Self { shown: redact(&url), config, tls: tls::connector(mode, ssl.root_file.as_deref())? })
+    }
+
+    /// Both ends notice within half a minute that the other one is gone without a word.
+    fn probe_when_silent(&mut self) {
+        self.set("tcp_keepalives_idle", &KEEPALIVE_IDLE_S.to_string());
+        self.set("tcp_keepalives_interval", &KEEPALIVE_INTERVAL_S.to_string());
+        self.set("tcp_keepalives_count", &KEEPALIVE_PROBES.to_string());
+        let probed = KEEPALIVE_IDLE_S + KEEPALIVE_INTERVAL_S * u64::from(KEEPALIVE_PROBES);
+        self.config
+            .keepalives_idle(Duration::from_secs(KEEPALIVE_IDLE_S))
+            .keepalives_interval(Duration::from_secs(KEEPALIVE_INTERVAL_S))
+            .keepalives_retries(KEEPALIVE_PROBES)
+            .tcp_user_timeout(Duration::from_secs(probed));
     }
 
     /// Adds `-c name=value` to what every connection starts with.
@@ -105,7 +128,8 @@ pub(super) struct Connections {
 
 impl Connections {
     /// Connections that may write.
-    pub(super) fn for_writing(target: Target, size: usize, acquire_timeout: Duration) -> Self {
+    pub(super) fn for_writing(mut target: Target, size: usize, acquire_timeout: Duration) -> Self {
+        target.set("idle_in_transaction_session_timeout", &format!("{IDLE_TRANSACTION_MS}ms"));
         Self::new(target, size, acquire_timeout)
     }
 
@@ -129,6 +153,7 @@ impl Connections {
         if target.config.get_connect_timeout().is_none() {
             target.config.connect_timeout(acquire_timeout);
         }
+        target.probe_when_silent();
         let tls = target.tls.clone();
         let manager =
             Manager::from_config(target.config, target.tls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
@@ -202,6 +227,15 @@ mod tests {
             let target = Target::from_url(url).unwrap_or_else(|error| panic!("{url}: {error}"));
             assert_eq!(target.config.get_ssl_mode(), tokio_postgres::config::SslMode::Disable, "{url}");
         }
+    }
+
+    #[test]
+    fn a_peer_that_is_gone_is_noticed_at_both_ends() {
+        let mut target = Target::from_url("postgres://db/n").expect("the URL is valid");
+        target.probe_when_silent();
+        assert_eq!(target.config.get_keepalives_idle().as_secs(), 10);
+        let server = target.config.get_options().expect("the server is told");
+        assert!(server.contains("-c tcp_keepalives_idle=10 "), "{server}");
     }
 
     #[test]
