@@ -28,6 +28,10 @@ const PARTITION_BITS: u32 = 24;
 /// Rows inserted by a writer before it refreshes the planner's statistics for the first time.
 const FIRST_ANALYZE_ROWS: u64 = 2_000;
 
+/// How long a writer's statement waits for a lock that somebody holds on a table; then the step fails, is told, and is
+/// tried again, in the place of a stall that nobody sees.
+const LOCK_TIMEOUT_MS: u32 = 30_000;
+
 /// The tables that an apply looks up or ends rows in.
 const ANALYZED: [&str; 7] =
     ["agent", "agent_metadata", "operator_approval", "agent_total", "feedback", "validation", "audit_event"];
@@ -109,7 +113,9 @@ impl Store {
             let reason = format!("chain {chain_id} is not registered in this database; list it in the configuration");
             return Err(StoreError::Network { reason });
         };
+        client.batch_execute(&format!("SET lock_timeout = {LOCK_TIMEOUT_MS}")).await.map_err(failed())?;
         let contracts = Contracts::new(&network::contracts(&*client, chain_id).await?);
+        let analyzed_rows = analyzed_rows(&client, chain_id).await?;
         Ok(Some(Writer {
             chain_id,
             epoch: sql::column(&row, "epoch")?,
@@ -117,10 +123,21 @@ impl Store {
             contracts,
             partitions: HashSet::new(),
             unanalyzed_rows: 0,
-            analyze_at_rows: FIRST_ANALYZE_ROWS,
+            analyze_at_rows: analyzed_rows.max(FIRST_ANALYZE_ROWS),
             client,
         }))
     }
+}
+
+/// How many rows the planner believes a network's tables to have: a writer that starts on a large database has nothing to
+/// tell it until the tables have doubled.
+async fn analyzed_rows(client: &ClientWrapper, chain_id: ChainId) -> Result<u64, StoreError> {
+    let select = "SELECT coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint AS rows FROM unnest($1::text[]) AS t (name) \
+                  CROSS JOIN LATERAL pg_partition_tree(t.name::regclass) p JOIN pg_class c ON c.oid = p.relid \
+                  WHERE p.isleaf";
+    let tables = ANALYZED.map(|table| format!("{table}_{chain_id}")).to_vec();
+    let row = client.query_one(select, &[&tables]).await.map_err(StoreError::database("become the writer"))?;
+    sql::number(&row, "rows")
 }
 
 impl Writer {
@@ -190,7 +207,8 @@ impl Writer {
     }
 
     /// Brings the planner's statistics up to date while a backfill fills empty tables: the server's own turn comes once a
-    /// minute, and until then it believes the tables to be empty. Each time the tables have doubled, so that it is seldom.
+    /// minute, and until then it believes the tables to be empty. Each time the tables have doubled, so that it is seldom:
+    /// it reads samples of every partition, which takes seconds once they are large.
     async fn analyze(&mut self) {
         let started = Instant::now();
         self.analyze_at_rows = self.analyze_at_rows.saturating_mul(2);

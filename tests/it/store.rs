@@ -607,6 +607,25 @@ async fn f55_a_second_writer_stands_by_and_an_old_one_cannot_commit() {
 }
 
 #[tokio::test]
+async fn a_writer_that_starts_on_a_known_database_does_not_analyze_it_again() {
+    let fixture = Fixture::create().await;
+    let mut chain = Chain::default();
+    let all = |client| (0..2_500).map(|agent| given(agent, client, 1)).collect();
+    chain.add(all(ALICE)).add(all(BOB));
+    let mut writer = fixture.writer(CHAIN).await;
+    let alone = "DO $$ DECLARE leaf regclass; BEGIN FOR leaf IN SELECT relid FROM pg_partition_tree('feedback') WHERE \
+                 isleaf LOOP EXECUTE format('ALTER TABLE %s SET (autovacuum_enabled = off)', leaf); END LOOP; END $$";
+    fixture.client.batch_execute(alone).await.unwrap();
+    follow(&mut writer, &chain, None, START, None).await.unwrap();
+    drop(writer);
+    let mut writer = wait_for_writer(&fixture).await;
+    follow(&mut writer, &chain, None, START + 1, None).await.unwrap();
+    let believed = "SELECT sum(c.reltuples)::bigint FROM pg_partition_tree('feedback') p \
+                    JOIN pg_class c ON c.oid = p.relid WHERE p.isleaf";
+    assert_eq!(fixture.value(believed).await, json!(2_500), "once, not at every start");
+}
+
+#[tokio::test]
 async fn f61_f62_rewinds_forward_or_below_finality_are_refused() {
     let (fixture, chain) = play(vec![vec![], vec![], vec![], vec![]]).await;
     let mut writer = wait_for_writer(&fixture).await;
