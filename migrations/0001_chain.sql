@@ -79,6 +79,8 @@ CREATE TABLE raw_logs (
     logs       bytea    NOT NULL,
     PRIMARY KEY (chain_id, from_block)
 ) PARTITION BY LIST (chain_id);
+-- Compressed already: Postgres need not try again.
+ALTER TABLE raw_logs ALTER COLUMN logs SET STORAGE EXTERNAL;
 COMMENT ON TABLE raw_logs IS 'Every log of a watched contract, decodable or not, in compressed segments: one a block near the head, one a range of blocks below. The truth that all other chain data derives from. Ranges do not overlap.';
 
 CREATE TABLE undecoded_log (

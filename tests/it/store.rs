@@ -711,6 +711,9 @@ async fn a_backfill_of_final_blocks_keeps_only_what_is_needed() {
     assert_eq!(fixture.count("change", CHAIN).await, 0);
     assert_eq!(fixture.count("block", CHAIN).await, 30, "only headers with events");
     assert_eq!(fixture.count("raw_logs", CHAIN).await, 1, "one segment for all blocks");
+    let storage = "SELECT DISTINCT attstorage::text FROM pg_attribute JOIN pg_partition_tree('raw_logs') \
+                   ON attrelid = relid WHERE attname = 'logs'";
+    assert_eq!(fixture.texts(storage).await, ["e"], "a segment is compressed once");
     assert_eq!(fixture.raw_logs(CHAIN).await.len(), 30);
 }
 
