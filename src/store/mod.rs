@@ -12,6 +12,7 @@ mod pool;
 pub mod query;
 pub mod raw;
 mod sql;
+mod step;
 mod tally;
 mod tls;
 mod writer;
@@ -26,8 +27,9 @@ pub use self::apply::{Applied, Batch, ChangeEntity, ChangeOp, Rewound, Tip};
 pub use self::error::StoreError;
 pub use self::numeric::Numeric;
 use self::pool::{Canceller, Connections, Target};
+pub use self::step::{CHANNEL, Cursor, Finalized};
 pub use self::tally::Tally;
-pub use self::writer::{CHANNEL, Cursor, Finalized, StoredHeader, Writer};
+pub use self::writer::{StoredHeader, Writer};
 use crate::config::Database;
 
 /// Connections that may write: migrations, registration, and one for each network's writer while it starts.

@@ -1,0 +1,246 @@
+//! One step of a writer: a transaction that holds the cursor's row, asserts that all is as planned, and moves the cursor.
+
+use alloy::primitives::B256;
+
+use super::apply::{self, Applied, Batch, Contracts, Rewound, Tip};
+use super::error::StoreError;
+use super::sql::{self, Sql, signed};
+use crate::block::{Block, BlockRef};
+
+/// The channel on which each commit is told: the payload is `chain_id seq`.
+pub const CHANNEL: &str = "meikan";
+
+/// How far a network is committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor {
+    /// The newest block whose data is committed; nothing before the first.
+    pub tip: Option<Tip>,
+    /// The newest block that is final, verified, and at or below the tip: nothing at or below it is undone.
+    pub finalized: Option<BlockRef>,
+    /// The newest block proposed on L1, at or below the tip; nothing where the network does not tell.
+    pub safe: Option<u64>,
+    /// Rises with every commit.
+    pub seq: u64,
+}
+
+/// What a rise of finality did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Finalized {
+    /// The newest final block now.
+    pub finalized: Option<BlockRef>,
+    /// Whether it is another than before.
+    pub moved: bool,
+    /// The sequence number of the commit.
+    pub seq: u64,
+}
+
+/// A transaction that holds the cursor's row, and the cursor as it was before.
+pub(super) struct Step<'a> {
+    sql: Sql<'a>,
+    pub(super) cursor: Cursor,
+    contracts: &'a Contracts,
+    start_block: u64,
+}
+
+impl<'a> Step<'a> {
+    /// Locks the cursor's row and asserts that the writer is still the one of this epoch.
+    pub(super) async fn begin(
+        sql: Sql<'a>,
+        epoch: i64,
+        contracts: &'a Contracts,
+        start_block: u64,
+    ) -> Result<Self, StoreError> {
+        let rows = sql
+            .query(
+                "SELECT epoch, seq, tip_number, tip_hash, tip_at, safe_number, finalized_number, finalized_hash \
+                 FROM cursor WHERE chain_id = $1 FOR UPDATE",
+                &[],
+            )
+            .await?;
+        let row = rows.first().ok_or_else(|| sql::corrupt("a network has no cursor"))?;
+        if sql::column::<i64>(row, "epoch")? != epoch {
+            return Err(StoreError::Fenced { chain_id: sql.chain_id });
+        }
+        let cursor = read_cursor(row)?;
+        Ok(Self { sql, cursor, contracts, start_block })
+    }
+
+    pub(super) async fn apply(self, batch: &Batch, parts: &[u64]) -> Result<Applied, StoreError> {
+        let before = self.cursor;
+        if before.tip.map(|tip| tip.block()) != batch.expected_tip {
+            let found = before.tip.map(|tip| tip.block());
+            return Err(StoreError::TipMoved { expected: batch.expected_tip, found });
+        }
+        let base = self.base(batch)?;
+        let finalized = rising(before.finalized, batch.finalized)?;
+        batch.check(base, self.start_block, finalized.map(|block| block.number))?;
+        self.check_link(batch, base).await?;
+        let mut seq = before.seq;
+        let rewound = match batch.rewind_to.zip(before.tip) {
+            Some((to, tip)) => Some(self.undo(tip, to, &mut seq).await?),
+            None => None,
+        };
+        for part in parts {
+            self.sql.execute("SELECT ensure_block_range($1, $2)", &[&signed(*part)]).await?;
+        }
+        let final_number = finalized.map(|block| block.number);
+        let added = apply::add(&self.sql, self.contracts, &batch.blocks, final_number, seq).await?;
+        if let Some(finalized) = finalized.filter(|_| finalized != before.finalized) {
+            self.check_final(finalized, &batch.tip, &batch.blocks).await?;
+            apply::prune(&self.sql, before.finalized.map(|block| block.number), base, finalized.number).await?;
+        }
+        // A commit without changes counts too: what is cached is cached under its number.
+        let seq = added.seq.max(before.seq + 1);
+        let safe = batch.safe.map(|safe| safe.min(batch.tip.number));
+        let after = Cursor { tip: Some(batch.tip), finalized, safe, seq };
+        let statements = self.sql.statements() + 1;
+        self.commit(&after).await?;
+        Ok(Applied { events: added.events, undecoded: added.undecoded, rows: added.rows, rewound, seq, statements })
+    }
+
+    /// The newest block that is kept below the batch's.
+    fn base(&self, batch: &Batch) -> Result<Option<u64>, StoreError> {
+        let tip = self.cursor.tip.map(|tip| tip.number);
+        let Some(to) = batch.rewind_to else { return Ok(tip) };
+        if let Some(finalized) = self.cursor.finalized.filter(|finalized| to < finalized.number) {
+            return Err(StoreError::BelowFinality { rewind_to: to, finalized: finalized.number });
+        }
+        match tip {
+            Some(tip) if to <= tip => Ok(Some(to)),
+            // A rewind that moves forward would skip what lies between (F61).
+            _ => Err(StoreError::Batch { reason: format!("cannot rewind to block {to}, which is not indexed yet") }),
+        }
+    }
+
+    /// The first new block must stand on the one that is kept, where that one's hash is held.
+    async fn check_link(&self, batch: &Batch, base: Option<u64>) -> Result<(), StoreError> {
+        let Some(base) = base else { return Ok(()) };
+        let Some(held) = self.held_hash(base).await? else { return Ok(()) };
+        let new = match batch.blocks.first() {
+            Some(first) if first.header.number == base + 1 => first.header.parent_hash,
+            None if batch.tip.number == base => batch.tip.hash,
+            _ => return Ok(()),
+        };
+        if new == held {
+            return Ok(());
+        }
+        let expected = Some(BlockRef { number: base, hash: new });
+        Err(StoreError::TipMoved { expected, found: Some(BlockRef { number: base, hash: held }) })
+    }
+
+    /// The hash at a height, as far as it is held.
+    async fn held_hash(&self, number: u64) -> Result<Option<B256>, StoreError> {
+        let cursor = &self.cursor;
+        let known = [cursor.tip.map(|tip| tip.block()), cursor.finalized];
+        if let Some(block) = known.into_iter().flatten().find(|block| block.number == number) {
+            return Ok(Some(block.hash));
+        }
+        self.stored_hash(number).await
+    }
+
+    async fn stored_hash(&self, number: u64) -> Result<Option<B256>, StoreError> {
+        let select = "SELECT hash FROM block WHERE chain_id = $1 AND number = $2";
+        let rows = self.sql.query(select, &[&signed(number)]).await?;
+        rows.first().map(|row| sql::hash(row, "hash")).transpose()
+    }
+
+    async fn undo(&self, tip: Tip, to: u64, seq: &mut u64) -> Result<Rewound, StoreError> {
+        let undone = apply::undo(&self.sql, to, *seq).await?;
+        *seq = undone.seq;
+        Ok(Rewound { from: tip.number, to, depth: tip.number - to, agents: undone.agents })
+    }
+
+    /// A block that is called final must be the one that we hold, or have just added.
+    async fn check_final(&self, finalized: BlockRef, tip: &Tip, added: &[Block]) -> Result<(), StoreError> {
+        let number = finalized.number;
+        let new = added.iter().map(|block| block.header.block()).chain([tip.block()]);
+        let held = match new.into_iter().find(|block| block.number == number) {
+            Some(block) => Some(block.hash),
+            None => self.stored_hash(number).await?,
+        };
+        match held {
+            Some(held) if held != finalized.hash => Err(StoreError::OtherFinal { finalized, held }),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) async fn finalize(
+        self,
+        finalized: Option<BlockRef>,
+        safe: Option<u64>,
+    ) -> Result<Finalized, StoreError> {
+        let before = self.cursor;
+        let Some(tip) = before.tip else {
+            return Ok(Finalized { finalized: before.finalized, moved: false, seq: before.seq });
+        };
+        let reached = rising(before.finalized, finalized.filter(|block| block.number <= tip.number))?;
+        let moved = reached != before.finalized;
+        let safe = safe.map(|safe| safe.min(tip.number));
+        if !moved && safe == before.safe {
+            return Ok(Finalized { finalized: reached, moved, seq: before.seq });
+        }
+        if let Some(reached) = reached.filter(|_| moved) {
+            self.check_final(reached, &tip, &[]).await?;
+            let from = before.finalized.map(|block| block.number);
+            apply::prune(&self.sql, from, Some(tip.number), reached.number).await?;
+        }
+        let seq = before.seq + 1;
+        self.commit(&Cursor { finalized: reached, safe, seq, ..before }).await?;
+        Ok(Finalized { finalized: reached, moved, seq })
+    }
+
+    /// Moves the cursor, tells it, and commits.
+    async fn commit(self, after: &Cursor) -> Result<(), StoreError> {
+        let payload = format!("{} {}", self.sql.chain_id, after.seq);
+        self.sql
+            .execute(
+                "WITH told AS (SELECT pg_notify($9, $10)) \
+                 UPDATE cursor SET tip_number = $2, tip_hash = $3, tip_at = $4, safe_number = $5, \
+                     finalized_number = $6, finalized_hash = $7, seq = $8 \
+                 FROM told WHERE chain_id = $1",
+                &[
+                    &after.tip.map(|tip| signed(tip.number)),
+                    &after.tip.as_ref().map(|tip| tip.hash.as_slice()),
+                    &after.tip.map(|tip| signed(tip.timestamp)),
+                    &after.safe.map(clamped),
+                    &after.finalized.map(|block| signed(block.number)),
+                    &after.finalized.as_ref().map(|block| block.hash.as_slice()),
+                    &signed(after.seq),
+                    &CHANNEL,
+                    &payload,
+                ],
+            )
+            .await?;
+        self.sql.commit().await
+    }
+}
+
+fn read_cursor(row: &tokio_postgres::Row) -> Result<Cursor, StoreError> {
+    let optional = |name| sql::column::<Option<i64>>(row, name)?.map(sql::unsigned).transpose();
+    let tip = match optional("tip_number")? {
+        None => None,
+        Some(number) => Some(Tip { number, hash: sql::hash(row, "tip_hash")?, timestamp: sql::number(row, "tip_at")? }),
+    };
+    let finalized = match optional("finalized_number")? {
+        None => None,
+        Some(number) => Some(BlockRef { number, hash: sql::hash(row, "finalized_hash")? }),
+    };
+    Ok(Cursor { tip, finalized, safe: optional("safe_number")?, seq: sql::number(row, "seq")? })
+}
+
+/// Finality only rises: a lower or a missing one changes nothing (F16). Another block at the same height is a chain that
+/// broke its word (F15).
+fn rising(before: Option<BlockRef>, now: Option<BlockRef>) -> Result<Option<BlockRef>, StoreError> {
+    match (before, now) {
+        (Some(before), Some(now)) if now.number == before.number && now.hash != before.hash => {
+            Err(StoreError::OtherFinal { finalized: now, held: before.hash })
+        }
+        (Some(before), Some(now)) if now.number <= before.number => Ok(Some(before)),
+        (before, now) => Ok(now.or(before)),
+    }
+}
+
+/// A height that may come from anywhere: beyond 2^63 is as good as 2^63.
+pub(super) fn clamped(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
