@@ -1,7 +1,7 @@
 //! Networks and their contracts as the database knows them: entered once, verified at every start after that.
 //!
-//! What was indexed binds the configuration: another genesis, another start block, a contract that is gone or plays
-//! another role would make the tables a mixture of two truths. Contracts may be added.
+//! What was indexed binds the configuration: another genesis, another start block, a contract that is gone, plays another
+//! role or comes late would make the tables a mixture of two truths. Contracts may be added until blocks are indexed.
 
 use std::collections::HashMap;
 
@@ -44,8 +44,8 @@ impl Store {
     /// Enters a network with its contracts and partitions, or verifies that it is the one that was entered.
     ///
     /// # Errors
-    /// [`StoreError::OtherGenesis`] (F31); [`StoreError::Network`] when the start block changed although blocks are
-    /// indexed, or a contract was removed, moved or given another role; or what the database says.
+    /// [`StoreError::OtherGenesis`] (F31); [`StoreError::Network`] when the start block changed or a contract was added
+    /// although blocks are indexed, or a contract was removed, moved or given another role; or what the database says.
     pub async fn register(&self, network: &Network, genesis_hash: B256) -> Result<(), StoreError> {
         let failed = || StoreError::database("register");
         let mut client = self.write().await?;
@@ -129,7 +129,18 @@ async fn enter_contracts(client: &impl GenericClient, network: &Network) -> Resu
         }
     }
     let next = stored.iter().map(|contract| contract.id + 1).max().unwrap_or(1);
-    let new = wanted.iter().filter(|contract| stored.iter().all(|old| old.address != contract.address));
+    let new: Vec<_> =
+        wanted.iter().filter(|contract| stored.iter().all(|old| old.address != contract.address)).collect();
+    if let Some(first) = new.first()
+        && let Some(tip) = indexed_to(client, network).await?
+    {
+        // Its logs up to there would be missing, and nothing would tell.
+        let reason = format!(
+            "{} is new, and blocks up to {tip} are indexed without its logs; take it out, or use another database",
+            first.address
+        );
+        return Err(refused(network, reason));
+    }
     for (id, contract) in (next..).zip(new) {
         client
             .execute(
@@ -148,6 +159,13 @@ async fn enter_contracts(client: &impl GenericClient, network: &Network) -> Resu
             .map_err(StoreError::database("register"))?;
     }
     Ok(())
+}
+
+/// The newest block that is indexed, if there is one.
+async fn indexed_to(client: &impl GenericClient, network: &Network) -> Result<Option<u64>, StoreError> {
+    let select = "SELECT tip_number FROM cursor WHERE chain_id = $1";
+    let row = client.query_one(select, &[&signed(network.chain_id)]).await.map_err(StoreError::database("register"))?;
+    sql::column::<Option<i64>>(&row, "tip_number")?.map(sql::unsigned).transpose()
 }
 
 fn refused(network: &Network, reason: String) -> StoreError {

@@ -184,6 +184,22 @@ async fn the_start_block_is_bound_once_blocks_are_indexed() {
 }
 
 #[tokio::test]
+async fn a_contract_that_comes_late_is_refused_because_its_logs_would_be_missing() {
+    let fixture = Fixture::create().await;
+    let full = network(CHAIN);
+    let mut fewer = full.clone();
+    fewer.contracts.executor.0.clear();
+    fixture.store.register(&fewer, GENESIS).await.unwrap();
+    let mut chain = Chain::default();
+    chain.empty();
+    let mut writer = fixture.store.writer(CHAIN).await.unwrap().unwrap();
+    follow(&mut writer, &chain, None, START, None).await.unwrap();
+    let error = fixture.store.register(&full, GENESIS).await.unwrap_err();
+    assert!(error.to_string().contains("blocks up to 10 are indexed without its logs"), "{error}");
+    fixture.store.register(&fewer, GENESIS).await.unwrap();
+}
+
+#[tokio::test]
 async fn the_owner_follows_transfers_and_events_may_precede_registered() {
     let mint = vec![
         transfer(Address::ZERO, ALICE, 0),
