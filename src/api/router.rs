@@ -24,6 +24,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use metrics_exporter_prometheus::PrometheusHandle;
 
+use super::document;
 use super::error::{self, Code};
 use super::graphiql;
 use super::ops;
@@ -115,10 +116,18 @@ async fn answer(
     headers: &HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let request = match read(state, headers, body) {
+    let mut request = match read(state, headers, body) {
         Ok(request) => request,
         Err(refusal) => return *refusal,
     };
+    // A query that does not parse is told of by the schema, as every other mistake of a query.
+    if request.parsed_query().is_ok_and(document::is_too_large) {
+        return refuse(
+            StatusCode::OK,
+            Code::TooComplex,
+            "the query's fragments stand for too many fields; ask for fewer",
+        );
+    }
     let session = Arc::new(Session::new(Arc::clone(&state.store), &state.config, chain_id));
     let request = request.data(Arc::clone(&session));
     let answered = tokio::time::timeout_at(session.deadline(), state.schema.execute(request)).await;

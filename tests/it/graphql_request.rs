@@ -91,6 +91,18 @@ async fn a_query_nested_without_end_does_not_end_the_node() {
     assert_eq!(node.agents("{}").await, ["167000:0"]);
 }
 
+/// Thirty fragments that each double the next one stand for a thousand million fields.
+#[tokio::test]
+async fn fragments_that_multiply_are_refused_before_they_are_written_out() {
+    let node = Node::start().await;
+    let doubling = |number| format!("fragment F{number} on Query {{ ...F{next} ...F{next} }} ", next = number + 1);
+    let fragments: String = (0..30).map(doubling).collect();
+    let query = format!("{{ ...F0 }} {fragments} fragment F30 on Query {{ __typename }}");
+    let error = node.answer(&query, json!({})).await.error();
+    assert_eq!(error.0, "TOO_COMPLEX");
+    assert!(error.1.contains("fragments"), "{}", error.1);
+}
+
 #[tokio::test]
 async fn a_query_that_takes_too_long_is_ended() {
     too_long(Node::with(|api| api.request_timeout_ms = 300).await).await;
