@@ -1,4 +1,8 @@
-//! Queries as written, before they are validated: how large they are once their fragments are written out.
+//! Queries as written, before they are validated: how large they are once their fragments are written out, and whether
+//! fields of one name in the answer are the same field.
+//!
+//! async-graphql compares only fields that stand side by side. Two lists of one name with different arguments, one of
+//! them in a fragment, would be merged into an answer to neither, so they are compared here through the whole query.
 //!
 //! A fragment that spreads another one twice doubles it: thirty such fragments in a kilobyte stand for a thousand
 //! million selections, and validation would walk them all, on a thread that no deadline can stop. So a query is
@@ -7,7 +11,9 @@
 use std::collections::HashMap;
 
 use async_graphql::Name;
-use async_graphql::parser::types::{ExecutableDocument, Selection, SelectionSet};
+use async_graphql::parser::types::{ExecutableDocument, Field, Selection, SelectionSet};
+
+use super::error::Code;
 
 /// Most selections of a query, its fragments written out: more than a body of 100 kB holds without fragments.
 const MAX_SELECTIONS: u64 = 50_000;
@@ -15,8 +21,70 @@ const MAX_SELECTIONS: u64 = 50_000;
 /// Deepest nesting of selections and fragments that is measured; async-graphql refuses 32.
 const MAX_DEPTH: usize = 64;
 
+/// Makes sure that a query can be validated in time, and that no two of its fields share a name in the answer unless
+/// they are the same.
+///
+/// # Errors
+/// Code and sentence for the client.
+pub(super) fn check(document: &ExecutableDocument) -> Result<(), (Code, String)> {
+    if is_too_large(document) {
+        let message = "the query's fragments stand for too many fields; ask for fewer".to_owned();
+        return Err((Code::TooComplex, message));
+    }
+    let operations = document.operations.iter();
+    let conflict =
+        operations.into_iter().find_map(|(_, operation)| conflict(document, &[&operation.node.selection_set.node]));
+    match conflict {
+        None => Ok(()),
+        Some(name) => Err((
+            Code::BadInput,
+            format!(
+                "Fields \"{name}\" conflict: they are different fields or have different arguments; give one of them \
+                 another alias"
+            ),
+        )),
+    }
+}
+
+/// The name in the answer of two fields that differ, somewhere below these selections of one object. No type of this
+/// schema has subtypes, so fields of one object meet whatever type their fragment names.
+fn conflict<'a>(document: &'a ExecutableDocument, sets: &[&'a SelectionSet]) -> Option<&'a Name> {
+    let mut fields: HashMap<&Name, Vec<&Field>> = HashMap::new();
+    let mut open: Vec<&SelectionSet> = sets.to_vec();
+    while let Some(set) = open.pop() {
+        for item in &set.items {
+            match &item.node {
+                Selection::Field(field) => {
+                    fields.entry(&field.node.response_key().node).or_default().push(&field.node);
+                }
+                Selection::InlineFragment(fragment) => open.push(&fragment.node.selection_set.node),
+                Selection::FragmentSpread(spread) => {
+                    let fragment = document.fragments.get(&spread.node.fragment_name.node);
+                    open.extend(fragment.map(|fragment| &fragment.node.selection_set.node));
+                }
+            }
+        }
+    }
+    fields.into_iter().find_map(|(name, same)| {
+        if !same.windows(2).all(|pair| is_same(pair[0], pair[1])) {
+            return Some(name);
+        }
+        let below: Vec<&SelectionSet> = same.iter().map(|field| &field.selection_set.node).collect();
+        if below.iter().all(|set| set.items.is_empty()) { None } else { conflict(document, &below) }
+    })
+}
+
+fn is_same(one: &Field, other: &Field) -> bool {
+    one.name.node == other.name.node
+        && one.arguments.len() == other.arguments.len()
+        && one
+            .arguments
+            .iter()
+            .all(|(name, value)| other.get_argument(&name.node).is_some_and(|same| same.node == value.node))
+}
+
 /// Whether the query, written out, is larger than this node reads. A fragment that leads to itself is.
-pub(super) fn is_too_large(document: &ExecutableDocument) -> bool {
+fn is_too_large(document: &ExecutableDocument) -> bool {
     let mut measure = Measure { document, known: HashMap::new() };
     let operations = document.operations.iter();
     let all = operations.map(|(_, operation)| measure.selections(&operation.node.selection_set.node, 0));
@@ -65,7 +133,7 @@ mod tests {
 
     use async_graphql::parser::parse_query;
 
-    use super::is_too_large;
+    use super::{check, is_too_large};
 
     /// Fragments each of which spreads the next one so many times.
     fn chain(fragments: usize, times: usize) -> String {
@@ -98,5 +166,26 @@ mod tests {
     fn a_query_without_fragments_is_as_large_as_its_text() {
         assert!(!refused(&format!("{{ {} }}", "agents { id } ".repeat(7_000))));
         assert!(!refused("{ agents { ...Missing } }"));
+    }
+
+    #[test]
+    fn fields_of_one_name_must_be_the_same_wherever_they_stand() {
+        let is_refused = |query: &str| check(&parse_query(query).expect("this is a query")).is_err();
+        for query in [
+            "{ agents { feedback(first: 1) { id } ... on Agent { feedback(first: 2) { id } } } }",
+            "{ agents { x: feedback { id } ...More } } fragment More on Agent { x: metadata { id } }",
+            "{ a: agents { f: feedback(first: 1) { id } } a: agents { f: feedback { id } } }",
+            "{ agents(first: 1) { id } ... on Query { agents(first: 2) { id } } }",
+            "query($n: Int) { agents(first: $n) { id } ... { agents(first: 1) { id } } }",
+        ] {
+            assert!(is_refused(query), "{query}");
+        }
+        for query in [
+            "{ agents { a: feedback(first: 1) { id } b: feedback(first: 2) { id } } }",
+            "{ agents(first: 1) { id } ... on Query { agents(first: 1) { owner } } }",
+            "query($n: Int) { agents(first: $n, skip: 1) { id id } agents(skip: 1, first: $n) { owner } }",
+        ] {
+            assert!(!is_refused(query), "{query}");
+        }
     }
 }

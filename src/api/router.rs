@@ -121,12 +121,10 @@ async fn answer(
         Err(refusal) => return *refusal,
     };
     // A query that does not parse is told of by the schema, as every other mistake of a query.
-    if request.parsed_query().is_ok_and(document::is_too_large) {
-        return refuse(
-            StatusCode::OK,
-            Code::TooComplex,
-            "the query's fragments stand for too many fields; ask for fewer",
-        );
+    if let Ok(document) = request.parsed_query()
+        && let Err((code, message)) = document::check(document)
+    {
+        return refuse(StatusCode::OK, code, &message);
     }
     let session = Arc::new(Session::new(Arc::clone(&state.store), &state.config, chain_id));
     let request = request.data(Arc::clone(&session));

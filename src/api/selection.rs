@@ -12,7 +12,7 @@ pub(super) fn of(
     fields: &[SelectionField<'_>],
 ) -> Result<Selection, async_graphql::ServerError> {
     let mut selection = Selection { entity, fields: Vec::new(), relations: Vec::new() };
-    // Fields of one name in the answer have the same arguments (validation sees to it), and their selections add up.
+    // Fields of one name in the answer have the same arguments (`document` sees to it), and their selections add up.
     let mut relations: Vec<(String, Vec<SelectionField<'_>>)> = Vec::new();
     for selected in fields.iter().flat_map(SelectionField::selection_set) {
         if let Some(field) = entity.field(selected.name()) {
