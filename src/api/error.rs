@@ -5,8 +5,10 @@
 
 use std::sync::Arc;
 
-use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextRequest, NextSubscribe};
-use async_graphql::{ErrorExtensionValues, Response, ServerError, Value};
+use async_graphql::extensions::{
+    Extension, ExtensionContext, ExtensionFactory, NextRequest, NextResolve, NextSubscribe, ResolveInfo,
+};
+use async_graphql::{ErrorExtensionValues, PathSegment, QueryPathSegment, Response, ServerError, ServerResult, Value};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
@@ -104,6 +106,24 @@ impl Extension for Codes {
         with_codes(next.run(ctx).await)
     }
 
+    /// Gives an error the path of its field, which async-graphql leaves out for roots.
+    async fn resolve(
+        &self,
+        ctx: &ExtensionContext<'_>,
+        info: ResolveInfo<'_>,
+        next: NextResolve<'_>,
+    ) -> ServerResult<Option<Value>> {
+        let field = info.path_node;
+        next.run(ctx, info).await.map_err(|mut error| {
+            if error.path.is_empty() {
+                let from_below = std::iter::successors(Some(field), |node| node.parent);
+                error.path = from_below.map(|node| segment(&node.segment)).collect();
+                error.path.reverse();
+            }
+            error
+        })
+    }
+
     fn subscribe<'s>(
         &self,
         ctx: &ExtensionContext<'_>,
@@ -111,6 +131,13 @@ impl Extension for Codes {
         next: NextSubscribe<'_>,
     ) -> BoxStream<'s, Response> {
         next.run(ctx, stream).map(with_codes).boxed()
+    }
+}
+
+fn segment(segment: &QueryPathSegment<'_>) -> PathSegment {
+    match segment {
+        QueryPathSegment::Name(name) => PathSegment::Field((*name).to_owned()),
+        QueryPathSegment::Index(index) => PathSegment::Index(*index),
     }
 }
 
@@ -142,7 +169,7 @@ fn classify(error: &mut ServerError) -> Code {
     {
         return Code::TooComplex;
     }
-    if let Some(message) = unknown_field(&error.message) {
+    if let Some(message) = unknown_field(&error.message).or_else(|| syntax(&error.message)) {
         error.message = message;
     }
     Code::BadInput
@@ -158,9 +185,25 @@ fn unknown_field(message: &str) -> Option<String> {
     Some(format!("Type `{name}` has no field `{field}`{hint}"))
 }
 
+/// One sentence about a query that does not parse; the parser repeats the whole line, which may be the whole query.
+fn syntax(message: &str) -> Option<String> {
+    let place = message.trim_start().strip_prefix("--> ")?.lines().next()?;
+    let reason = message.rsplit_once("\n  = ").map_or("it ends too early or goes on too long", |(_, reason)| reason);
+    Some(format!("the query cannot be read at {place} (line:column): {reason}"))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::unknown_field;
+    use super::{syntax, unknown_field};
+
+    #[test]
+    fn a_query_that_does_not_parse_is_not_repeated() {
+        let query = format!("{{ agents {} ", "x ".repeat(10_000));
+        let message = async_graphql::parser::parse_query(&query).expect_err("it does not parse").to_string();
+        let told = syntax(&message).expect("the parser tells a place");
+        assert!(told.starts_with("the query cannot be read at 1:") && told.len() < 200, "{told}");
+        assert_eq!(syntax("Unknown argument"), None);
+    }
 
     #[test]
     fn an_unknown_field_is_told_in_the_words_that_clients_look_for() {

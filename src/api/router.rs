@@ -129,9 +129,13 @@ async fn answer(
     let session = Arc::new(Session::new(Arc::clone(&state.store), &state.config, chain_id));
     let request = request.data(Arc::clone(&session));
     let answered = tokio::time::timeout_at(session.deadline(), state.schema.execute(request)).await;
-    let response = answered.unwrap_or_else(|_| {
+    let mut response = answered.unwrap_or_else(|_| {
         error::response(Code::Timeout, "the query took too long; ask for fewer rows or add a filter")
     });
+    // An answer is whole or an error, as graph-node's: half of one would lack fields that the schema promises.
+    if !response.errors.is_empty() {
+        response.data = async_graphql::Value::Null;
+    }
     let blocks = session.blocks();
     session.close().await;
     let mut response = as_http(StatusCode::OK, &response);

@@ -103,6 +103,31 @@ async fn fragments_that_multiply_are_refused_before_they_are_written_out() {
     assert!(error.1.contains("fragments"), "{}", error.1);
 }
 
+/// Merged, they would be an answer to neither.
+#[tokio::test]
+async fn lists_of_one_name_that_differ_are_refused() {
+    let node = Node::start().await;
+    let mut history = node.history(CHAIN).await;
+    history.block([registered(0, 1, ""), vec![feedback(0, 10, 1, (1, 0), "")]].concat()).await;
+    let differing = "{ agents { feedback(first: 1) { id } ... on Agent { feedback(first: 2) { value } } } }";
+    let error = node.answer(differing, json!({})).await.error();
+    assert_eq!(error.0, "BAD_INPUT");
+    assert!(error.1.contains("\"feedback\""), "{}", error.1);
+    let same = node.ask("{ agents { feedback(first: 1) { id } ... on Agent { feedback(first: 1) { value } } } }").await;
+    assert_eq!(same["agents"][0]["feedback"], json!([{ "id": format!("167000:0:{}:1", hex(10)), "value": "1" }]));
+}
+
+#[tokio::test]
+async fn an_answer_with_an_error_has_no_data_and_tells_where_it_happened() {
+    let node = Node::start().await;
+    let mut history = node.history(CHAIN).await;
+    history.block(registered(0, 1, "")).await;
+    let answer = node.answer("{ agents { id } bad: agents(first: 0) { id } }", json!({})).await;
+    assert_eq!(answer.error().0, "BAD_INPUT");
+    assert_eq!(answer.body["data"], Value::Null);
+    assert_eq!(answer.body["errors"][0]["path"], json!(["bad"]));
+}
+
 #[tokio::test]
 async fn a_query_that_takes_too_long_is_ended() {
     too_long(Node::with(|api| api.request_timeout_ms = 300).await).await;
