@@ -92,13 +92,44 @@ async fn the_tour_is_short() {
 async fn no_transaction_of_the_mix_is_reverted() {
     let mut demo = start(3).await;
     let mut steps = tour(&mut demo).await;
-    for _ in 0..300 {
+    for _ in 0..200 {
         steps.push(demo.traffic.step().await.unwrap());
     }
     assert_eq!(reverted(&steps), []);
-    assert!(steps.iter().any(|step| step.sent.is_empty()), "some blocks are empty");
     let actions: BTreeSet<_> = steps.iter().flat_map(|step| &step.sent).map(|sent| sent.action).collect();
     assert!(actions.len() > 40, "only {actions:?}");
+}
+
+/// Most of what a viewer sees is registrations and feedback; what is audited is a steady minority.
+#[tokio::test]
+async fn reputation_grows_before_ones_eyes() {
+    let mut demo = start(16).await;
+    tour(&mut demo).await;
+    let mut steps = Vec::new();
+    for _ in 0..100 {
+        steps.push(demo.traffic.step().await.unwrap());
+    }
+    // What shares its block with nothing has as many transactions as it needs.
+    let lively = steps.iter().filter(|step| (3..=6).contains(&step.sent.len())).count();
+    assert!(lively >= 95, "{lively} of 100 blocks have 3 to 6 transactions");
+    let first = steps[0].block;
+    let events = events(&demo).await;
+    let of_mix: Vec<&Event> = events.iter().filter(|(block, _)| *block >= first).map(|(_, event)| event).collect();
+    let feedback = of_mix.iter().filter(|event| matches!(event, Event::Reputation(_))).count();
+    let registered = of_mix.iter().filter(|event| event.name() == "Registered").count();
+    let is_audited = |event: &&&Event| {
+        matches!(event, Event::AuditLog(_) | Event::AgentRegistry(_) | Event::Policy(_) | Event::Executor(_))
+    };
+    let audited = of_mix.iter().filter(is_audited).count();
+    assert!(feedback > 3 * registered && registered > 20, "{feedback} about feedback, {registered} registrations");
+    assert!(audited > 20 && 2 * audited < feedback, "{audited} audited beside {feedback} about feedback");
+    let mut given = BTreeMap::<U256, usize>::new();
+    for event in of_mix {
+        if let Event::Reputation(ReputationEvent::NewFeedback { agent_id, .. }) = event {
+            *given.entry(*agent_id).or_default() += 1;
+        }
+    }
+    assert!(given.values().any(|count| *count >= 10), "nobody's reputation grows: {given:?}");
 }
 
 #[tokio::test]

@@ -31,8 +31,12 @@ use crate::event::{Event, Role};
 /// The most actions in a block of the tour: it is over within about ten blocks.
 const TOUR_ACTIONS_PER_BLOCK: usize = 10;
 
-/// The most actions in a block after the tour; some blocks have none.
-const ACTIONS_PER_BLOCK: u64 = 4;
+/// Fewest and most transactions in a block after the tour; an action that shares its block with no other may have more
+/// or fewer.
+const TRANSACTIONS_PER_BLOCK: (u64, u64) = (3, 6);
+
+/// The most actions that are drawn for a block: some of them are not possible, or not beside the others.
+const DRAWS_PER_BLOCK: usize = 30;
 
 /// The most blocks of the tour: more than a demo's timelocks need.
 const TOUR_BLOCKS: u64 = 100;
@@ -192,13 +196,23 @@ impl Traffic {
         Ok(planned)
     }
 
-    /// Some actions by their weights. One that is not possible now is left out.
+    /// Some actions by their weights. One that is not possible now, or has too many transactions for the rest of the
+    /// block, is left out.
     async fn plan_mix(&mut self) -> Result<Vec<(Action, Plan)>, DemoError> {
+        let (fewest, most) = TRANSACTIONS_PER_BLOCK;
+        let wanted = fewest + self.draw.below(most - fewest + 1);
+        let mut transactions = 0;
         let mut planned = Vec::new();
         let mut taken = Vec::new();
-        for _ in 0..self.draw.below(ACTIONS_PER_BLOCK + 1) {
+        for _ in 0..DRAWS_PER_BLOCK {
+            if transactions >= wanted || taken.contains(&Subject::Everything) {
+                break;
+            }
             let action = Action::draw(&mut self.draw);
-            if let Some(plan) = self.plan(action, &taken).await? {
+            let Some(plan) = self.plan(action, &taken).await? else { continue };
+            let calls = plan.calls.len() as u64;
+            if planned.is_empty() || transactions + calls <= most {
+                transactions += calls;
                 taken.extend(plan.subjects.iter().copied());
                 planned.push((action, plan));
             }

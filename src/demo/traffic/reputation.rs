@@ -1,6 +1,6 @@
 //! What clients say about agents, and what is answered.
 
-use alloy::primitives::{Address, B256, Bytes, keccak256};
+use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy::sol_types::{SolCall, SolValue};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -33,6 +33,16 @@ const SCALES: [Scale; 10] = [
     Scale("miner-vouch", &[""], 1, 1, &[0]),
 ];
 
+/// Which of them is `starred`.
+const STARRED: usize = 0;
+
+/// The agent that was registered first.
+const FIRST: U256 = U256::ZERO;
+
+/// How many of the first agents are known by all, and of how many feedbacks one is about them.
+const BEST_KNOWN: u64 = 5;
+const ONE_ABOUT_THE_BEST_KNOWN_IN: u64 = 3;
+
 struct Feedback<'a> {
     value: i128,
     decimals: u8,
@@ -42,9 +52,16 @@ struct Feedback<'a> {
     hash: B256,
 }
 
+/// The first agent is given stars before anything else, so that there is an agent to show.
 pub(super) fn give(scene: &mut Scene<'_>) -> Option<Plan> {
-    let (client, agent) = client_and_agent(scene)?;
-    let index = usize::try_from(scene.draw.below(SCALES.len() as u64)).ok()?;
+    let first = scene.world.agents.get(&FIRST).filter(|_| !scene.world.feedback.iter().any(|one| one.agent == FIRST));
+    let (client, agent, index) = match first.cloned() {
+        Some(agent) => (client_of(scene, &agent)?, agent, STARRED),
+        None => {
+            let (client, agent) = client_and_known_agent(scene)?;
+            (client, agent, usize::try_from(scene.draw.below(SCALES.len() as u64)).ok()?)
+        }
+    };
     let Scale(tag1, tag2s, lowest, highest, decimals) = &SCALES[index];
     let decimals = scene.draw.pick(decimals)?;
     let tag2 = scene.draw.text(tag2s);
@@ -72,7 +89,7 @@ fn scaled(scene: &mut Scene<'_>, lowest: i64, highest: i64, decimals: u8) -> i12
 
 /// The ends of the range, with as many decimals as there can be.
 pub(super) fn give_extreme(scene: &mut Scene<'_>) -> Option<Plan> {
-    let (client, agent) = client_and_agent(scene)?;
+    let (client, agent) = client_and_unknown_agent(scene)?;
     let value = scene.draw.pick(&[MAX_VALUE, -MAX_VALUE, MAX_VALUE - 1, -1, 0])?;
     let decimals = scene.draw.pick(&[0, 18])?;
     let feedback =
@@ -113,6 +130,28 @@ pub(super) fn respond(scene: &mut Scene<'_>) -> Option<Plan> {
     };
     let subject = Subject::Feedback(feedback.agent, feedback.client, feedback.index);
     Some(Plan::call(responder, scene.deployment.reputation, &call, subject))
+}
+
+/// Some agents are known by all: theirs is the reputation that grows.
+fn client_and_known_agent(scene: &mut Scene<'_>) -> Option<(Address, Agent)> {
+    if !scene.draw.one_in(ONE_ABOUT_THE_BEST_KNOWN_IN) {
+        return client_and_agent(scene);
+    }
+    let agent = scene.agent(|agent| agent.id < U256::from(BEST_KNOWN))?;
+    Some((client_of(scene, &agent)?, agent))
+}
+
+/// What is far out of range is said about agents whose averages nobody looks at.
+fn client_and_unknown_agent(scene: &mut Scene<'_>) -> Option<(Address, Agent)> {
+    let client = scene.person()?;
+    let agent = scene.agent(|agent| agent.owner != client && agent.id >= U256::from(BEST_KNOWN))?;
+    Some((client, agent))
+}
+
+/// Anybody but its owner.
+fn client_of(scene: &mut Scene<'_>, agent: &Agent) -> Option<Address> {
+    let others: Vec<Address> = scene.cast.people.iter().copied().filter(|person| *person != agent.owner).collect();
+    scene.draw.pick(&others)
 }
 
 /// Nobody may rate an agent of its own.
