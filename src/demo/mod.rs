@@ -120,31 +120,42 @@ fn network(anvil: &Anvil, deployment: &Deployment) -> config::Network {
     }
 }
 
-/// Queries worth trying on the demo: what they show, and their text.
+/// Queries worth trying on the demo: what they show, and their text. Once the traffic's tour is over, each has an answer
+/// that shows it.
 #[must_use]
 pub fn sample_queries() -> &'static [(&'static str, &'static str)] {
     &[
         (
             "the newest agents, with what their files say",
-            "{ agents(first: 5, orderBy: createdAt, orderDirection: desc) \
+            "{ agents(first: 5, orderBy: createdAt, orderDirection: desc, where: { registrationFile_not: null }) \
              { id owner agentURIType totalFeedback registrationFile { name mcpEndpoint a2aEndpoint } } }",
         ),
         (
-            "the newest feedback and its answers",
-            "{ feedbacks(first: 5, orderBy: createdAt, orderDirection: desc) \
-             { id value tag1 tag2 clientAddress isRevoked finality responses(first: 3) { responder responseUri } } }",
+            "the agents with the most feedback, and the newest of it",
+            "{ agents(first: 5, orderBy: totalFeedback, orderDirection: desc) { id totalFeedback lastActivity \
+             feedback(first: 3, orderBy: createdAt, orderDirection: desc) { value tag1 tag2 isRevoked finality } } }",
         ),
         (
-            "an agent's reputation for one tag, as the contract's getSummary computes it",
+            "an agent's reputation for one tag, as the contract's getSummary computes it, and exactly",
             "{ reputationSummary(agent: \"31337:0\", tag1: \"starred\") \
-             { count summaryValue summaryValueDecimals average clientCount } }",
+             { count summaryValue summaryValueDecimals average perClientAverage clientCount min max } }",
+        ),
+        (
+            "feedback that was answered",
+            "{ feedbacks(first: 5, orderBy: createdAt, orderDirection: desc, \
+             where: { responses_: { responder_not: null } }) \
+             { id value tag1 tag2 clientAddress responses(first: 3) { responder responseUri } } }",
         ),
         (
             "agents that speak MCP",
             "{ agents(first: 5, where: { registrationFile_: { mcpEndpoint_not: null } }) \
              { id registrationFile { name mcpEndpoint mcpTools } } }",
         ),
-        ("the audit trail of wallets' agents", "{ auditEntries(first: 5) { id kind blockNumber transactionHash } }"),
+        (
+            "the newest of what is audited: policies, intents, commitments, wallets' agents",
+            "{ auditEntries(first: 5, orderBy: blockNumber, orderDirection: desc) \
+             { id kind blockNumber transactionHash } }",
+        ),
         ("how far the node is", "{ networks { name head { number } indexed { number } lagBlocks synced } }"),
     ]
 }

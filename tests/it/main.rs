@@ -7,6 +7,7 @@ mod chain;
 mod cli;
 mod decode;
 mod demo;
+mod demo_queries;
 mod embedded;
 mod end_to_end;
 mod follow;
