@@ -5,8 +5,8 @@
 //! | floor | rooms | what |
 //! |---|---|---|
 //! | 6 | [`cli`] | the command line |
-//! | 5 | [`app`], [`demo`] | the one place that wires: database, networks, server, signals · a local chain with traffic |
-//! | 4 | [`api`] | what the node answers over HTTP; never talks to the chain |
+//! | 5 | [`app`] | the one place that wires: database, networks, server, signals |
+//! | 4 | [`api`], [`demo`] | what the node answers over HTTP; never talks to the chain · a local chain with traffic |
 //! | 3 | [`follow`] | the loop that makes the database converge on the chain |
 //! | 2 | [`chain`], [`store`], [`embedded`] | RPC endpoints and their checks · every line of SQL · a Postgres of our own |
 //! | 1 | [`block`], [`config`], [`metrics`], [`file`] | plain values with their invariants · documents that URIs hold |

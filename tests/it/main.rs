@@ -10,6 +10,7 @@ mod demo;
 mod demo_queries;
 mod embedded;
 mod end_to_end;
+mod floors;
 mod follow;
 mod graphiql;
 mod graphql;
