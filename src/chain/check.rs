@@ -15,6 +15,12 @@ use crate::event::{Event, Role};
 /// Most topics of a log (the EVM has LOG0 to LOG4).
 const MAX_TOPICS: usize = 4;
 
+/// Highest block and latest second that an endpoint may name; more fits no table and is nonsense.
+const MAX_QUANTITY: u64 = i64::MAX.unsigned_abs();
+
+/// Highest place of a log or a transaction in its block; more fits no table and is nonsense.
+const MAX_PLACE: u32 = i32::MAX.unsigned_abs();
+
 /// The contracts whose logs are kept.
 pub(super) struct Watched {
     /// Their addresses, as an endpoint is asked for them.
@@ -54,19 +60,16 @@ fn bloom_of(bytes: &[u8]) -> Bloom {
     bloom
 }
 
-/// The header, if it is one of a sealed block and of the height that was asked.
+/// The header, if it is one of a sealed block and of the height that was asked, in numbers that can be stored.
 pub(super) fn header(asked: Option<u64>, wire: WireHeader) -> Result<Header, String> {
     let (Some(number), Some(hash)) = (wire.number, wire.hash) else { return Err("the block is pending".into()) };
-    let number: u64 = number.to();
+    let (number, timestamp): (u64, u64) = (number.to(), wire.timestamp.to());
     match asked {
         Some(asked) if asked != number => Err(format!("the answer is block {number}")),
-        _ => Ok(Header {
-            number,
-            hash,
-            parent_hash: wire.parent_hash,
-            timestamp: wire.timestamp.to(),
-            logs_bloom: wire.logs_bloom,
-        }),
+        _ if number > MAX_QUANTITY || timestamp > MAX_QUANTITY => {
+            Err(format!("block {number} at {timestamp} is beyond 2^63"))
+        }
+        _ => Ok(Header { number, hash, parent_hash: wire.parent_hash, timestamp, logs_bloom: wire.logs_bloom }),
     }
 }
 
@@ -119,7 +122,10 @@ fn sealed(log: WireLog) -> Result<Log, String> {
     if log.topics.len() > MAX_TOPICS {
         return Err(format!("a log has {} topics", log.topics.len()));
     }
-    let narrow = |number: u64| u32::try_from(number).map_err(|_| format!("a log has the place {number} in its block"));
+    let narrow = |number: u64| match u32::try_from(number) {
+        Ok(place) if place <= MAX_PLACE => Ok(place),
+        _ => Err(format!("a log has the place {number} in its block")),
+    };
     Ok(Log {
         address: log.address,
         topics: log.topics,
@@ -180,9 +186,9 @@ pub(super) fn missing(watched: &Watched, header: &Header, logs: &[Log]) -> Optio
 mod tests {
     use alloy::primitives::{Address, B256, Bloom, BloomInput, Bytes, U64, address};
 
-    use super::{Watched, belong, linked, logs, missing};
+    use super::{Watched, belong, header as sealed_header, linked, logs, missing};
     use crate::block::{BlockRef, Header};
-    use crate::chain::wire::WireLog;
+    use crate::chain::wire::{WireHeader, WireLog};
     use crate::config::{Addresses, Contracts};
     use crate::event::IdentityEvent;
 
@@ -260,8 +266,25 @@ mod tests {
     #[test]
     fn logs_of_other_contracts_and_hostile_numbers() {
         assert_eq!(places(vec![WireLog { address: Address::ZERO, ..log(5, 3) }]), Ok(vec![]));
-        assert!(places(vec![WireLog { log_index: Some(U64::MAX), ..log(5, 3) }]).is_err());
+        for nonsense in [1 << 31, u64::MAX] {
+            assert!(places(vec![WireLog { log_index: Some(U64::from(nonsense)), ..log(5, 3) }]).is_err());
+            assert!(places(vec![WireLog { transaction_index: Some(U64::from(nonsense)), ..log(5, 3) }]).is_err());
+        }
         assert!(places(vec![WireLog { topics: vec![B256::ZERO; 5], ..log(5, 3) }]).is_err());
+    }
+
+    #[test]
+    fn a_header_that_fits_no_table_is_refused() {
+        let wire = |number: u64, timestamp: u64| WireHeader {
+            number: Some(U64::from(number)),
+            hash: Some(hash(1)),
+            parent_hash: hash(0),
+            timestamp: U64::from(timestamp),
+            logs_bloom: None,
+        };
+        assert!(sealed_header(None, wire(1, 1)).is_ok());
+        assert!(sealed_header(None, wire(1 << 63, 1)).is_err());
+        assert!(sealed_header(None, wire(1, 1 << 63)).is_err());
     }
 
     #[test]
