@@ -44,9 +44,14 @@ pub(super) fn clamp_safe(safe: BlockRef, head: &Header) -> Option<BlockRef> {
     }
 }
 
-/// The finalized block as far as `head` reaches.
-pub(super) fn clamp_finalized(finalized: Header, head: &Header) -> Header {
-    if finalized.number > head.number { head.clone() } else { finalized }
+/// The finalized block, if `head` reaches it. That a block above the head is final does not make the head final: it may be
+/// a lagging backend's, of a branch that is gone (F13, F16), and a false finality cannot be taken back.
+pub(super) fn clamp_finalized(finalized: Header, head: &Header) -> Option<Header> {
+    match finalized.number.cmp(&head.number) {
+        std::cmp::Ordering::Less => Some(finalized),
+        std::cmp::Ordering::Equal => (finalized.hash == head.hash).then_some(finalized),
+        std::cmp::Ordering::Greater => None,
+    }
 }
 
 #[cfg(test)]
@@ -89,7 +94,14 @@ mod tests {
         assert_eq!(clamp_safe(header(12).block(), &head), Some(head.block()));
         assert_eq!(clamp_safe(header(7).block(), &head), Some(header(7).block()));
         assert_eq!(clamp_safe(BlockRef { number: 9, hash: B256::ZERO }, &head), None);
-        assert_eq!(clamp_finalized(header(12), &head), head);
-        assert_eq!(clamp_finalized(header(3), &head), header(3));
+    }
+
+    #[test]
+    fn f16_a_finality_above_the_head_makes_no_block_final() {
+        let head = header(9);
+        assert_eq!(clamp_finalized(header(12), &head), None);
+        assert_eq!(clamp_finalized(Header { hash: B256::ZERO, ..header(9) }, &head), None);
+        assert_eq!(clamp_finalized(header(9), &head), Some(header(9)));
+        assert_eq!(clamp_finalized(header(3), &head), Some(header(3)));
     }
 }

@@ -1,7 +1,7 @@
 //! The newest block, headers by height, and what an endpoint tells about finality.
 //!
 //! Labels are claimed only as far as an endpoint knows them: `taiko_headL1Origin` for safe, the tag `finalized` for
-//! final, both clamped to the head that the same answer is about (F16). The tag `safe` is not asked: on Taiko it is
+//! final, both no further than the head that the same answer is about (F16). The tag `safe` is not asked: on Taiko it is
 //! not to be trusted, elsewhere it means something else than proposed on L1.
 
 use std::sync::Arc;
@@ -55,8 +55,8 @@ pub(super) async fn head(pool: &Pool, told: &Told) -> Result<Head, ChainError> {
         })
         .await?;
     let safe = safe(pool, told, &endpoint).await.and_then(|safe| clamp_safe(safe, &header));
-    let finalized = finalized.map(|finalized| clamp_finalized(finalized, &header));
     told.finalized.fetch_or(finalized.is_some(), Ordering::Relaxed);
+    let finalized = finalized.and_then(|finalized| clamp_finalized(finalized, &header));
     let promises =
         Promises { safe: told.safe.load(Ordering::Relaxed), finalized: told.finalized.load(Ordering::Relaxed) };
     Ok(Head { header, safe, finalized, promises })

@@ -15,9 +15,6 @@ use super::error::Failure;
 use super::wire::{WireHeader, WireLog, WireReceipt, header_by_number, logs_by_hash, logs_by_range, receipts};
 use crate::block::{Header, Log};
 
-/// Blocks whose logs are asked for by hash in one batch.
-const BLOCKS_PER_BATCH: usize = 32;
-
 /// Most times one range is made smaller before the request counts as failed: enough to halve any number down to 1.
 const MAX_SHRINKS: usize = 64;
 
@@ -44,26 +41,23 @@ pub(super) struct LogReader<'a> {
 }
 
 impl LogReader<'_> {
-    /// The logs of several blocks, in their order.
+    /// The logs of several blocks, in their order: by hash in one batch.
     pub(super) async fn of_blocks(&self, headers: &[Header]) -> Result<Vec<Vec<Log>>, Failure> {
         let mut all = Vec::with_capacity(headers.len());
-        for headers in headers.chunks(BLOCKS_PER_BATCH) {
-            if self.endpoint.refuses_hash_queries.load(Ordering::Relaxed) {
-                for header in headers {
-                    all.push(self.of_block(header).await?);
-                }
-                continue;
+        if self.endpoint.refuses_hash_queries.load(Ordering::Relaxed) {
+            for header in headers {
+                all.push(self.of_block(header).await?);
             }
-            let calls: Vec<_> =
-                headers.iter().map(|header| logs_by_hash(&self.watched.addresses, header.hash)).collect();
-            let answers = self.endpoint.batch(&calls).await?;
-            for ((header, call), answer) in headers.iter().zip(&calls).zip(answers) {
-                all.push(match answer {
-                    Ok(raw) => self.of_header(header, call, self.endpoint.read(call, &raw)?)?,
-                    Err(failure) if refuses_the_way(failure.kind) => self.of_block(header).await?,
-                    Err(failure) => return Err(failure),
-                });
-            }
+            return Ok(all);
+        }
+        let calls: Vec<_> = headers.iter().map(|header| logs_by_hash(&self.watched.addresses, header.hash)).collect();
+        let answers = self.endpoint.batch(&calls).await?;
+        for ((header, call), answer) in headers.iter().zip(&calls).zip(answers) {
+            all.push(match answer {
+                Ok(raw) => self.of_header(header, call, self.endpoint.read(call, &raw)?)?,
+                Err(failure) if refuses_the_way(failure.kind) => self.of_block(header).await?,
+                Err(failure) => return Err(failure),
+            });
         }
         Ok(all)
     }
@@ -125,6 +119,12 @@ impl LogReader<'_> {
             let hint: Option<RangeHint> = match failure.kind {
                 Kind::TooLarge(_) if from == end => return self.single(from).await,
                 Kind::TooLarge(hint) => hint,
+                // A WebSocket is lost by silence and by an answer of more bytes than it takes. The next one is another
+                // connection, whose chain the caller has to look at first, and it is asked for less.
+                Kind::Timeout | Kind::Unreachable if self.endpoint.is_websocket() => {
+                    self.endpoint.span().refused(from, end, None);
+                    return Err(failure);
+                }
                 Kind::Timeout if from < end && timeouts < MAX_TIMEOUTS => {
                     timeouts += 1;
                     None
@@ -164,6 +164,7 @@ impl LogReader<'_> {
         let mut logs = check::logs(self.watched, from, to, wire)
             .map_err(|reason| self.endpoint.failure(Kind::Inconsistent, &calls[0], &reason))?;
         let headers = self.headers_of(&logs, &end).await?;
+        check::linked(&headers).map_err(|reason| self.endpoint.failure(Kind::Inconsistent, &calls[1], &reason))?;
         let mut blocks = Vec::with_capacity(logs.len());
         for header in headers {
             let Some(logs) = logs.remove(&header.number) else { continue };
@@ -183,7 +184,13 @@ impl LogReader<'_> {
         let mut halves = Vec::with_capacity(whole.len());
         for (from, to) in [(from, middle), (middle + 1, to)] {
             let call = logs_by_range(&self.watched.addresses, from, to);
-            halves.extend(self.endpoint.request::<Vec<WireLog>>(&call).await?);
+            let half = self.endpoint.request::<Vec<WireLog>>(&call).await?;
+            if SUSPICIOUS_COUNTS.contains(&half.len()) && from < to {
+                // All logs may be in this half, cut off at the same number: only a smaller range can tell.
+                let message = format!("{} logs of a range and of its half: the answer may be cut", half.len());
+                return Err(self.endpoint.failure(Kind::TooLarge(None), &call, &message));
+            }
+            halves.extend(half);
         }
         if halves.len() == whole.len() {
             return Ok(halves);

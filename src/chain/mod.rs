@@ -23,10 +23,11 @@ mod transport;
 mod wire;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ::metrics::counter;
 use alloy::primitives::{Address, B256, Bytes};
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use serde_json::json;
 
 use self::check::Watched;
@@ -51,7 +52,10 @@ pub use self::transport::install_tls;
 const HEADERS_PER_REQUEST: usize = 500;
 
 /// Blocks whose logs are asked for in one go.
-const BLOCKS_PER_REQUEST: usize = 64;
+const BLOCKS_PER_REQUEST: usize = 32;
+
+/// Bytes of logs after which [`Chain::blocks`] takes no further go: what one step holds in memory (F57).
+const ROOMY_BYTES: usize = 8 * 1024 * 1024;
 
 /// A stretch of blocks with its logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +75,8 @@ pub struct Chain {
     watched: Watched,
     told: Told,
     hint: Hint,
+    /// An operator has heard of a suspicion that nobody could clear up.
+    unresolved_told: AtomicBool,
 }
 
 impl Chain {
@@ -86,7 +92,13 @@ impl Chain {
             let pool = Arc::clone(&verifying);
             async move { pool.verify(&endpoint).await }
         });
-        Ok(Self { pool, watched: Watched::new(&network.contracts), told: Told::default(), hint })
+        Ok(Self {
+            pool,
+            watched: Watched::new(&network.contracts),
+            told: Told::default(),
+            hint,
+            unresolved_told: AtomicBool::new(false),
+        })
     }
 
     /// The chain id, as configured and as the endpoints answer.
@@ -153,22 +165,35 @@ impl Chain {
         Ok(self.assemble(header.clone(), logs).await)
     }
 
-    /// Several blocks with their logs, in the order of the headers.
+    /// Blocks with their logs, in the order of the headers: all of them, or the first ones when logs are large.
     ///
     /// # Errors
     /// As [`Chain::block`].
     pub async fn blocks(&self, headers: &[Header]) -> Result<Vec<Block>, ChainError> {
         let watched = &self.watched;
-        let parts = headers.chunks(BLOCKS_PER_REQUEST).map(|headers| {
-            self.pool
-                .ask(move |endpoint| async move { LogReader { endpoint: &endpoint, watched }.of_blocks(headers).await })
-        });
-        let logs = try_join_all(parts).await?.concat();
         let mut blocks = Vec::with_capacity(headers.len());
-        for (header, logs) in headers.iter().zip(logs) {
-            blocks.push(self.assemble(header.clone(), logs).await);
+        let mut bytes = 0;
+        for headers in headers.chunks(BLOCKS_PER_REQUEST) {
+            if bytes > ROOMY_BYTES {
+                break;
+            }
+            let logs = self
+                .pool
+                .ask(move |endpoint| async move { LogReader { endpoint: &endpoint, watched }.of_blocks(headers).await })
+                .await?;
+            bytes += logs.iter().flatten().map(|log| log.data.len()).sum::<usize>();
+            let assembled = headers.iter().zip(logs).map(|(header, logs)| self.assemble(header.clone(), logs));
+            blocks.extend(join_all(assembled).await);
         }
         Ok(blocks)
+    }
+
+    /// The blocks as they are, but for those without logs whose bloom shows some and of which an endpoint has them (F3).
+    pub async fn hear_blooms(&self, blocks: Vec<Block>) -> Vec<Block> {
+        let heard = blocks.into_iter().map(|block| async move {
+            if block.logs.is_empty() { self.assemble(block.header, vec![]).await } else { block }
+        });
+        join_all(heard).await
     }
 
     /// The logs from block `from` on, as far towards `to` as one answer goes. `to` must not be above the head.
@@ -258,11 +283,17 @@ impl Chain {
         }
         if !confirmed {
             counter!(metrics::BLOOM_UNRESOLVED, "network" => self.pool.network.clone()).increment(1);
-            tracing::warn!(
-                network = self.pool.network,
-                block = header.number,
-                "the block's bloom shows logs that no endpoint returns, and none serves receipts to tell; going on"
-            );
+            // On a chain with full blocks chance does this all the time; an operator is told once, the metric counts.
+            if self.unresolved_told.swap(true, Ordering::Relaxed) {
+                tracing::debug!(network = self.pool.network, block = header.number, "a bloom's suspicion stays open");
+            } else {
+                tracing::warn!(
+                    network = self.pool.network,
+                    block = header.number,
+                    "the block's bloom shows logs that no endpoint returns, and none serves receipts to tell; going on, \
+                     and only counting this from now on"
+                );
+            }
         }
         None
     }

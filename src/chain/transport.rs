@@ -14,6 +14,7 @@ use std::time::Duration;
 use alloy::pubsub::{ConnectionHandle, PubSubConnect};
 use alloy::rpc::client::WsConnect;
 use alloy::rpc::json_rpc::{Id, RequestPacket, Response, ResponsePacket, ResponsePayload};
+use alloy::transports::ws::WebSocketConfig;
 use alloy::transports::{RpcError, TransportError, TransportErrorKind, TransportFut, TransportResult};
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::redirect::Policy;
@@ -135,7 +136,11 @@ pub(super) struct ConnectOnce(WsConnect);
 
 impl ConnectOnce {
     pub(super) fn new(url: &str) -> Self {
-        Self(WsConnect::new(url))
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(MAX_ANSWER_BYTES))
+            // Servers send an answer as one frame.
+            .max_frame_size(Some(MAX_ANSWER_BYTES));
+        Self(WsConnect::new(url).with_config(config))
     }
 }
 

@@ -35,8 +35,6 @@ pub struct Follower {
     cursor: Option<Cursor>,
     /// The chain's head as of the last step.
     head: Option<Tip>,
-    /// Whether the stored tip was compared with the chain since the start (F32).
-    tip_verified: bool,
 }
 
 /// What a step did.
@@ -139,7 +137,7 @@ impl Follower {
     pub fn new(network: &config::Network, chain: Arc<Chain>, writer: Writer) -> Self {
         let limits =
             Limits { range_blocks: network.follow.max_range_blocks, by_hash_blocks: network.follow.by_hash_blocks };
-        Self { chain, writer, start: network.start_block, limits, cursor: None, head: None, tip_verified: false }
+        Self { chain, writer, start: network.start_block, limits, cursor: None, head: None }
     }
 
     /// The chain, for waiting on its hints.
@@ -199,14 +197,9 @@ impl Follower {
         Ok(cursor)
     }
 
-    /// Carries out what is decided.
+    /// Carries out what is decided. Whatever that is, it first holds what we have against the chain, so that a
+    /// reorganisation is found that happened while the process was down (F32).
     async fn advance(&mut self, cursor: &Cursor, shown: &Shown, head: &Header) -> Result<Outcome, FollowError> {
-        if !self.tip_verified {
-            if !self.holds_tip(cursor, shown).await? {
-                return self.reorganise(cursor, shown).await;
-            }
-            self.tip_verified = true;
-        }
         let view = View {
             tip: cursor.tip.map(|tip| tip.number),
             start: self.start,
@@ -230,13 +223,9 @@ impl Follower {
         }
     }
 
-    /// The first look after a start: a reorganisation may have happened while the process was down (F32).
-    async fn holds_tip(&self, cursor: &Cursor, shown: &Shown) -> Result<bool, FollowError> {
+    /// Whether our tip, which is below the head, is still the chain's.
+    async fn holds_tip(&self, cursor: &Cursor) -> Result<bool, FollowError> {
         let Some(tip) = cursor.tip else { return Ok(true) };
-        if tip.number > shown.head {
-            // The endpoint has not reached our tip; its head is compared instead.
-            return Ok(true);
-        }
         match self.chain.header(tip.number).await? {
             Some(header) => Ok(header.hash == tip.hash),
             None => Err(unstable(format!("block {} is not there yet", tip.number))),
@@ -272,7 +261,8 @@ impl Follower {
         Ok(self.writer.headers(number, number).await?.first().map(|header| header.hash))
     }
 
-    /// Commits a range of final blocks. Nothing links it to a tip that is not final itself but another look at that tip.
+    /// Commits a range of final blocks. It names no parent, so only another look at our tip links the two: a tip that is
+    /// gone was reorganised away, or was final and is replaced all the same (F15).
     async fn advance_final(
         &mut self,
         cursor: &Cursor,
@@ -280,11 +270,14 @@ impl Follower {
         from: u64,
         to: u64,
     ) -> Result<Outcome, FollowError> {
-        if cursor.tip.map(|tip| tip.block()) != cursor.finalized && !self.holds_tip(cursor, shown).await? {
+        if !self.holds_tip(cursor).await? {
             return self.reorganise(cursor, shown).await;
         }
         let range = self.chain.range(from, to).await?;
         let tip = tip(&range.to);
+        if shown.finalized.is_some_and(|finalized| finalized.number == tip.number && finalized.hash != tip.hash) {
+            return Err(unstable(format!("block {} is final under another hash than the range's", tip.number)));
+        }
         let batch = Batch {
             expected_tip: cursor.tip.map(|tip| tip.block()),
             rewind_to: None,
@@ -317,18 +310,21 @@ impl Follower {
         Ok(Batch { expected_tip, rewind_to, blocks, tip: tip(last), finalized, safe: shown.safe })
     }
 
-    /// The logs of these headers: by hash near the head, by range below it, where the range may end early.
+    /// The logs of these headers: by hash near the head, by range below it. Both may end early.
     async fn blocks(&self, shown: &Shown, headers: &mut Vec<Header>) -> Result<Vec<Block>, FollowError> {
         let (Some(first), Some(last)) = (headers.first(), headers.last()) else { return Ok(Vec::new()) };
         if last.number > shown.head.saturating_sub(self.limits.by_hash_blocks) {
-            return Ok(self.chain.blocks(headers).await?);
+            let blocks = self.chain.blocks(headers).await?;
+            headers.truncate(blocks.len());
+            return Ok(blocks);
         }
         let range = self.chain.range(first.number, last.number).await?;
         headers.retain(|header| header.number <= range.to.number);
         if headers.last().is_none_or(|last| last.hash != range.to.hash) {
             return Err(unstable(format!("block {} changed", range.to.number)));
         }
-        merge(headers, range.blocks)
+        // Of most blocks the range told only by silence, which is worth as much as their blooms say (F3).
+        Ok(self.chain.hear_blooms(merge(headers, range.blocks)?).await)
     }
 
     /// The newest block that is final and that we hold under the same hash: with these headers, and with ours up to the

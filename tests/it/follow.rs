@@ -11,6 +11,7 @@ use meikan::event::{Event, IdentityEvent, ReputationEvent, Text};
 use meikan::fault::Fault as Meaning;
 use meikan::follow::{FollowError, Follower, Outcome};
 use meikan::store::Store;
+use serde_json::json;
 
 use crate::support::fake_chain::{FakeChain, Fault, RawLog};
 use crate::support::postgres::{self, TestDatabase};
@@ -27,10 +28,10 @@ const MAX_STEPS: usize = 200;
 const LOCK_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A node on a database of its own.
-struct Node {
+pub(crate) struct Node {
     database: TestDatabase,
     network: Network,
-    follower: Follower,
+    pub(crate) follower: Follower,
 }
 
 impl Node {
@@ -38,7 +39,7 @@ impl Node {
         Self::with(&[chain.url()], Follow::default()).await
     }
 
-    async fn with(urls: &[String], follow: Follow) -> Self {
+    pub(crate) async fn with(urls: &[String], follow: Follow) -> Self {
         Self::start(TestDatabase::create().await, network(urls, follow)).await
     }
 
@@ -60,13 +61,13 @@ impl Node {
     }
 
     /// Ends the process and starts it again.
-    async fn restarted(self) -> Self {
+    pub(crate) async fn restarted(self) -> Self {
         drop(self.follower);
         Self::start(self.database, self.network).await
     }
 
     /// Steps until the chain shows nothing new, and tells what happened on the way.
-    async fn sync(&mut self) -> Vec<Outcome> {
+    pub(crate) async fn sync(&mut self) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         for _ in 0..MAX_STEPS {
             match self.follower.step().await {
@@ -87,7 +88,7 @@ impl Node {
     }
 
     /// Asserts that the tables are those of a node that sees the chain only now.
-    async fn equals_fresh(&self, chain: &FakeChain) {
+    pub(crate) async fn equals_fresh(&self, chain: &FakeChain) {
         let mut fresh = Self::on(chain).await;
         fresh.sync().await;
         assert_eq!(self.tip(), fresh.tip());
@@ -147,7 +148,7 @@ fn revoked(agent: u64, branch: u8) -> RawLog {
 }
 
 /// A chain where every third block registers an agent, and later blocks revoke feedback.
-fn busy_chain(blocks: u64) -> FakeChain {
+pub(crate) fn busy_chain(blocks: u64) -> FakeChain {
     let chain = FakeChain::new(CHAIN_ID);
     for number in 1..=blocks {
         chain.mine(busy_block(number, 1));
@@ -155,7 +156,7 @@ fn busy_chain(blocks: u64) -> FakeChain {
     chain
 }
 
-fn busy_block(number: u64, branch: u8) -> Vec<RawLog> {
+pub(crate) fn busy_block(number: u64, branch: u8) -> Vec<RawLog> {
     match number % 3 {
         0 => registered(number / 3, branch),
         1 if number > 6 => vec![revoked(number / 3 - 1, branch)],
@@ -164,7 +165,7 @@ fn busy_block(number: u64, branch: u8) -> Vec<RawLog> {
 }
 
 /// Replaces the newest blocks by ones of another branch, and mines some more.
-fn fork(chain: &FakeChain, depth: u64, more: u64, branch: u8) {
+pub(crate) fn fork(chain: &FakeChain, depth: u64, more: u64, branch: u8) {
     let head = chain.head().number;
     let blocks = (head - depth + 1..=head + more).map(|number| busy_block(number, branch)).collect();
     chain.reorg(depth, blocks);
@@ -198,6 +199,29 @@ async fn f25_ranges_that_end_anywhere_write_the_same_tables() {
     chain.finalize(200);
     let follow = Follow { max_range_blocks: 17, by_hash_blocks: 5, ..Follow::default() };
     let mut node = Node::with(&[chain.url()], follow).await;
+    node.sync().await;
+    node.equals_fresh(&chain).await;
+}
+
+#[tokio::test]
+async fn f3_blocks_that_a_range_leaves_out_are_noticed_by_their_bloom() {
+    let chain = busy_chain(200);
+    let mut node = Node::with(&[chain.url()], Follow { by_hash_blocks: 5, ..Follow::default() }).await;
+    chain.endpoint().fail("eth_getLogs", 1, Fault::FirstLogs(33));
+    node.sync().await;
+    node.equals_fresh(&chain).await;
+}
+
+#[tokio::test]
+async fn a_header_that_fits_no_table_does_not_stop_the_node() {
+    let chain = busy_chain(5);
+    let mut node = Node::on(&chain).await;
+    node.sync().await;
+    let block = chain.mine(busy_block(6, 1));
+    let header = json!({
+        "number": "0x6", "hash": block.hash, "parentHash": chain.block(5).hash, "timestamp": "0xffffffffffffffff",
+    });
+    chain.endpoint().fail("eth_getBlockByNumber", 3, Fault::Result(header));
     node.sync().await;
     node.equals_fresh(&chain).await;
 }
@@ -264,6 +288,35 @@ async fn f15_a_finalized_block_that_is_replaced_stops_the_writer() {
     assert_eq!(error.fault(), Meaning::Fatal);
     assert!(matches!(error, FollowError::FinalizedReplaced { number: 20, .. }), "{error}");
     assert_eq!(node.tip(), 30, "what was final is kept");
+}
+
+#[tokio::test]
+async fn f15_a_final_tip_that_is_replaced_is_noticed_before_a_range_is_put_on_top() {
+    let chain = busy_chain(19);
+    chain.finalize(19);
+    let mut node = Node::on(&chain).await;
+    node.sync().await;
+    fork(&chain, 4, 5, 2);
+    chain.finalize(23);
+    let error = node.follower.step().await.unwrap_err();
+    assert!(matches!(error, FollowError::FinalizedReplaced { number: 19, .. }), "{error}");
+    assert_eq!(node.tip(), 19);
+}
+
+#[tokio::test]
+async fn f16_a_head_that_is_replaced_while_finality_is_asked_for_does_not_become_final() {
+    let chain = busy_chain(40);
+    let mut node = Node::on(&chain).await;
+    node.sync().await;
+    // The answer for the head is of the old branch, the one for finality of the new one.
+    let other = chain.clone();
+    chain.endpoint().before_request(2, move || {
+        fork(&other, 5, 10, 2);
+        other.finalize(45);
+    });
+    let _ = node.follower.step().await;
+    node.sync().await;
+    node.equals_fresh(&chain).await;
 }
 
 #[tokio::test]

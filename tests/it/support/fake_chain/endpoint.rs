@@ -86,6 +86,27 @@ struct Manners {
     faults: Vec<(String, usize, Fault)>,
     /// Every request so far: method and parameters.
     requests: Vec<(String, Value)>,
+    /// What happens before a request to come: requests still to go, and what.
+    turns: Vec<(usize, Turn)>,
+}
+
+/// Something that happens to the chain between two requests.
+struct Turn(Box<dyn FnOnce() + Send>);
+
+impl std::fmt::Debug for Turn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Turn")
+    }
+}
+
+impl Manners {
+    /// What is to happen before the request that has come.
+    fn due_turns(&mut self) -> Vec<Turn> {
+        for (requests, _) in &mut self.turns {
+            *requests = requests.saturating_sub(1);
+        }
+        self.turns.extract_if(.., |(requests, _)| *requests == 0).map(|(_, turn)| turn).collect()
+    }
 }
 
 /// An endpoint; dropping it stops it.
@@ -137,9 +158,18 @@ impl FakeEndpoint {
         self
     }
 
+    /// Does something just before the request that comes as the `nth` from now, entries of batches counted: the answers
+    /// to one step are then of two chains.
+    pub(crate) fn before_request(&self, nth: usize, turn: impl FnOnce() + Send + 'static) -> &Self {
+        self.manners().turns.push((nth, Turn(Box::new(turn))));
+        self
+    }
+
     /// Takes all faults back.
     pub(crate) fn recover(&self) {
-        self.manners().faults.clear();
+        let mut manners = self.manners();
+        manners.faults.clear();
+        manners.turns.clear();
     }
 
     /// Stays so many blocks behind.
@@ -302,6 +332,8 @@ impl Teller {
     fn answer(&self, request: &Value) -> (Option<Fault>, Option<Value>) {
         let method = request["method"].as_str().expect("a request has a method");
         let params = &request["params"];
+        let turns = self.manners.lock().unwrap().due_turns();
+        turns.into_iter().for_each(|turn| (turn.0)());
         let mut manners = self.manners.lock().unwrap();
         manners.requests.push((method.into(), params.clone()));
         let fault = manners.faults.iter_mut().find(|(name, times, _)| name == method && *times > 0).map(|fault| {
