@@ -18,47 +18,54 @@ const LINE_PAUSE: Duration = Duration::from_secs(5);
 /// The bars of all networks. Whoever else writes to the terminal does it inside `suspend`, or the lines mix.
 pub static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
-/// The tale of one network's backfill.
+/// The tale of one network's backfills.
 pub(super) struct Progress {
     network: String,
+    /// When the step began that is told of next.
+    step_began: Instant,
+    backfill: Option<Backfill>,
+}
+
+/// A backfill that is under way.
+struct Backfill {
     bar: Option<ProgressBar>,
     began: Instant,
-    first: Option<u64>,
+    first: u64,
     events: u64,
     told: Option<Instant>,
-    behind: bool,
 }
 
 impl Progress {
     pub(super) fn new(network: &str) -> Self {
-        Self {
-            network: network.into(),
-            bar: None,
-            began: Instant::now(),
-            first: None,
-            events: 0,
-            told: None,
-            behind: false,
-        }
+        Self { network: network.into(), step_began: Instant::now(), backfill: None }
     }
 
     /// Takes in what a step did.
     pub(super) fn show(&mut self, outcome: &Outcome) {
+        let began = std::mem::replace(&mut self.step_began, Instant::now());
         let Outcome::Advanced { from, to, head, applied } = outcome else { return };
-        let first = *self.first.get_or_insert(*from);
-        self.events += applied.events.values().sum::<u64>();
-        let remaining = head.saturating_sub(*to);
-        if remaining >= BACKFILL_BLOCKS {
-            self.behind = true;
-            self.tell(first, *to, *head);
-        } else if std::mem::take(&mut self.behind) {
-            self.finish(first, *to);
+        let is_behind = head.saturating_sub(*to) >= BACKFILL_BLOCKS;
+        if self.backfill.is_none() && is_behind {
+            // Each backfill is told by itself: a rate since the start would be that of a quiet week.
+            self.backfill = Some(Backfill { bar: None, began, first: *from, events: 0, told: None });
+        }
+        let Some(backfill) = &mut self.backfill else { return };
+        // A reorganisation on the way may have gone back behind its beginning.
+        backfill.first = backfill.first.min(*from);
+        backfill.events += applied.events.values().sum::<u64>();
+        if is_behind {
+            backfill.tell(&self.network, *to, *head);
+        } else if let Some(backfill) = self.backfill.take() {
+            backfill.finish(&self.network, *to);
         }
     }
+}
 
-    fn tell(&mut self, first: u64, to: u64, head: u64) {
+impl Backfill {
+    fn tell(&mut self, network: &str, to: u64, head: u64) {
+        let first = self.first;
         if std::io::stderr().is_terminal() {
-            let bar = self.bar.get_or_insert_with(|| bar(&self.network));
+            let bar = self.bar.get_or_insert_with(|| bar(network));
             bar.set_length(head - first + 1);
             bar.set_position(to - first + 1);
             bar.set_message(format!("{} events", self.events));
@@ -73,7 +80,7 @@ impl Progress {
         let rate = per_second(done, elapsed);
         let remaining = Duration::from_secs((head - to) / rate.max(1));
         info!(
-            network = self.network,
+            network,
             block = to,
             head,
             blocks_per_second = rate,
@@ -83,14 +90,14 @@ impl Progress {
         );
     }
 
-    fn finish(&mut self, first: u64, to: u64) {
-        if let Some(bar) = self.bar.take() {
+    fn finish(self, network: &str, to: u64) {
+        if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
         let elapsed = self.began.elapsed();
         info!(
-            network = self.network,
-            blocks = to - first + 1,
+            network,
+            blocks = to - self.first + 1,
             events = self.events,
             events_per_second = per_second(self.events, elapsed),
             took = %HumanDuration(elapsed),
