@@ -13,7 +13,7 @@ pub const INDEXED_BLOCK: &str = "indexed_block";
 pub const FINALIZED_BLOCK: &str = "finalized_block";
 /// Blocks between the head and what is committed; label `network`.
 pub const LAG_BLOCKS: &str = "indexing_lag_blocks";
-/// Age of the newest committed block; label `network`.
+/// Seconds between the newest block that the chain has shown and the newest committed one; label `network`.
 pub const LAG_SECONDS: &str = "indexing_lag_seconds";
 /// Blocks committed; label `network`.
 pub const BLOCKS: &str = "indexed_blocks_total";
@@ -72,7 +72,7 @@ fn describe() {
     describe_gauge!(INDEXED_BLOCK, "Newest block whose data is committed");
     describe_gauge!(FINALIZED_BLOCK, "Newest block that is committed and final");
     describe_gauge!(LAG_BLOCKS, "Blocks between the head and what is committed");
-    describe_gauge!(LAG_SECONDS, Unit::Seconds, "Age of the newest committed block");
+    describe_gauge!(LAG_SECONDS, Unit::Seconds, "Seconds between the head and the newest committed block");
     describe_counter!(BLOCKS, "Blocks committed");
     describe_counter!(EVENTS, "Events committed");
     describe_counter!(UNDECODED, "Logs kept raw because they are no known event, or malformed");
