@@ -186,10 +186,13 @@ async fn run_with(
     until: Until,
     cancel: &CancellationToken,
 ) -> Result<Exit, AppError> {
-    if parts == Parts::Serve {
-        store.check_schema().await?;
-    } else {
-        store.migrate().await?;
+    let prepared = async {
+        if parts == Parts::Serve { store.check_schema().await } else { store.migrate().await.map(|_applied| ()) }
+    };
+    // Another process' migrations may take minutes, which who asks for the end does not wait for.
+    tokio::select! {
+        prepared = prepared => prepared?,
+        () = cancel.cancelled() => return Ok(Exit::Done),
     }
     let mut tasks = JoinSet::new();
     if let Some(listener) = listener {
