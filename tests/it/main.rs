@@ -12,6 +12,7 @@ mod embedded;
 mod end_to_end;
 mod floors;
 mod follow;
+mod follow_simulation;
 mod graphiql;
 mod graphql;
 mod graphql_filter;
