@@ -161,9 +161,11 @@ impl Model {
 
     fn set_metadata(&mut self, seen: &Seen) {
         let (key, value) = (seen.text("metadataKey"), seen.text("metadataValue"));
-        let agent = self.change(seen, "agentId");
         if key == WALLET_KEY {
-            agent.wallet = Some(value.into()).filter(|_| value.len() == 2 + 2 * 20);
+            self.change(seen, "agentId").wallet = Some(value.into()).filter(|_| value.len() == 2 + 2 * 20);
+        } else {
+            // Other entries are entities of their own: they touch the agent, and do not change it.
+            self.named(seen, "agentId");
         }
         let agent = agent_id(seen.text("agentId"));
         let hash = seen.text("indexedMetadataKey");
