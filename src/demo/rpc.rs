@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::DemoError;
+use crate::chain;
 
 /// The longest a local chain may take for an answer.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
@@ -107,8 +108,8 @@ impl Rpc {
     /// # Errors
     /// [`DemoError::Rpc`] when the URL is none.
     pub fn connect(url: &str) -> Result<Self, DemoError> {
-        // reqwest wants a TLS library even for plain HTTP; that another part of the program chose one before is fine.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        // reqwest wants a TLS library even for plain HTTP.
+        chain::install_tls();
         let failed = |reason: String| DemoError::Rpc { method: "connect", reason };
         let url = url.parse().map_err(|_| failed(format!("{} is no URL", crate::config::redact(url))))?;
         Ok(Self { client: RpcClient::new_http(url) })
