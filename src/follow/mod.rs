@@ -33,6 +33,8 @@ pub struct Follower {
     limits: Limits,
     /// How far the network is committed, as of the last look.
     cursor: Option<Cursor>,
+    /// Whether the store may hold something else than that: at first, and after an error.
+    in_doubt: bool,
     /// The chain's head as of the last step.
     head: Option<Tip>,
 }
@@ -137,7 +139,7 @@ impl Follower {
     pub fn new(network: &config::Network, chain: Arc<Chain>, writer: Writer) -> Self {
         let limits =
             Limits { range_blocks: network.follow.max_range_blocks, by_hash_blocks: network.follow.by_hash_blocks };
-        Self { chain, writer, start: network.start_block, limits, cursor: None, head: None }
+        Self { chain, writer, start: network.start_block, limits, cursor: None, in_doubt: true, head: None }
     }
 
     /// The chain, for waiting on its hints.
@@ -175,13 +177,25 @@ impl Follower {
     /// # Errors
     /// [`FollowError`]; its [`FollowError::fault`] tells whether to repeat the step. Nothing is half done after one.
     pub async fn step(&mut self) -> Result<Outcome, FollowError> {
+        let outcome = self.try_step().await;
+        // Whether a transaction that failed was committed is not known: the next step asks the store.
+        self.in_doubt = outcome.is_err();
+        outcome
+    }
+
+    async fn try_step(&mut self) -> Result<Outcome, FollowError> {
         let head = self.chain.head().await?;
         let seen = tip(&head.header);
         self.head = Some(seen);
         let safe = head.safe.map(|safe| safe.number);
         let finalized = head.finalized.as_ref().map(Header::block);
         self.writer.observe_head(seen, safe, finalized.map(|finalized| finalized.number)).await?;
-        let cursor = self.look().await?;
+        let cursor = match self.cursor {
+            Some(cursor) if !self.in_doubt => cursor,
+            _ => self.look().await?,
+        };
+        // Until the step has ended well; it may also be dropped on the way.
+        self.in_doubt = true;
         let shown = Shown { head: seen.number, safe, finalized };
         let outcome = self.advance(&cursor, &shown, &head.header).await?;
         if !matches!(outcome, Outcome::AtHead) {
@@ -190,7 +204,7 @@ impl Follower {
         Ok(outcome)
     }
 
-    /// Reads the cursor anew: what the store holds is never assumed.
+    /// Reads the cursor anew. What it says is asserted by every transaction that builds on it.
     async fn look(&mut self) -> Result<Cursor, FollowError> {
         let cursor = self.writer.cursor().await?;
         self.cursor = Some(cursor);
