@@ -10,7 +10,7 @@ use std::time::Duration;
 use ::metrics::{counter, histogram};
 use alloy::primitives::{B256, U64};
 use alloy::rpc::client::RpcClient;
-use alloy::transports::TransportError;
+use alloy::transports::{BoxTransport, TransportError};
 use futures_util::future::try_join_all;
 use reqwest::Url;
 use serde::de::DeserializeOwned;
@@ -89,12 +89,10 @@ pub(super) struct Identity {
 }
 
 enum Wire {
-    Http(RpcClient),
+    /// Requests and their answers, over HTTP or over a transport that was handed in.
+    Exchange(RpcClient),
     /// The connection is made when it is first needed, and anew after it broke.
-    WebSocket {
-        url: String,
-        client: tokio::sync::Mutex<Option<RpcClient>>,
-    },
+    WebSocket { url: String, client: tokio::sync::Mutex<Option<RpcClient>> },
 }
 
 #[derive(Debug, Default)]
@@ -149,14 +147,23 @@ impl Endpoint {
                 install_tls();
                 Wire::WebSocket { url: url.into(), client: tokio::sync::Mutex::default() }
             }
-            _ => Wire::Http(RpcClient::new(HttpTransport::new(parsed.clone())?, false)),
+            _ => Wire::Exchange(RpcClient::new(HttpTransport::new(parsed.clone())?, false)),
         };
+        Ok(Self::over(network, redact(url), wire, secrets(&parsed)))
+    }
+
+    /// An endpoint behind a transport that somebody else made; `label` is its name in words.
+    pub(super) fn given(network: &config::Network, label: String, transport: BoxTransport) -> Self {
+        Self::over(network, label, Wire::Exchange(RpcClient::new(transport, false)), vec![])
+    }
+
+    fn over(network: &config::Network, label: String, wire: Wire, secrets: Vec<String>) -> Self {
         let follow = &network.follow;
-        Ok(Self {
-            label: redact(url),
+        Self {
+            label,
             network: network.name.clone(),
             wire,
-            secrets: secrets(&parsed),
+            secrets,
             deadline: Duration::from_millis(follow.request_deadline_ms),
             batch_requests: AtomicUsize::new(follow.batch_requests.max(1)),
             permits: Semaphore::new(follow.concurrent_requests),
@@ -165,7 +172,7 @@ impl Endpoint {
             confirmed_head: AtomicU64::new(0),
             refuses_hash_queries: AtomicBool::new(false),
             lacks_l1_origin: AtomicBool::new(false),
-        })
+        }
     }
 
     pub(super) fn is_websocket(&self) -> bool {
@@ -338,7 +345,7 @@ impl Endpoint {
     /// The client of its connection; a WebSocket is connected if need be.
     pub(super) async fn client(&self) -> Result<RpcClient, TransportError> {
         match &self.wire {
-            Wire::Http(client) => Ok(client.clone()),
+            Wire::Exchange(client) => Ok(client.clone()),
             Wire::WebSocket { url, client } => {
                 let mut client = client.lock().await;
                 if let Some(client) = client.as_ref() {

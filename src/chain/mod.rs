@@ -27,11 +27,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ::metrics::counter;
 use alloy::primitives::{Address, B256, Bytes};
+use alloy::transports::BoxTransport;
 use futures_util::future::{join_all, try_join_all};
 use serde_json::json;
 
 use self::check::Watched;
-use self::endpoint::Call;
+use self::endpoint::{Call, Endpoint};
 use self::head::Told;
 use self::hint::Hint;
 use self::logs::LogReader;
@@ -86,19 +87,35 @@ impl Chain {
     /// # Errors
     /// [`ChainError`] when a URL cannot be used, no endpoint can be reached, or one is of another chain.
     pub async fn connect(network: &config::Network) -> Result<Self, ChainError> {
-        let pool = Arc::new(Pool::connect(network).await?);
+        Ok(Self::of(network, Pool::connect(network).await?))
+    }
+
+    /// Connects over transports that the caller made, each with a name for words: a chain within the process.
+    ///
+    /// # Errors
+    /// As [`Chain::connect`].
+    pub async fn over(
+        network: &config::Network,
+        transports: impl IntoIterator<Item = (String, BoxTransport)>,
+    ) -> Result<Self, ChainError> {
+        let endpoints = transports.into_iter().map(|(label, transport)| Endpoint::given(network, label, transport));
+        Ok(Self::of(network, Pool::of(network, endpoints.map(Arc::new).collect()).await?))
+    }
+
+    fn of(network: &config::Network, pool: Pool) -> Self {
+        let pool = Arc::new(pool);
         let verifying = Arc::clone(&pool);
         let hint = Hint::listen(&pool.endpoints, move |endpoint| {
             let pool = Arc::clone(&verifying);
             async move { pool.verify(&endpoint).await }
         });
-        Ok(Self {
+        Self {
             pool,
             watched: Watched::new(&network.contracts),
             told: Told::default(),
             hint,
             unresolved_told: AtomicBool::new(false),
-        })
+        }
     }
 
     /// The chain id, as configured and as the endpoints answer.

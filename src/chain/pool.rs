@@ -43,7 +43,11 @@ impl Pool {
                 reason,
             })
         });
-        let endpoints = endpoints.collect::<Result<Vec<_>, _>>()?;
+        Self::of(network, endpoints.collect::<Result<_, _>>()?).await
+    }
+
+    /// These endpoints, those that can be reached held against each other.
+    pub(super) async fn of(network: &config::Network, endpoints: Vec<Arc<Endpoint>>) -> Result<Self, ChainError> {
         let identity = agreed(network, &endpoints).await?;
         Ok(Self { network: network.name.clone(), endpoints, identity })
     }
