@@ -1,19 +1,23 @@
 //! The chain as several endpoints tell it: heads, headers, logs of watched contracts, each checked before it is used.
 //!
-//! A request goes to one endpoint after the other until one answers (`pool`, `endpoint`). What endpoints say is held
-//! together: logs against headers, headers against heights and links, chain and genesis before the first use and after
-//! each lost connection. What leaves this floor is [`crate::block`]'s values: nothing of JSON-RPC.
+//! A request goes to one endpoint after the other until one answers (`pool`, `endpoint` with its `connection`, `health`
+//! and `batch`). What endpoints say is held together: logs against headers, headers against heights and links, chain
+//! and genesis before the first use and after each lost connection. What leaves this floor is [`crate::block`]'s
+//! values: nothing of JSON-RPC.
 //!
 //! `classify` knows what a refusal means, `check` what belongs together, `range` how much to ask for, `finality` what
 //! Taiko says about L1: all pure. `head` and `logs` ask for what their names say, `hint` listens, `transport` and
 //! `wire` are the format below, `probe` is for an operator who wants to know what endpoints can do.
 
+mod batch;
 mod check;
 mod classify;
+mod connection;
 mod endpoint;
 mod error;
 mod finality;
 mod head;
+mod health;
 mod hint;
 mod logs;
 mod pool;

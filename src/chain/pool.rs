@@ -55,7 +55,7 @@ impl Pool {
     /// The endpoints that may be asked right now.
     pub(super) fn available(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
         let now = Instant::now();
-        self.endpoints.iter().filter(move |endpoint| endpoint.available_at(now) == Some(now))
+        self.endpoints.iter().filter(move |endpoint| endpoint.health.available_at(now) == Some(now))
     }
 
     /// Does the work at one endpoint after the other until it succeeds, or the attempts are used up.
@@ -72,7 +72,7 @@ impl Pool {
             let wait = from.saturating_duration_since(Instant::now());
             let endpoint = Arc::clone(&self.endpoints[index]);
             if wait > LONGEST_WAIT {
-                last = last.or_else(|| endpoint.resting(wait));
+                last = last.or_else(|| endpoint.health.resting(wait));
                 break;
             }
             sleep_until(from).await;
@@ -82,7 +82,7 @@ impl Pool {
             };
             match result {
                 Ok(value) => {
-                    endpoint.succeeded();
+                    endpoint.health.succeeded();
                     return Ok(value);
                 }
                 Err(failure) => {
@@ -90,7 +90,7 @@ impl Pool {
                     // The same words to the same endpoint get the same answer; another one may do better.
                     if matches!(failure.kind, Kind::Permanent | Kind::Unsupported) {
                         refused[index] = true;
-                    } else if endpoint.rest(&failure) == WARN_AFTER_FAILURES {
+                    } else if endpoint.health.rest(&failure) == WARN_AFTER_FAILURES {
                         tracing::warn!(network = self.network, %failure, "an endpoint keeps failing");
                     }
                     last = Some(failure);
@@ -99,7 +99,7 @@ impl Pool {
         }
         let (network, endpoints) = (self.network.clone(), self.endpoints.len());
         Err(match last {
-            Some(failure) if !self.endpoints.iter().all(|endpoint| endpoint.is_refused()) => {
+            Some(failure) if !self.endpoints.iter().all(|endpoint| endpoint.health.is_refused()) => {
                 ChainError::after_retries(&self.network, failure)
             }
             last => {
@@ -114,27 +114,27 @@ impl Pool {
         let now = Instant::now();
         let available = self.endpoints.iter().enumerate().filter(|(index, _)| !refused[*index]);
         available
-            .filter_map(|(index, endpoint)| Some((index, endpoint.available_at(now)?)))
+            .filter_map(|(index, endpoint)| Some((index, endpoint.health.available_at(now)?)))
             .min_by_key(|(index, from)| (*from, *index))
     }
 
     /// Makes sure of the endpoint's chain before its first use and after its connection was lost (F31).
     pub(super) async fn verify(&self, endpoint: &Endpoint) -> Result<(), Failure> {
-        if endpoint.is_verified() {
+        if endpoint.health.is_verified() {
             return Ok(());
         }
-        if endpoint.is_refused() {
+        if endpoint.health.is_refused() {
             return Err(self.left_out());
         }
         let found = endpoint.identify().await?;
         match check_identity(&self.network, endpoint, self.identity, found) {
             Ok(()) => {
-                endpoint.verify();
+                endpoint.health.verify();
                 Ok(())
             }
             Err(error) => {
                 tracing::error!("{error}; the endpoint is left out");
-                endpoint.refuse();
+                endpoint.health.refuse();
                 Err(endpoint.failure(Kind::WrongChain, &header_by_number(0), &error.to_string()))
             }
         }
@@ -176,12 +176,12 @@ async fn agreed(network: &config::Network, endpoints: &[Arc<Endpoint>]) -> Resul
                     genesis_hash: agreed.map_or(identity.genesis_hash, |agreed| agreed.genesis_hash),
                 };
                 check_identity(&network.name, endpoint, expected, identity)?;
-                endpoint.verify();
+                endpoint.health.verify();
                 agreed = Some(identity);
             }
             Err(failure) => {
                 tracing::warn!(network = network.name, %failure, "starting without this endpoint, it is tried later");
-                endpoint.rest(&failure);
+                endpoint.health.rest(&failure);
                 down = Some(failure);
             }
         }
