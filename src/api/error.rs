@@ -76,6 +76,10 @@ pub(super) fn from_query(query_error: QueryError) -> async_graphql::Error {
         QueryError::TooComplex(_) => Code::TooComplex,
         QueryError::Timeout => Code::Timeout,
         QueryError::Unavailable(_) => Code::Unavailable,
+        QueryError::Corrupt(reason) => {
+            tracing::error!(reason, "a query found the database damaged");
+            return error(Code::Internal, INTERNAL);
+        }
         QueryError::Database(source) => {
             tracing::error!(error = ?source, "a query failed");
             return error(Code::Internal, INTERNAL);

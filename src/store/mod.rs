@@ -4,6 +4,7 @@
 //! outside; a URL is never shown with its credentials.
 
 mod apply;
+mod digest;
 mod error;
 mod migrate;
 mod network;

@@ -145,7 +145,7 @@ impl<'a> Step<'a> {
     }
 
     async fn undo(&self, tip: Tip, to: u64, seq: &mut u64) -> Result<Rewound, StoreError> {
-        let undone = apply::undo(&self.sql, to, *seq).await?;
+        let undone = apply::undo(&self.sql, self.contracts, to, *seq).await?;
         *seq = undone.seq;
         Ok(Rewound { from: tip.number, to, depth: tip.number - to, agents: undone.agents })
     }
@@ -187,6 +187,14 @@ impl<'a> Step<'a> {
         let seq = before.seq + 1;
         self.commit(&Cursor { finalized: reached, safe, seq, ..before }).await?;
         Ok(Finalized { finalized: reached, moved, seq })
+    }
+
+    /// Computes digests of stored logs that have none, a bounded piece of them; returns whether there may be more.
+    pub(super) async fn catch_up_digest(self) -> Result<bool, StoreError> {
+        let finalized = self.cursor.finalized.map(|block| block.number);
+        let more = apply::catch_up_digest(&self.sql, self.contracts, finalized).await?;
+        self.sql.commit().await?;
+        Ok(more)
     }
 
     /// Moves the cursor, tells it, and commits.

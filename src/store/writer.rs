@@ -94,7 +94,7 @@ impl Store {
         client.batch_execute(&format!("SET lock_timeout = {LOCK_TIMEOUT_MS}")).await.map_err(failed())?;
         let contracts = Contracts::new(&network::contracts(&*client, chain_id).await?);
         let analyzed_rows = analyzed_rows(&client, chain_id).await?;
-        Ok(Some(Writer {
+        let mut writer = Writer {
             chain_id,
             epoch: sql::column(&row, "epoch")?,
             start_block: sql::number(&row, "start_block")?,
@@ -103,7 +103,10 @@ impl Store {
             unanalyzed_rows: 0,
             analyze_at_rows: analyzed_rows.max(FIRST_ANALYZE_ROWS),
             client,
-        }))
+        };
+        // A database that is older than the state digest: each step commits a piece, so that an end in between loses none.
+        while writer.begin("catch up the digest").await?.catch_up_digest().await? {}
+        Ok(Some(writer))
     }
 }
 

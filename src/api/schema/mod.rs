@@ -3,6 +3,7 @@
 //! Validation is strict: the standard's clients rely on unknown `where` keys being refused, and in async-graphql's fast
 //! mode they would pass and return unfiltered rows.
 
+mod digest;
 mod entity;
 mod input;
 mod meta;
@@ -28,6 +29,7 @@ pub fn build(config: &Api) -> Schema {
     let query = meta::add_root(query);
     let query = network::add_root(query);
     let query = reputation::add_root(query);
+    let query = digest::add_root(query);
     let mut builder = Schema::build("Query", None, None)
         .validation_mode(ValidationMode::Strict)
         .limit_depth(config.max_depth)
@@ -43,7 +45,7 @@ pub fn build(config: &Api) -> Schema {
         let values = choice.values.iter().map(|(name, doc)| EnumItem::new(*name).description(*doc));
         builder = builder.register(Enum::new(choice.name).description(choice.doc).items(values));
     }
-    let builder = reputation::register(network::register(meta::register(builder)));
+    let builder = digest::register(reputation::register(network::register(meta::register(builder))));
     builder.finish().expect("the entities describe a schema without contradictions")
 }
 

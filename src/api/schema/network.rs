@@ -7,6 +7,7 @@ use async_graphql::dynamic::{Field, FieldFuture, FieldValue, Object, ResolverCon
 
 use super::meta::block_object;
 use crate::api::error::from_query;
+use crate::api::scalar::hex;
 use crate::api::session::Session;
 use crate::store::query::{BlockInfo, Network};
 
@@ -68,7 +69,13 @@ pub(super) fn register(builder: SchemaBuilder) -> SchemaBuilder {
             TypeRef::named_nn(TypeRef::BOOLEAN),
             "Whether it is within the lag that this node allows, of a head that was seen lately.",
             |status| Some(Value::from(status.synced)),
-        ));
+        ))
+        .field(
+            Field::new("stateDigest", TypeRef::named("Bytes"), |ctx| {
+                FieldFuture::new(async move { newest_digest(&ctx).await })
+            })
+            .description("The digest of all events up to `indexed`: `events` of the root `stateDigest` at that block."),
+        );
     builder.register(network).register(block_object("NetworkBlock", false))
 }
 
@@ -85,6 +92,14 @@ fn block(name: &str, doc: &str, read: fn(&Status) -> Option<BlockInfo>) -> Field
         FieldFuture::Value(block.map(FieldValue::owned_any))
     })
     .description(doc)
+}
+
+async fn newest_digest(ctx: &ResolverContext<'_>) -> async_graphql::Result<Option<Value>> {
+    let Some(status) = ctx.parent_value.downcast_ref::<Arc<Status>>() else { return Ok(None) };
+    let Some(newest) = &status.network.indexed else { return Ok(None) };
+    let snapshot = ctx.data::<Arc<Session>>()?.snapshot(ctx.ctx).await?;
+    let digest = snapshot.state_digest(status.network.chain_id, newest.number).await.map_err(from_query)?;
+    Ok(Some(hex(&digest.events())))
 }
 
 async fn networks(ctx: &ResolverContext<'_>) -> async_graphql::Result<Option<FieldValue<'static>>> {

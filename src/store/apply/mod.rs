@@ -11,6 +11,7 @@ mod audit;
 mod batch;
 mod blocks;
 mod change;
+mod digest;
 mod feedback;
 mod files;
 mod metadata;
@@ -29,6 +30,7 @@ use self::agents::{AgentNames, Agents, changed_agent, named_agent};
 use self::audit::AuditTrail;
 use self::blocks::UndecodedLogs;
 use self::change::Changes;
+use self::digest::Digests;
 use self::feedback::{Feedback, FeedbackKey, feedback_key};
 use self::files::Files;
 use self::metadata::{ApprovalKey, Approvals, Metadata, approval_key};
@@ -38,7 +40,7 @@ use self::validations::{ValidationKey, Validations, validation_key};
 use super::error::StoreError;
 use super::network::Contract;
 use super::sql::Sql;
-use crate::block::{Block, DecodedLog};
+use crate::block::{Block, DecodedLog, Log};
 use crate::event::{Event, IdentityEvent};
 use crate::id::AgentKey;
 
@@ -54,6 +56,11 @@ pub(super) struct Contracts(HashMap<Address, Contract>);
 impl Contracts {
     pub(super) fn new(contracts: &[Contract]) -> Self {
         Self(contracts.iter().map(|contract| (contract.address, *contract)).collect())
+    }
+
+    /// The event of a log, where it is one.
+    fn decode(&self, log: &Log) -> Option<Event> {
+        Event::decode(self.0.get(&log.address)?.role, &log.topics, &log.data).ok()
     }
 
     fn names(&self, sql: &Sql<'_>) -> AgentNames {
@@ -227,7 +234,9 @@ pub(super) async fn add(
         }
     }
     let mut fold = Fold::load(sql, &keys, Changes::new(contracts.names(sql), finalized)).await?;
+    let mut digests = Digests::load(sql, blocks, finalized).await?;
     for block in blocks {
+        digests.fold(sql, block);
         fold.changes.begin_block(block.header.number, block.header.hash);
         for decoded in &block.logs {
             fold.log(&contracts.at(block, decoded)?, decoded);
@@ -235,7 +244,8 @@ pub(super) async fn add(
     }
     let rows = fold.write(sql, finalized).await?
         + blocks::write_headers(sql, blocks, finalized).await?
-        + blocks::write_raw(sql, blocks, finalized).await?;
+        + blocks::write_raw(sql, blocks, finalized).await?
+        + digests.write(sql).await?;
     let seq = fold.changes.write(sql, seq).await?;
     Ok(Added { undecoded: fold.undecoded.count(), events: fold.events, rows, seq })
 }
@@ -247,7 +257,9 @@ pub(super) struct Undone {
 }
 
 /// Undoes every block above `to`: rows that began there go, rows that ended there hold again.
-pub(super) async fn undo(sql: &Sql<'_>, to: u64, seq: u64) -> Result<Undone, StoreError> {
+pub(super) async fn undo(sql: &Sql<'_>, contracts: &Contracts, to: u64, seq: u64) -> Result<Undone, StoreError> {
+    // First: it reads the raw logs that the last one deletes.
+    digest::rewind(sql, contracts, to).await?;
     let seq = change::rewind(sql, to, seq).await?;
     agents::rewind(sql, to).await?;
     metadata::rewind(sql, to).await?;
@@ -270,5 +282,15 @@ pub(super) async fn prune(
 ) -> Result<(), StoreError> {
     totals::prune(sql, finalized).await?;
     change::prune(sql, finalized).await?;
+    digest::prune(sql, finalized).await?;
     blocks::prune(sql, before, held_to, finalized).await
+}
+
+/// Computes digests of stored logs that have none, a bounded piece at a time; returns whether there may be more.
+pub(super) async fn catch_up_digest(
+    sql: &Sql<'_>,
+    contracts: &Contracts,
+    finalized: Option<u64>,
+) -> Result<bool, StoreError> {
+    digest::catch_up(sql, contracts, finalized).await
 }

@@ -17,6 +17,8 @@ pub enum QueryError {
     Timeout,
     /// No connection to the database can be had.
     Unavailable(String),
+    /// The database holds what this node never writes.
+    Corrupt(String),
     /// A statement failed: a mistake of this crate, or a broken database.
     Database(tokio_postgres::Error),
 }
@@ -28,7 +30,8 @@ impl std::fmt::Display for QueryError {
             | Self::NotFound(reason)
             | Self::NotYetIndexed(reason)
             | Self::CursorExpired(reason)
-            | Self::TooComplex(reason) => f.write_str(reason),
+            | Self::TooComplex(reason)
+            | Self::Corrupt(reason) => f.write_str(reason),
             Self::Timeout => f.write_str("the query took too long; ask for fewer rows or add a filter"),
             Self::Unavailable(reason) => write!(f, "the database cannot be reached ({reason}); try again"),
             Self::Database(error) => write!(f, "a query failed: {error}; see the database's log"),

@@ -8,6 +8,7 @@
 
 mod condition;
 mod cursor;
+mod digest;
 pub mod entity;
 mod error;
 pub mod filter;
@@ -22,6 +23,7 @@ mod sql;
 mod summary;
 mod value;
 
+pub use self::digest::DigestAt;
 pub use self::error::QueryError;
 pub use self::load::{MAX_FIRST, finality_name};
 pub use self::pin::{BlockPin, Place, Scope, When};

@@ -76,9 +76,7 @@ impl Snapshot {
     /// hash that is not held, [`QueryError::NotYetIndexed`] for a block beyond the newest.
     pub async fn scope(&self, when: &When) -> Result<Scope, QueryError> {
         let networks: Vec<&Network> = match when.chain_id {
-            Some(chain_id) => vec![self.network(chain_id).ok_or_else(|| {
-                QueryError::NotFound(format!("no network with `chainId` {chain_id} is indexed here"))
-            })?],
+            Some(chain_id) => vec![self.network(chain_id).ok_or_else(|| no_network(chain_id))?],
             None => self.networks().iter().collect(),
         };
         if let BlockPin::Hash(hash) = &when.block {
@@ -112,6 +110,11 @@ impl Snapshot {
         };
         Ok(Scope(vec![place(network, &BlockPin::Number(number), min_finality)?]))
     }
+}
+
+/// The sentence of a network that is not here.
+pub(super) fn no_network(chain_id: i64) -> QueryError {
+    QueryError::NotFound(format!("no network with `chainId` {chain_id} is indexed here"))
 }
 
 fn place(network: &Network, pin: &BlockPin, min_finality: Option<Finality>) -> Result<Place, QueryError> {
@@ -154,7 +157,7 @@ fn place(network: &Network, pin: &BlockPin, min_finality: Option<Finality>) -> R
 }
 
 /// Worded as graph-node words it, because clients look for it.
-fn not_yet(argument: &str, chain_id: i64, reached: i64, asked: i64) -> QueryError {
+pub(super) fn not_yet(argument: &str, chain_id: i64, reached: i64, asked: i64) -> QueryError {
     QueryError::NotYetIndexed(format!(
         "Failed to decode `{argument}` value: `subgraph eip155:{chain_id} has only indexed up to block number {reached} \
          and data for block number {asked} is therefore not yet available`"

@@ -15,8 +15,8 @@ use super::error::QueryError;
 use super::sql::Statement;
 use crate::block::Finality;
 use crate::metrics;
+use crate::store::Store;
 use crate::store::pool::Canceller;
-use crate::store::{Store, StoreError};
 
 /// Most statements that a connection keeps prepared. Their number depends on the shapes of queries, which clients choose.
 const MAX_PREPARED: usize = 500;
@@ -60,6 +60,8 @@ pub struct Network {
     pub chain_id: i64,
     /// Its name in the configuration.
     pub name: String,
+    /// The first block that is indexed.
+    pub start_block: i64,
     /// The newest block whose data is committed.
     pub indexed: Option<BlockInfo>,
     /// The newest block that is safe, where the network tells.
@@ -130,7 +132,7 @@ impl Contracts {
 
 const NETWORKS: &str = "SELECT n.chain_id, n.name, c.tip_number, c.tip_hash, c.tip_at, c.safe_number, \
      c.finalized_number, h.number, h.hash, h.block_at, \
-     extract(epoch FROM clock_timestamp() - h.seen_at)::bigint, b.parent_hash \
+     extract(epoch FROM clock_timestamp() - h.seen_at)::bigint, b.parent_hash, n.start_block \
      FROM network n LEFT JOIN cursor c USING (chain_id) LEFT JOIN head h USING (chain_id) \
      LEFT JOIN block b ON b.chain_id = n.chain_id AND b.number = c.tip_number ORDER BY n.chain_id";
 
@@ -308,16 +310,6 @@ pub async fn wait_for_block(
     }
 }
 
-impl From<StoreError> for QueryError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Busy { .. } => Self::Unavailable("all connections are in use".to_owned()),
-            StoreError::Database { source, .. } => source.into(),
-            _ => Self::Unavailable("connecting failed".to_owned()),
-        }
-    }
-}
-
 fn read_network(row: &Row) -> Result<Network, tokio_postgres::Error> {
     let block = |number: Option<i64>, hash, timestamp, parent_hash| {
         number.map(|number| BlockInfo { number, hash, timestamp, parent_hash })
@@ -325,6 +317,7 @@ fn read_network(row: &Row) -> Result<Network, tokio_postgres::Error> {
     Ok(Network {
         chain_id: row.try_get(0)?,
         name: row.try_get(1)?,
+        start_block: row.try_get(12)?,
         indexed: block(row.try_get(2)?, row.try_get(3)?, row.try_get(4)?, row.try_get(11)?),
         safe_number: row.try_get(5)?,
         finalized_number: row.try_get(6)?,

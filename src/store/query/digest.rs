@@ -1,0 +1,161 @@
+//! The state digest as of any block: the nearest row, and the raw logs from there to the block.
+
+use std::collections::HashMap;
+
+use tokio_postgres::Row;
+
+use super::error::QueryError;
+use super::pin;
+use super::snapshot::{BlockInfo, Snapshot};
+use super::sql::Statement;
+use crate::block::{Finality, Log};
+use crate::digest::{Domain, StateDigest};
+use crate::event::{Event, Role};
+use crate::store::StoreError;
+use crate::store::digest::{self, CHECKPOINT_LOGS, COLUMNS, Held, RawRange};
+
+/// The state digest of a network's history up to a block.
+#[derive(Debug, Clone)]
+pub struct DigestAt {
+    /// The network.
+    pub chain_id: i64,
+    /// The block.
+    pub block: BlockInfo,
+    /// How final the block is.
+    pub finality: Finality,
+    digest: StateDigest,
+}
+
+impl DigestAt {
+    /// The digest of all decoded events.
+    #[must_use]
+    pub fn events(&self) -> [u8; 32] {
+        self.digest.events.summary(Domain::Events)
+    }
+
+    /// How many decoded events there are.
+    #[must_use]
+    pub fn event_count(&self) -> u64 {
+        self.digest.event_count
+    }
+
+    /// The digest of all logs, decodable or not.
+    #[must_use]
+    pub fn raw_logs(&self) -> [u8; 32] {
+        self.digest.raw_logs.summary(Domain::RawLogs)
+    }
+
+    /// How many logs there are.
+    #[must_use]
+    pub fn log_count(&self) -> u64 {
+        self.digest.log_count
+    }
+}
+
+impl Snapshot {
+    /// The state digest up to a block.
+    ///
+    /// # Errors
+    /// [`QueryError::NotFound`] for an unknown network, [`QueryError::BadInput`] for a block below the first that is
+    /// indexed, [`QueryError::NotYetIndexed`] for one beyond the newest.
+    pub async fn state_digest(&self, chain_id: i64, number: i64) -> Result<DigestAt, QueryError> {
+        let network = self.network(chain_id).ok_or_else(|| pin::no_network(chain_id))?;
+        if number < network.start_block {
+            return Err(QueryError::BadInput(format!(
+                "`block`: chain {chain_id} is indexed from block {}; ask for that one or a later one",
+                network.start_block
+            )));
+        }
+        let tip = network.indexed.as_ref().map_or(-1, |tip| tip.number);
+        if number > tip {
+            return Err(pin::not_yet("block", chain_id, tip, number));
+        }
+        let held = self.nearest_digest(chain_id, number).await?;
+        let held = match self.logs_between(chain_id, held.height(), number).await? {
+            Some(range) => self.add_logs(chain_id, held, range).await?,
+            None => held,
+        };
+        let block = match &network.indexed {
+            Some(newest) if newest.number == number => newest.clone(),
+            _ => self.block(chain_id, number).await?,
+        };
+        Ok(DigestAt { chain_id, block, finality: network.finality(number), digest: held.digest })
+    }
+
+    async fn nearest_digest(&self, chain_id: i64, number: i64) -> Result<Held, QueryError> {
+        let mut statement = Statement::default();
+        let (chain_id, number) = (statement.bind(chain_id), statement.bind(number));
+        statement.push(&format!(
+            "SELECT {COLUMNS} FROM state_digest WHERE chain_id = {chain_id} AND block_number <= {number} \
+             ORDER BY block_number DESC LIMIT 1"
+        ));
+        let rows = self.query(&statement).await?;
+        rows.first().map_or_else(|| Ok(Held::default()), |row| digest::read(row).map_err(QueryError::from))
+    }
+
+    /// The raw logs above a block up to another; nothing where no segment has any.
+    async fn logs_between(&self, chain_id: i64, after: i64, to: i64) -> Result<Option<RawRange>, QueryError> {
+        let segments = self.segments(chain_id, after, to).await?;
+        if segments.is_empty() {
+            return Ok(None);
+        }
+        let mut statement = Statement::default();
+        let chain = statement.bind(chain_id);
+        let (low, high) = (statement.bind(after), statement.bind(to));
+        statement.push(&format!(
+            "SELECT begin_block, log_index FROM undecoded_log WHERE chain_id = {chain} AND begin_block > {low} \
+             AND begin_block <= {high}"
+        ));
+        let undecoded = self.query(&statement).await?;
+        let range = RawRange::read(&segments, &undecoded, after, to.unsigned_abs())?;
+        // From one checkpoint to the next there are fewer logs: more are a digest that is still being caught up with.
+        if range.logs.len() as u64 >= CHECKPOINT_LOGS {
+            return Err(QueryError::Unavailable("the state digest of an older database is being computed".to_owned()));
+        }
+        Ok(Some(range))
+    }
+
+    async fn segments(&self, chain_id: i64, after: i64, to: i64) -> Result<Vec<Row>, QueryError> {
+        let mut statement = Statement::default();
+        let chain = statement.bind(chain_id);
+        let (low, high) = (statement.bind(after), statement.bind(to));
+        // Segments hold at least one log each.
+        statement.push(&format!(
+            "SELECT codec, logs FROM raw_logs WHERE chain_id = {chain} AND from_block <= {high} AND to_block > {low} \
+             AND from_block >= coalesce((SELECT max(from_block) FROM raw_logs \
+                                         WHERE chain_id = {chain} AND from_block <= {low}), 0) \
+             ORDER BY from_block LIMIT {}",
+            CHECKPOINT_LOGS + 1
+        ));
+        self.query(&statement).await
+    }
+
+    /// Adds logs to a digest, apart from the tasks that wait for others: it takes some milliseconds.
+    async fn add_logs(&self, chain_id: i64, mut held: Held, range: RawRange) -> Result<Held, QueryError> {
+        let watched = self.contracts().iter().filter(|contract| contract.chain_id == chain_id);
+        let roles: HashMap<Vec<u8>, Role> =
+            watched.filter_map(|contract| Some((contract.address.clone(), Role::from_name(&contract.role)?))).collect();
+        let adding = tokio::task::spawn_blocking(move || {
+            let decode = |log: &Log| {
+                let role = *roles.get(log.address.as_slice())?;
+                Event::decode(role, &log.topics, &log.data).ok()
+            };
+            digest::add_range(&mut held, chain_id.unsigned_abs(), &range, decode).map(|()| held)
+        });
+        match adding.await {
+            Ok(added) => added.map_err(QueryError::from),
+            Err(_) => Err(QueryError::Unavailable("the node is stopping".to_owned())),
+        }
+    }
+}
+
+impl From<StoreError> for QueryError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Busy { .. } => Self::Unavailable("all connections are in use".to_owned()),
+            StoreError::Database { source, .. } => source.into(),
+            StoreError::Corrupt { reason } => Self::Corrupt(reason),
+            _ => Self::Unavailable("connecting failed".to_owned()),
+        }
+    }
+}
