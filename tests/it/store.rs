@@ -336,6 +336,25 @@ async fn an_answer_that_nobody_asked_for_moves_no_total() {
 }
 
 #[tokio::test]
+async fn totals_follow_the_validation_that_stands_at_the_end_of_a_block() {
+    let (hash, time) = (B256::repeat_byte(5), |chain: &Chain, block| chain.tip_at(block).timestamp);
+    let blocks = vec![
+        vec![registered(1, "", ALICE), registered(2, "", ALICE), registered(3, "", ALICE)],
+        vec![],
+        // The second request takes the first one's place; an answer counts for the agent of its request.
+        vec![request(1, hash), request(2, hash)],
+        vec![],
+        vec![answer(3, hash, 7)],
+    ];
+    let (fixture, chain) = play(blocks).await;
+    let select = "SELECT jsonb_agg(jsonb_build_array(agent_id, begin_block, last_activity) ORDER BY agent_id) \
+                  FROM agent_total";
+    let untouched = time(&chain, START);
+    let expected = json!([[1, START, untouched], [2, START + 4, time(&chain, START + 4)], [3, START, untouched]]);
+    assert_eq!(fixture.value(select).await, expected);
+}
+
+#[tokio::test]
 async fn deployments_keep_their_agents_apart() {
     let event = || feedback(U256::ZERO, BOB, 1, 5, 0);
     let (fixture, _) = play(vec![vec![said_by(event(), 0), said_by(event(), 1)]]).await;

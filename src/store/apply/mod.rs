@@ -135,15 +135,17 @@ struct Fold {
 
 impl Fold {
     async fn load(sql: &Sql<'_>, keys: &Keys, changes: Changes) -> Result<Self, StoreError> {
+        let validations = Validations::load(sql, &keys.validations).await?;
+        let counted = keys.totals.iter().copied().chain(validations.agents()).collect();
         Ok(Self {
             agents: Agents::load(sql, &keys.agents).await?,
             metadata: Metadata::default(),
             approvals: Approvals::load(sql, &keys.approvals).await?,
             files: Files::default(),
             feedback: Feedback::load(sql, &keys.feedback).await?,
-            validations: Validations::load(sql, &keys.validations).await?,
+            validations,
             audit: AuditTrail::load(sql, &keys.intents).await?,
-            totals: Totals::load(sql, &keys.totals).await?,
+            totals: Totals::load(sql, &counted).await?,
             undecoded: UndecodedLogs::default(),
             changes,
             events: BTreeMap::new(),
@@ -241,6 +243,7 @@ pub(super) async fn add(
         for decoded in &block.logs {
             fold.log(&contracts.at(block, decoded)?, decoded);
         }
+        fold.validations.end_block(&mut fold.totals, &mut fold.changes);
     }
     let rows = fold.write(sql, finalized).await?
         + blocks::write_headers(sql, blocks, finalized).await?

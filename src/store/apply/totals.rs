@@ -80,6 +80,13 @@ impl Totals {
         changes.note_agent(ChangeOp::Update, ChangeEntity::Agent, agent, "");
     }
 
+    /// Begins an agent's totals where it has none yet.
+    pub(super) fn begin(&mut self, place: &Place, agent: AgentKey, changes: &mut Changes) {
+        if self.timelines.get(&agent).and_then(Timeline::current).is_none() {
+            self.change(place, agent, changes, |_| {});
+        }
+    }
+
     /// Whether an agent's totals began in this batch.
     pub(super) fn began(&self, agent: &AgentKey) -> bool {
         self.timelines.get(agent).is_some_and(|timeline| !timeline.is_stored() && timeline.current().is_some())

@@ -2,6 +2,9 @@
 //!
 //! A request hash is unique within its registry. An answer to a request that was never seen is kept as an answer; no
 //! request is invented for it, and no total counts it. An answer of 0 is an answer.
+//!
+//! Totals follow what stands at a block's end: the agent of each validation that the block changed. So they can be
+//! counted anew from the rows alone, whatever a registry says twice in one block or of two agents.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -99,6 +102,8 @@ struct Response {
 pub(super) struct Validations {
     timelines: BTreeMap<ValidationKey, Timeline<Validation>>,
     responses: Vec<Response>,
+    /// What the block under way changed, and where last.
+    changed: BTreeMap<ValidationKey, Place>,
 }
 
 impl Validations {
@@ -120,7 +125,12 @@ impl Validations {
             let key = (sql::column(row, "contract_id")?, sql::hash(row, "request_hash")?);
             Ok((key, Timeline::stored(sql::number(row, "begin_block")?, Validation::read(row)?)))
         });
-        Ok(Self { timelines: timelines.collect::<Result<_, StoreError>>()?, responses: Vec::new() })
+        Ok(Self { timelines: timelines.collect::<Result<_, StoreError>>()?, ..Self::default() })
+    }
+
+    /// The agents of the validations that the database holds.
+    pub(super) fn agents(&self) -> impl Iterator<Item = AgentKey> {
+        self.timelines.values().filter_map(Timeline::current).map(|validation| validation.agent)
     }
 
     pub(super) fn fold(&mut self, at: &At<'_>, event: &ValidationEvent, totals: &mut Totals, changes: &mut Changes) {
@@ -129,6 +139,7 @@ impl Validations {
         let agent = named_agent(at.contract.deployment, event);
         let op = match event {
             ValidationEvent::ValidationRequest { validator_address, request_uri, .. } => {
+                totals.begin(&place, agent, changes);
                 let timeline = self.timelines.entry(key).or_default();
                 let op = if timeline.current().is_none() { ChangeOp::Insert } else { ChangeOp::Update };
                 timeline.set(
@@ -168,12 +179,8 @@ impl Validations {
                 self.answer(key, &place, answer)
             }
         };
-        // As of an earlier block totals are counted from validations: what makes none may not count here either.
         let Some(op) = op else { return };
-        totals.change(&place, agent, changes, |total| {
-            total.last_activity = place.time;
-            total.updated_at = place.time;
-        });
+        self.changed.insert(key, place);
         let registry = if at.contract.ordinal == 0 {
             String::new()
         } else {
@@ -192,6 +199,17 @@ impl Validations {
         validation.answer = Some(answer);
         timeline.set(place.block, validation);
         Some(ChangeOp::Update)
+    }
+
+    /// Moves the totals of those whose validations the block changed.
+    pub(super) fn end_block(&mut self, totals: &mut Totals, changes: &mut Changes) {
+        for (key, place) in std::mem::take(&mut self.changed) {
+            let Some(validation) = self.timelines.get(&key).and_then(Timeline::current) else { continue };
+            totals.change(&place, validation.agent, changes, |total| {
+                total.last_activity = place.time;
+                total.updated_at = place.time;
+            });
+        }
     }
 
     pub(super) async fn write(&self, sql: &Sql<'_>) -> Result<u64, StoreError> {
