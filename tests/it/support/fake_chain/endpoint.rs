@@ -488,7 +488,7 @@ impl View<'_> {
 
     fn receipts(&self, block: &Value) -> Value {
         let Some(block) = self.by_hash(block) else { return Value::Null };
-        (0..block.logs.len()).map(|index| json!({"status": "0x1", "logs": [block.log_json(index)]})).collect()
+        (0..block.logs.len()).map(|index| block.receipt_json(index)).collect()
     }
 
     fn l1_origin(&self) -> Answer {

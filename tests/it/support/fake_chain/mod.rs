@@ -11,6 +11,7 @@
 //! ```
 
 mod endpoint;
+mod trie;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -55,28 +56,59 @@ pub(crate) struct FakeBlock {
     pub(crate) parent_hash: B256,
     pub(crate) timestamp: u64,
     pub(crate) logs: Vec<RawLog>,
+    /// Names the chain and the fork, so that no two blocks of different branches are alike.
+    extra_data: Bytes,
+    receipts_root: B256,
 }
+
+/// Gas that each transaction is said to have used.
+const GAS: u64 = 21_000;
 
 impl FakeBlock {
     pub(crate) fn block(&self) -> BlockRef {
         BlockRef { number: self.number, hash: self.hash }
     }
 
-    fn bloom(&self) -> Bloom {
-        let mut bloom = Bloom::ZERO;
-        for log in &self.logs {
-            bloom.accrue(BloomInput::Raw(log.address.as_slice()));
-            for topic in &log.topics {
-                bloom.accrue(BloomInput::Raw(topic.as_slice()));
-            }
-        }
-        bloom
-    }
-
     fn header_json(&self) -> Value {
         json!({
             "number": hex(self.number), "hash": self.hash, "parentHash": self.parent_hash,
-            "timestamp": hex(self.timestamp), "logsBloom": self.bloom(), "transactions": [],
+            "timestamp": hex(self.timestamp), "logsBloom": bloom(&self.logs), "receiptsRoot": self.receipts_root,
+            "extraData": self.extra_data, "sha3Uncles": B256::ZERO, "miner": Address::ZERO, "stateRoot": B256::ZERO,
+            "transactionsRoot": B256::ZERO, "difficulty": "0x0", "gasLimit": hex(GAS),
+            "gasUsed": hex(self.logs.len() as u64 * GAS), "mixHash": B256::ZERO, "nonce": "0x0000000000000000",
+            "baseFeePerGas": "0x7", "transactions": [],
+        })
+    }
+
+    /// The hash of the header's fields, as every client makes it.
+    fn seal(&self) -> B256 {
+        let word = |word: B256| trie::string(word.as_slice());
+        keccak256(trie::list(&[
+            word(self.parent_hash),
+            word(B256::ZERO),
+            trie::string(Address::ZERO.as_slice()),
+            word(B256::ZERO),
+            word(B256::ZERO),
+            word(self.receipts_root),
+            trie::string(bloom(&self.logs).as_slice()),
+            trie::number(0),
+            trie::number(self.number),
+            trie::number(GAS),
+            trie::number(self.logs.len() as u64 * GAS),
+            trie::number(self.timestamp),
+            trie::string(&self.extra_data),
+            word(B256::ZERO),
+            trie::string(&[0; 8]),
+            trie::number(7),
+        ]))
+    }
+
+    /// The receipt of the log's transaction, of a type that depends on its place.
+    fn receipt_json(&self, index: usize) -> Value {
+        json!({
+            "status": "0x1", "type": hex(receipt_type(index).into()), "cumulativeGasUsed": hex((index as u64 + 1) * GAS),
+            "blockHash": self.hash, "blockNumber": hex(self.number), "transactionIndex": hex(index as u64),
+            "logsBloom": bloom(&self.logs[index..=index]), "logs": [self.log_json(index)],
         })
     }
 
@@ -91,6 +123,38 @@ impl FakeBlock {
             "transactionIndex": hex(index), "transactionHash": transaction_hash,
         })
     }
+}
+
+fn bloom(logs: &[RawLog]) -> Bloom {
+    let mut bloom = Bloom::ZERO;
+    for log in logs {
+        bloom.accrue(BloomInput::Raw(log.address.as_slice()));
+        for topic in &log.topics {
+            bloom.accrue(BloomInput::Raw(topic.as_slice()));
+        }
+    }
+    bloom
+}
+
+fn receipt_type(index: usize) -> u8 {
+    [0, 2, 1, 4, 3][index % 5]
+}
+
+/// The root of the trie over the receipts of these logs, each of a transaction of its own.
+fn receipts_root(logs: &[RawLog]) -> B256 {
+    let receipts = logs.iter().enumerate().map(|(index, log)| {
+        let topics: Vec<_> = log.topics.iter().map(|topic| trie::string(topic.as_slice())).collect();
+        let log_item =
+            trie::list(&[trie::string(log.address.as_slice()), trie::list(&topics), trie::string(&log.data)]);
+        let body = trie::list(&[
+            trie::number(1),
+            trie::number((index as u64 + 1) * GAS),
+            trie::string(bloom(std::slice::from_ref(log)).as_slice()),
+            trie::list(&[log_item]),
+        ]);
+        if receipt_type(index) == 0 { body } else { [vec![receipt_type(index)], body].concat() }
+    });
+    trie::root(&receipts.collect::<Vec<_>>())
 }
 
 fn hex(number: u64) -> String {
@@ -114,12 +178,11 @@ impl Truth {
     fn append(&mut self, logs: Vec<RawLog>) -> BlockRef {
         let number = self.blocks.len() as u64;
         let parent_hash = self.blocks.last().map_or(B256::ZERO, |parent| parent.hash);
-        let mut preimage = [parent_hash.as_slice(), &self.chain_id.to_be_bytes(), &self.forks.to_be_bytes()].concat();
-        for log in &logs {
-            preimage.extend([log.address.as_slice(), &log.topics.concat(), &log.data].concat());
-        }
         let timestamp = GENESIS_AT + number * BLOCK_TIME_S;
-        let block = FakeBlock { number, hash: keccak256(preimage), parent_hash, timestamp, logs };
+        let extra_data = [self.chain_id.to_be_bytes(), self.forks.to_be_bytes()].concat().into();
+        let receipts_root = receipts_root(&logs);
+        let unsealed = FakeBlock { number, hash: B256::ZERO, parent_hash, timestamp, logs, extra_data, receipts_root };
+        let block = FakeBlock { hash: unsealed.seal(), ..unsealed };
         let named = block.block();
         self.blocks.push(block);
         named
