@@ -8,6 +8,7 @@ mod cli;
 mod decode;
 mod demo;
 mod demo_queries;
+mod digest;
 mod embedded;
 mod end_to_end;
 mod floors;

@@ -6,6 +6,7 @@ use meikan::store::{Applied, Batch, Store, StoreError, Writer};
 use serde_json::Value;
 
 use crate::store_chain::{Chain, GENESIS, network};
+use crate::support::node::{DEADLINE, LOOK_EVERY};
 use crate::support::postgres::{self, TestDatabase};
 use crate::support::tables::{self, Dump};
 
@@ -33,6 +34,19 @@ impl Fixture {
     pub(crate) async fn writer(&self, chain_id: u64) -> Writer {
         self.store.register(&network(chain_id), GENESIS).await.unwrap();
         self.store.writer(chain_id).await.unwrap().expect("nobody else writes")
+    }
+
+    /// The writer of a network whose last writer has just gone; its lock may still be held for a moment.
+    pub(crate) async fn writer_again(&self, chain_id: u64) -> Writer {
+        let taken = async {
+            loop {
+                if let Some(writer) = self.store.writer(chain_id).await.unwrap() {
+                    return writer;
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, taken).await.expect("nobody else writes")
     }
 
     /// All that the tables hold of a network.

@@ -33,6 +33,8 @@ async fn busy_stage() -> Stage {
 async fn assert_like_fresh(node: &Node) {
     let fresh = Node::fresh(node.networks()).await;
     assert_same(&node.tables(CHAIN_ID).await, &fresh.tables(CHAIN_ID).await);
+    let (lived_through, never_saw) = tokio::join!(node.digests(CHAIN_ID, 0), fresh.digests(CHAIN_ID, 0));
+    assert_eq!(lived_through, never_saw, "the state digests differ");
 }
 
 #[tokio::test]

@@ -33,6 +33,9 @@ const PAGE_ROWS: usize = 100;
 /// Most pages of [`Node::all`].
 const MAX_PAGES: usize = 100;
 
+/// Blocks whose digests are asked for in one query.
+const DIGESTS_A_QUERY: usize = 25;
+
 /// A node that does only what it is told to.
 pub(crate) struct Node {
     networks: Vec<Network>,
@@ -104,6 +107,20 @@ impl Node {
     /// All that the tables hold of a network.
     pub(crate) async fn tables(&self, chain_id: u64) -> Dump {
         dump(&connect(self.database.url()).await, chain_id).await
+    }
+
+    /// The state digest of every block from a network's first to its newest, each with its number.
+    pub(crate) async fn digests(&self, chain_id: u64, first: u64) -> Vec<Value> {
+        let fields = "blockNumber encodingVersion events eventCount rawLogs rawLogCount";
+        let mut digests = Vec::new();
+        let blocks: Vec<u64> = (first..=self.tip()).collect();
+        for blocks in blocks.chunks(DIGESTS_A_QUERY) {
+            let digest = |block| format!("b{block}: stateDigest(chainId: {chain_id}, block: {block}) {{ {fields} }}");
+            let query = format!("{{ {} }}", blocks.iter().map(digest).collect::<Vec<_>>().join(" "));
+            let mut answer = self.ask(&query).await;
+            digests.extend(blocks.iter().map(|block| answer[format!("b{block}")].take()));
+        }
+        digests
     }
 
     /// The networks that it follows.
