@@ -87,3 +87,33 @@ pub enum Finality {
     /// Proof-finalized: does not move.
     Finalized,
 }
+
+/// How it was shown that what is stored of a block is what the chain has, from the weakest way up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Method {
+    /// The logs were asked for once more, of every endpoint: as good as the best of them.
+    LogsAgain,
+    /// Headers that hash to linked hashes, and their blooms: that a contract has no log in a block is proven, that it
+    /// has exactly these is not.
+    Bloom,
+    /// Receipts that hash to the header's receipts root: proven, log by log.
+    ReceiptsRoot,
+}
+
+impl Method {
+    /// Its name in the database, in GraphQL and in metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LogsAgain => "LOGS_AGAIN",
+            Self::Bloom => "BLOOM",
+            Self::ReceiptsRoot => "RECEIPTS_ROOT",
+        }
+    }
+
+    /// The method of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::LogsAgain, Self::Bloom, Self::ReceiptsRoot].into_iter().find(|method| method.name() == name)
+    }
+}

@@ -47,6 +47,11 @@ impl Watched {
         Self { addresses: contracts.all().map(|(_, _, address)| address).collect(), blooms: blooms.collect(), roles }
     }
 
+    /// Whether the logs of that contract are kept.
+    pub(super) fn holds(&self, address: Address) -> bool {
+        self.roles.contains_key(&address)
+    }
+
     /// A log of a watched contract with what it says; nothing for another contract's.
     pub(super) fn decode(&self, log: Log) -> Option<DecodedLog> {
         let role = *self.roles.get(&log.address)?;
@@ -180,6 +185,12 @@ pub(super) fn missing(watched: &Watched, header: &Header, logs: &[Log]) -> Optio
             && !logs.iter().any(|log| log.address == *address)
     };
     watched.blooms.iter().find(suspicious).map(|(address, ..)| *address)
+}
+
+/// Whether there is a log whose contract or topic the bloom does not hold: it is of another block, or of none.
+pub(super) fn stray(bloom: &Bloom, logs: &[Log]) -> bool {
+    let holds = |bytes: &[u8]| bloom.contains(&bloom_of(bytes));
+    logs.iter().any(|log| !holds(log.address.as_slice()) || !log.topics.iter().all(|topic| holds(topic.as_slice())))
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@
 //!
 //! `classify` knows what a refusal means, `check` what belongs together, `range` how much to ask for, `finality` what
 //! Taiko says about L1: all pure. `head` and `logs` ask for what their names say, `hint` listens, `transport` and
-//! `wire` are the format below, `probe` is for an operator who wants to know what endpoints can do.
+//! `wire` are the format below, `probe` is for an operator who wants to know what endpoints can do. `proof` is what a block's
+//! hash proves, and `witness` asks for it: for an audit of what is stored already.
 
 mod batch;
 mod check;
@@ -22,9 +23,11 @@ mod hint;
 mod logs;
 mod pool;
 mod probe;
+mod proof;
 mod range;
 mod transport;
 mod wire;
+mod witness;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,7 +54,9 @@ pub use self::classify::{Kind, RangeHint};
 pub use self::error::{ChainError, Failure};
 pub use self::head::{Head, Promises};
 pub use self::probe::{Probe, probe};
+pub use self::proof::Sealed;
 pub use self::transport::install_tls;
+pub use self::witness::{Doubt, Shown};
 
 /// Headers asked for in one go; each go is repeated as a whole when it fails.
 const HEADERS_PER_REQUEST: usize = 500;

@@ -150,6 +150,11 @@ impl Pool {
         }
     }
 
+    /// A failure that no retry cured.
+    pub(super) fn failed(&self, failure: Failure) -> ChainError {
+        ChainError::after_retries(&self.network, failure)
+    }
+
     /// Answers of several requests that do not fit each other.
     pub(super) fn contradiction(&self, numbers: &[u64], reason: &str) -> ChainError {
         let bounds = (numbers.first().copied().unwrap_or_default(), numbers.last().copied().unwrap_or_default());

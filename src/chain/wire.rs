@@ -41,10 +41,23 @@ pub(super) struct WireLog {
     pub(super) removed: bool,
 }
 
-/// A receipt of `eth_getBlockReceipts`.
+/// A receipt of `eth_getBlockReceipts`. Only its logs are needed; the rest, where it is there, is what its root is made of.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct WireReceipt {
     pub(super) logs: Vec<WireLog>,
+    #[serde(default, rename = "type")]
+    pub(super) kind: Option<U64>,
+    #[serde(default)]
+    pub(super) status: Option<U64>,
+    #[serde(default)]
+    pub(super) root: Option<B256>,
+    #[serde(default)]
+    pub(super) cumulative_gas_used: Option<U64>,
+    #[serde(default)]
+    pub(super) block_hash: Option<B256>,
+    #[serde(default)]
+    pub(super) transaction_index: Option<U64>,
 }
 
 /// A number as JSON-RPC writes it.
