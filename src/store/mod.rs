@@ -16,6 +16,7 @@ mod sql;
 mod step;
 mod tally;
 mod tls;
+pub mod verification;
 mod writer;
 
 use std::sync::Arc;

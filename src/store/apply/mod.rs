@@ -40,6 +40,7 @@ use self::validations::{ValidationKey, Validations, validation_key};
 use super::error::StoreError;
 use super::network::Contract;
 use super::sql::Sql;
+use super::verification;
 use crate::block::{Block, DecodedLog, Log};
 use crate::event::{Event, IdentityEvent};
 use crate::id::AgentKey;
@@ -272,6 +273,7 @@ pub(super) async fn undo(sql: &Sql<'_>, contracts: &Contracts, to: u64, seq: u64
     audit::rewind(sql, to).await?;
     let agents = totals::rewind(sql, to).await?;
     blocks::rewind(sql, to).await?;
+    verification::rewind(sql, to).await?;
     Ok(Undone { agents, seq })
 }
 

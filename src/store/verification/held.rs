@@ -1,0 +1,74 @@
+//! What is stored of a stretch of blocks: hashes, raw logs, and what of the rest does not follow from them.
+
+use std::collections::BTreeMap;
+
+use alloy::primitives::B256;
+
+use super::census::{self, Gap};
+use super::facts::{self, Misfit};
+use crate::block::Log;
+use crate::id::ChainId;
+use crate::store::sql::{self, Sql, signed};
+use crate::store::{Store, StoreError, raw};
+
+/// What is stored of a stretch of blocks, in one state of the database.
+#[derive(Debug, Clone, Default)]
+pub struct Held {
+    /// The hashes of the blocks whose headers are held, by height.
+    pub hashes: BTreeMap<u64, B256>,
+    /// The raw logs by block, in order, of blocks that have some.
+    pub logs: BTreeMap<u64, Vec<Log>>,
+    /// Stretches whose raw logs cannot be read.
+    pub damaged: Vec<(u64, u64)>,
+    /// Rows of other tables that do not follow from the raw logs.
+    pub misfits: Vec<Misfit>,
+    /// Places where a counter that the registries keep dense has a gap.
+    pub gaps: Vec<Gap>,
+}
+
+impl Store {
+    /// What is stored from block `from` to block `to`.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn held(&self, chain_id: ChainId, from: u64, to: u64) -> Result<Held, StoreError> {
+        self.read_state(chain_id, async |sql, contracts| {
+            let mut held = Held { hashes: hashes(sql, from, to).await?, ..Held::default() };
+            read_logs(sql, from, to, &mut held).await?;
+            let events = facts::decode(contracts, &held.logs);
+            held.misfits = facts::misfits(sql, &events, from, to).await?;
+            held.gaps = census::gaps(sql, &events).await?;
+            Ok(held)
+        })
+        .await
+    }
+}
+
+async fn hashes(sql: &Sql<'_>, from: u64, to: u64) -> Result<BTreeMap<u64, B256>, StoreError> {
+    let select = "SELECT number, hash FROM block WHERE chain_id = $1 AND number BETWEEN $2 AND $3";
+    let rows = sql.query(select, &[&signed(from), &signed(to)]).await?;
+    rows.iter().map(|row| Ok((sql::number(row, "number")?, sql::hash(row, "hash")?))).collect()
+}
+
+async fn read_logs(sql: &Sql<'_>, from: u64, to: u64, held: &mut Held) -> Result<(), StoreError> {
+    // Segments do not overlap: only the newest one that begins below can reach into the stretch.
+    let select = "SELECT from_block, to_block, log_count, codec, logs FROM raw_logs WHERE chain_id = $1 \
+                  AND from_block BETWEEN coalesce((SELECT max(from_block) FROM raw_logs \
+                      WHERE chain_id = $1 AND from_block <= $2), $2) AND $3 AND to_block >= $2 ORDER BY from_block";
+    for row in &sql.query(select, &[&signed(from), &signed(to)]).await? {
+        let count: i32 = sql::column(row, "log_count")?;
+        let decoded = raw::decode(sql::column(row, "codec")?, sql::column(row, "logs")?);
+        match decoded.ok().filter(|logs| i32::try_from(logs.len()) == Ok(count)) {
+            Some(logs) => {
+                for log in logs.into_iter().filter(|log| (from..=to).contains(&log.block.number)) {
+                    held.logs.entry(log.block.number).or_default().push(log);
+                }
+            }
+            None => {
+                let ends = (sql::number(row, "from_block")?, sql::number(row, "to_block")?);
+                held.damaged.push((ends.0.max(from), ends.1.min(to)));
+            }
+        }
+    }
+    Ok(())
+}
