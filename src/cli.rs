@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::app::{self, AppError, Exit, LogFormat, Parts};
+use crate::app::{self, AppError, AuditOptions, Exit, LogFormat, Parts};
 use crate::config::{Config, ConfigError, redact_within};
 use crate::follow::Until;
 
@@ -79,6 +79,8 @@ enum Command {
     Serve,
     /// Bring the database's schema up to date (run and follow do it themselves)
     Migrate,
+    /// Compare what is stored with the chain; exits with 1 on a difference and says which
+    Audit(AuditArgs),
     /// Look at configuration, database and each endpoint: what works, what does not, what to do
     Check,
     /// Print the GraphQL schema (SDL)
@@ -92,6 +94,19 @@ struct UntilArgs {
     /// Exit with 0 once this block is committed: a number, or `head` for the chain's head at the start
     #[arg(long, env = "MEIKAN_UNTIL", value_name = "BLOCK", value_parser = parse_until)]
     until: Option<Until>,
+}
+
+#[derive(Debug, Args)]
+struct AuditArgs {
+    /// Only this network of the configuration; without it, all of them
+    #[arg(long, env = "MEIKAN_AUDIT_NETWORK", value_name = "NAME")]
+    network: Option<String>,
+    /// The first block to look at; without it, the network's start block
+    #[arg(long, env = "MEIKAN_AUDIT_FROM", value_name = "BLOCK")]
+    from: Option<u64>,
+    /// The last block to look at; without it, the newest one that is indexed
+    #[arg(long, env = "MEIKAN_AUDIT_TO", value_name = "BLOCK")]
+    to: Option<u64>,
 }
 
 #[derive(Debug, Args)]
@@ -186,6 +201,10 @@ async fn run(cli: Cli) -> Result<Exit, AppError> {
         }
         Command::Serve => app::run(cli.common.read()?, Parts::Serve, Until::Forever).await,
         Command::Migrate => app::migrate(cli.common.read()?).await,
+        Command::Audit(args) => {
+            let options = AuditOptions { network: args.network, from: args.from, to: args.to };
+            app::audit(cli.common.read()?, &options).await
+        }
         Command::Check => app::check(cli.common.read()?).await,
     }
 }

@@ -146,6 +146,16 @@ pub struct Follow {
     pub concurrent_requests: usize,
     /// Requests in one JSON-RPC batch; 1 turns batches off.
     pub batch_requests: usize,
+    /// Whether what is stored is held against the chain in the background.
+    pub audit: bool,
+    /// Most blocks that the background audit looks at in a second.
+    pub audit_blocks_per_second: u32,
+    /// Most requests that the background audit sends in a second; the headers of a stretch count as one.
+    pub audit_requests_per_second: u32,
+    /// Of a hundred blocks with logs, how many are held against their receipts; suspicious ones always are.
+    pub audit_receipts_percent: u8,
+    /// In each stretch of 500 blocks, of how many agents and clients the registry's own answer is asked.
+    pub audit_call_samples: u32,
 }
 
 impl Default for Follow {
@@ -157,6 +167,11 @@ impl Default for Follow {
             by_hash_blocks: 128,
             concurrent_requests: 8,
             batch_requests: 100,
+            audit: true,
+            audit_blocks_per_second: 250,
+            audit_requests_per_second: 5,
+            audit_receipts_percent: 100,
+            audit_call_samples: 2,
         }
     }
 }
@@ -419,7 +434,12 @@ impl Follow {
             ("by_hash_blocks", self.by_hash_blocks),
             ("concurrent_requests", self.concurrent_requests as u64),
             ("batch_requests", self.batch_requests as u64),
+            ("audit_blocks_per_second", self.audit_blocks_per_second.into()),
+            ("audit_requests_per_second", self.audit_requests_per_second.into()),
         ];
+        if self.audit_receipts_percent > 100 {
+            return Err(invalid(format!("network {network}: audit_receipts_percent is above 100")));
+        }
         match positive.iter().find(|(_, value)| *value == 0) {
             Some((key, _)) => Err(invalid(format!("network {network}: {key} is 0; it must be at least 1"))),
             None => Ok(()),

@@ -7,13 +7,14 @@
 //! | 6 | [`cli`] | the command line |
 //! | 5 | [`app`] | the one place that wires: database, networks, server, signals |
 //! | 4 | [`api`], [`demo`] | what the node answers over HTTP; never talks to the chain · a local chain with traffic |
-//! | 3 | [`follow`] | the loop that makes the database converge on the chain |
+//! | 3 | [`follow`], [`audit`] | the loop that makes the database converge on the chain · what is stored held against the chain |
 //! | 2 | [`chain`], [`store`], [`embedded`] | RPC endpoints and their checks · every line of SQL · a Postgres of our own |
 //! | 1 | [`block`], [`config`], [`metrics`], [`file`], [`digest`] | plain values with their invariants · documents that URIs hold · sums of histories |
 //! | 0 | [`event`], [`id`], [`fault`] | one variant per contract event · identities · what a failure means |
 
 pub mod api;
 pub mod app;
+pub mod audit;
 pub mod block;
 pub mod chain;
 pub mod cli;

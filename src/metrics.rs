@@ -40,6 +40,16 @@ pub const RPC_DURATION: &str = "rpc_request_duration_seconds";
 pub const BLOOM_SUSPICIONS: &str = "chain_bloom_suspicions_total";
 /// Suspicions that no endpoint could clear up with receipts; label `network`.
 pub const BLOOM_UNRESOLVED: &str = "chain_bloom_unresolved_total";
+/// Newest final block up to which everything that is stored was verified; label `network`.
+pub const VERIFIED_TO: &str = "verified_to_block";
+/// 1 for the weakest method by which that was shown, 0 for the others; labels `network`, `method`.
+pub const VERIFICATION_METHOD: &str = "verification_method";
+/// Blocks that an audit looked at; labels `network`, `method`.
+pub const AUDITED_BLOCKS: &str = "audited_blocks_total";
+/// What an audit in the background found to differ from the chain; labels `network`, `kind`.
+pub const AUDIT_FINDINGS: &str = "audit_findings_total";
+/// Findings that were repaired; label `network`.
+pub const AUDIT_REPAIRED: &str = "audit_repaired_total";
 /// Time of a database transaction or query; label `operation`.
 pub const SQL_DURATION: &str = "sql_duration_seconds";
 /// Time of an HTTP request; labels `route`, `status`.
@@ -85,6 +95,11 @@ fn describe() {
     describe_histogram!(RPC_DURATION, Unit::Seconds, "Time of an RPC request");
     describe_counter!(BLOOM_SUSPICIONS, "Blocks whose bloom shows an event that an answer left out");
     describe_counter!(BLOOM_UNRESOLVED, "Suspicions that no endpoint could clear up with receipts");
+    describe_gauge!(VERIFIED_TO, "Newest final block up to which everything that is stored was verified");
+    describe_gauge!(VERIFICATION_METHOD, "1 for the weakest method by which that was shown");
+    describe_counter!(AUDITED_BLOCKS, "Blocks that an audit looked at");
+    describe_counter!(AUDIT_FINDINGS, "What an audit found to differ from the chain");
+    describe_counter!(AUDIT_REPAIRED, "Findings that were repaired");
     describe_histogram!(SQL_DURATION, Unit::Seconds, "Time of a database transaction or query");
     describe_histogram!(HTTP_DURATION, Unit::Seconds, "Time of an HTTP request");
     describe_counter!(GRAPHQL_ERRORS, "GraphQL errors answered");

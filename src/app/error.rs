@@ -4,6 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 
+use crate::audit::AuditError;
 use crate::config::ConfigError;
 use crate::demo::DemoError;
 use crate::embedded::EmbeddedError;
@@ -61,6 +62,13 @@ pub enum AppError {
         /// Why.
         source: Box<FollowError>,
     },
+    /// A network cannot be audited.
+    Audit {
+        /// Its name.
+        network: String,
+        /// Why.
+        source: Box<AuditError>,
+    },
     /// The demo's own parts.
     Demo(DemoError),
 }
@@ -74,7 +82,8 @@ impl AppError {
             Self::Serve(_) => 1,
             Self::Embedded(_) | Self::Store(_) => 3,
             Self::Follow { source, .. } if matches!(**source, FollowError::Store(_)) => 3,
-            Self::Follow { .. } | Self::Demo(_) => 4,
+            Self::Audit { source, .. } if matches!(**source, AuditError::Store(_)) => 3,
+            Self::Follow { .. } | Self::Audit { .. } | Self::Demo(_) => 4,
         }
     }
 }
@@ -97,6 +106,11 @@ impl std::fmt::Display for AppError {
                 FollowError::Chain(error) => error.fmt(f),
                 FollowError::Store(error @ StoreError::Network { .. }) => error.fmt(f),
                 error => write!(f, "network {network}: {error}"),
+            },
+            Self::Audit { network, source } => match &**source {
+                AuditError::Chain(error) => error.fmt(f),
+                AuditError::Store(error @ StoreError::Network { .. }) => error.fmt(f),
+                AuditError::Store(error) => write!(f, "network {network}: {error}"),
             },
             Self::Demo(error) => error.fmt(f),
         }

@@ -3,6 +3,7 @@
 //! What must always hold: whatever was started here is stopped here, in reverse order and within [`STOP_LIMIT`], however
 //! the work ends; and the first failure is what the caller sees.
 
+mod audit;
 mod check;
 mod demo;
 mod error;
@@ -27,6 +28,7 @@ use crate::follow::{FollowError, Stop, Until, follow};
 use crate::metrics;
 use crate::store::Store;
 
+pub use self::audit::{AuditOptions, audit};
 pub use self::check::check;
 pub use self::demo::{DemoOptions, demo};
 pub use self::error::{AppError, Exit};

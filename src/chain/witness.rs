@@ -113,7 +113,12 @@ impl Chain {
             Ok((logs, Root::Matches, by)) if sealed.proven => {
                 Ok(vec![Shown { logs: by_block(logs), method: Method::ReceiptsRoot, by }])
             }
-            Ok(_) => self.told_again(&sealed.header).await,
+            // Receipts whose root nobody can vouch for are one voice among the others.
+            Ok((logs, _, by)) => {
+                let mut told = self.told_again(&sealed.header).await?;
+                told.push(Shown { logs: by_block(logs), method: Method::LogsAgain, by });
+                Ok(told)
+            }
             // Nobody serves receipts, or nobody those of this block; endpoints that are down are another matter.
             Err(ChainError::Failed { failure, .. }) if !refuses(failure.kind) => Err(self.pool.failed(*failure)),
             Err(error @ (ChainError::NoEndpoint { .. } | ChainError::WrongChain { .. })) => Err(error),
@@ -239,7 +244,7 @@ impl LogReader<'_> {
                     next = covered.end.number + 1;
                     logs.extend(covered.blocks.into_iter().flat_map(|(_, logs)| logs));
                 }
-                Err(failure) if failure.kind == Kind::UnknownBlock => {
+                Err(failure) if matches!(failure.kind, Kind::UnknownBlock | Kind::Permanent | Kind::Unsupported) => {
                     let (end, more) = self.bare(next, to).await?;
                     next = end + 1;
                     logs.extend(more);

@@ -11,7 +11,7 @@ mod held;
 use alloy::primitives::B256;
 use tokio_postgres::IsolationLevel;
 
-pub use self::census::{Gap, Sample};
+pub use self::census::{Counter, Gap, Sample};
 pub use self::facts::Misfit;
 pub use self::held::Held;
 use super::Store;

@@ -43,6 +43,12 @@ pub(crate) enum Fault {
     EmptyLogs,
     /// Only the first so many logs.
     FirstLogs(usize),
+    /// No logs of this block.
+    WithoutBlock(u64),
+    /// Not the log at this place of this block.
+    WithoutLog(u64, u64),
+    /// One log more than there is, behind the last one of the last block.
+    ForgedLog,
     /// Every log twice.
     RepeatedLogs,
     /// The first log once more with other data.
@@ -371,6 +377,17 @@ fn spoil(mut result: Value, fault: Fault) -> Answer {
         (Fault::Result(result), _) => return Ok(result),
         (Fault::EmptyLogs, _) => return Ok(json!([])),
         (Fault::FirstLogs(count), Some(logs)) => logs.truncate(count),
+        (Fault::WithoutBlock(block), Some(logs)) => logs.retain(|log| log["blockNumber"] != json!(hex(block))),
+        (Fault::WithoutLog(block, index), Some(logs)) => {
+            logs.retain(|log| log["blockNumber"] != json!(hex(block)) || log["logIndex"] != json!(hex(index)));
+        }
+        (Fault::ForgedLog, Some(logs)) => {
+            if let Some(mut forged) = logs.last().cloned() {
+                forged["logIndex"] = json!("0x40");
+                forged["transactionIndex"] = json!("0x40");
+                logs.push(forged);
+            }
+        }
         (Fault::RepeatedLogs, Some(logs)) => logs.extend(logs.clone()),
         (Fault::ConflictingLogs, Some(logs)) => {
             let mut other = logs[0].clone();

@@ -1,0 +1,165 @@
+//! The loop around an audit in a process that writes: it goes gently, records, asks for repairs, and looks again.
+
+use std::time::Duration;
+
+use metrics::{counter, gauge};
+use tokio::time::{Instant, sleep};
+use tracing::{info, warn};
+
+use crate::block::Method;
+use crate::fault::Fault;
+use crate::metrics as names;
+use crate::store::verification::{Audited, Finding, Recorded, Verified};
+
+use super::stretch::STRETCH_BLOCKS;
+use super::{AuditError, Auditor, Stretch, Verdict};
+
+/// Pause before looking whether more has become final.
+const IDLE_PAUSE: Duration = Duration::from_secs(2);
+
+/// Pause after a failure, and before findings that could not be repaired are looked at again.
+const RETRY_PAUSE: Duration = Duration::from_secs(30);
+
+/// Most blocks of one repair: what differs in more is a matter for a re-index.
+const MAX_REPAIRED_BLOCKS: usize = 1_000;
+
+/// What one turn of the loop did.
+#[derive(Debug)]
+pub enum Audit {
+    /// Everything that is final is looked at.
+    UpToDate {
+        /// Some of it is open: it is looked at again in its time.
+        open: bool,
+    },
+    /// A stretch was looked at.
+    Looked {
+        /// What was seen.
+        verdict: Box<Verdict>,
+        /// What was recorded; nothing when a rewind came between, and the stretch is looked at again.
+        recorded: Option<Recorded>,
+    },
+}
+
+/// Audits for as long as it is polled: until there is nothing to do, then again when there is. `repair` is asked to
+/// ingest blocks once more, and tells whether that was done.
+pub async fn watch(auditor: &Auditor, repair: impl AsyncFn(Vec<u64>) -> bool) {
+    let mut next = None;
+    loop {
+        let began = Instant::now();
+        let pause = match auditor.turn(&mut next, &repair).await {
+            Ok(Audit::UpToDate { open: false }) => IDLE_PAUSE,
+            Ok(Audit::UpToDate { open: true }) => RETRY_PAUSE,
+            Ok(Audit::Looked { verdict, .. }) => {
+                let blocks = u32::try_from(verdict.stretch.to - verdict.stretch.from + 1).unwrap_or(u32::MAX);
+                (auditor.settings.block_pause * blocks).saturating_sub(began.elapsed())
+            }
+            Err(error) => {
+                if error.fault() == Fault::Fatal {
+                    warn!(network = auditor.network, %error, "the audit cannot go on; it is tried again later");
+                } else {
+                    tracing::debug!(network = auditor.network, %error, "an audit failed; it is tried again");
+                }
+                RETRY_PAUSE
+            }
+        };
+        sleep(pause).await;
+    }
+}
+
+impl Auditor {
+    /// Looks at the next stretch of final blocks, records what was seen, and has repaired what differs. `next` is the
+    /// block to go on from; nothing: from what is verified.
+    ///
+    /// # Errors
+    /// [`AuditError`]; nothing is recorded then.
+    pub async fn turn(
+        &self,
+        next: &mut Option<u64>,
+        repair: &impl AsyncFn(Vec<u64>) -> bool,
+    ) -> Result<Audit, AuditError> {
+        self.store.begin_verification(self.chain_id).await?;
+        let mut standing = self.store.standing(self.chain_id).await?;
+        self.show(standing.verified);
+        let Some(finalized) = standing.finalized else { return Ok(Audit::UpToDate { open: false }) };
+        let unverified = standing.verified.map_or(standing.start, |verified| verified.number + 1);
+        let from = next.unwrap_or(unverified).max(unverified);
+        if from > finalized.number {
+            *next = None;
+            return Ok(Audit::UpToDate { open: from > unverified });
+        }
+        let stretch = Stretch {
+            from,
+            to: finalized.number.min(from + STRETCH_BLOCKS - 1),
+            below: standing.verified.filter(|verified| verified.number + 1 == from).and_then(|verified| verified.hash),
+            finalized: Some(finalized),
+            verified_by: standing.verified.map(|verified| verified.method),
+        };
+        let mut verdict = self.verify(stretch).await?;
+        let blocks = blocks_of(&verdict.findings);
+        if !blocks.is_empty() {
+            self.warn(&verdict.findings);
+            // What is open is known before anything is tried.
+            self.record(&verdict, None, standing.rewinds).await?;
+            if blocks.len() <= MAX_REPAIRED_BLOCKS && repair(blocks).await {
+                // A repair rewinds too.
+                standing = self.store.standing(self.chain_id).await?;
+                verdict = self.verify(stretch).await?;
+            }
+        }
+        let verified = (verdict.findings.is_empty() && from == unverified).then(|| Verified {
+            number: stretch.to,
+            hash: verdict.hash,
+            method: standing.verified.map_or(verdict.method, |verified| verified.method.min(verdict.method)),
+        });
+        let recorded = self.record(&verdict, verified, standing.rewinds).await?;
+        if recorded.is_some() {
+            *next = Some(stretch.to + 1);
+            self.show(verified.or(standing.verified));
+        }
+        Ok(Audit::Looked { verdict: Box::new(verdict), recorded })
+    }
+
+    async fn record(
+        &self,
+        verdict: &Verdict,
+        verified: Option<Verified>,
+        rewinds: u64,
+    ) -> Result<Option<Recorded>, AuditError> {
+        let Stretch { from, to, .. } = verdict.stretch;
+        let audited = Audited { from, to, findings: verdict.findings.clone(), verified, rewinds };
+        let recorded = self.store.record(self.chain_id, &audited).await?;
+        if let Some(recorded) = recorded.filter(|recorded| recorded.repaired > 0) {
+            info!(network = self.network, from, to, repaired = recorded.repaired, "what differed is repaired");
+            counter!(names::AUDIT_REPAIRED, "network" => self.network.clone()).increment(recorded.repaired);
+        }
+        Ok(recorded)
+    }
+
+    /// Tells what was found: each in a line, and counted by its kind.
+    fn warn(&self, findings: &[Finding]) {
+        for finding in findings {
+            let Finding { kind, from, to, description, method } = finding;
+            warn!(network = self.network, kind, from, to, method = method.name(), "the audit found: {description}");
+            counter!(names::AUDIT_FINDINGS, "network" => self.network.clone(), "kind" => *kind).increment(1);
+        }
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "blocks are far below 2^52")]
+    fn show(&self, verified: Option<Verified>) {
+        let number = verified.map_or(0.0, |verified| verified.number as f64);
+        gauge!(names::VERIFIED_TO, "network" => self.network.clone()).set(number);
+        for method in [Method::LogsAgain, Method::Bloom, Method::ReceiptsRoot] {
+            let is_used = verified.is_some_and(|verified| verified.method == method);
+            let labels = [("network", self.network.clone()), ("method", method.name().to_owned())];
+            gauge!(names::VERIFICATION_METHOD, &labels).set(if is_used { 1.0 } else { 0.0 });
+        }
+    }
+}
+
+/// The blocks that are to be ingested once more. A hole in a counter names the blocks at its ends only.
+fn blocks_of(findings: &[Finding]) -> Vec<u64> {
+    let mut blocks: Vec<u64> = findings.iter().flat_map(|finding| finding.from..=finding.to).take(100_000).collect();
+    blocks.sort_unstable();
+    blocks.dedup();
+    blocks
+}

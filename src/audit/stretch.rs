@@ -1,0 +1,293 @@
+//! One stretch of blocks: what is stored of it against what the chain shows.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+
+use alloy::primitives::{B256, keccak256};
+use metrics::counter;
+use tokio::time::sleep;
+
+use crate::block::{BlockRef, Log, Method};
+use crate::chain::{ChainError, Doubt, Kind, Sealed};
+use crate::metrics as names;
+use crate::store::verification::{Counter, Finding, Gap, Held};
+
+use super::compare::compare;
+use super::{AuditError, Auditor};
+
+/// Blocks of a stretch: one state of the database, and what is lost when an audit is interrupted.
+pub const STRETCH_BLOCKS: u64 = 500;
+
+/// Findings of one stretch that are kept; more differ in the same way.
+const MAX_FINDINGS: usize = 1_000;
+
+/// What is to be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stretch {
+    /// The first block.
+    pub from: u64,
+    /// The last block, at least the first.
+    pub to: u64,
+    /// The hash of the block below, where it was verified.
+    pub below: Option<B256>,
+    /// A block that we hold and that is final: what lies above may still change.
+    pub finalized: Option<BlockRef>,
+    /// The weakest method by which all below was verified; nothing where it was not.
+    pub verified_by: Option<Method>,
+}
+
+/// What an audit of a stretch says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// The stretch.
+    pub stretch: Stretch,
+    /// The hash of its last block, where headers are served.
+    pub hash: Option<B256>,
+    /// The weakest method used.
+    pub method: Method,
+    /// What does not agree with the chain.
+    pub findings: Vec<Finding>,
+    /// What could not be told, a sentence each.
+    pub untold: Vec<String>,
+    /// Blocks that were held against their receipts root.
+    pub proven_blocks: u64,
+}
+
+/// An audit under way.
+pub(super) struct Case {
+    pub(super) findings: Vec<Finding>,
+    untold: Vec<String>,
+    method: Method,
+    proven_blocks: u64,
+    requests: u64,
+}
+
+impl Case {
+    /// Keeps a sentence about what could not be told, once.
+    pub(super) fn untold(&mut self, sentence: String) {
+        if !self.untold.contains(&sentence) {
+            self.untold.push(sentence);
+        }
+    }
+
+    fn weaken(&mut self, method: Method) {
+        self.method = self.method.min(method);
+    }
+
+    fn find(&mut self, kind: &'static str, (from, to): (u64, u64), description: String, method: Method) {
+        self.findings.push(Finding { kind, from, to, description, method });
+    }
+}
+
+impl Auditor {
+    /// Holds what is stored of a stretch against the chain. Nothing is changed.
+    ///
+    /// # Errors
+    /// [`AuditError`] when the chain or the database does not answer.
+    pub async fn verify(&self, stretch: Stretch) -> Result<Verdict, AuditError> {
+        let Stretch { from, to, .. } = stretch;
+        let held = self.store.held(self.chain_id, from, to).await?;
+        let mut case =
+            Case { findings: vec![], untold: vec![], method: Method::ReceiptsRoot, proven_blocks: 0, requests: 0 };
+        self.pause(&mut case).await;
+        let hash = match self.chain.sealed(from, to).await {
+            Ok(sealed) => {
+                self.by_headers(&mut case, &stretch, &held, &sealed).await?;
+                sealed.last().map(|last| last.header.hash)
+            }
+            Err(error) if lacks_headers(&error) => {
+                case.untold(format!("headers of blocks {from} to {to} are not served ({error})"));
+                self.by_logs(&mut case, &stretch, &held).await?;
+                None
+            }
+            Err(error) => return Err(error.into()),
+        };
+        for (first, last) in &held.damaged {
+            case.find("SEGMENT", (*first, *last), "raw logs are stored and cannot be read".into(), case.method);
+        }
+        for misfit in &held.misfits {
+            let words = format!("{}: {} (log {})", misfit.table, misfit.reason, misfit.log_index);
+            case.find("ROW", (misfit.block, misfit.block), words, case.method);
+        }
+        self.take_census(&mut case, &stretch, &held.gaps);
+        self.take_samples(&mut case, &stretch).await?;
+        case.findings.truncate(MAX_FINDINGS);
+        counter!(names::AUDITED_BLOCKS, "network" => self.network.clone(), "method" => case.method.name())
+            .increment(to - from + 1);
+        let Case { findings, untold, method, proven_blocks, .. } = case;
+        Ok(Verdict { stretch, hash, method, findings, untold, proven_blocks })
+    }
+
+    /// The pause that a request is worth.
+    pub(super) async fn pause(&self, case: &mut Case) {
+        case.requests += 1;
+        if case.requests > 1 && !self.settings.request_pause.is_zero() {
+            sleep(self.settings.request_pause).await;
+        }
+    }
+
+    /// Headers are there: hashes and links, blooms, and receipts where there is something to compare.
+    async fn by_headers(
+        &self,
+        case: &mut Case,
+        stretch: &Stretch,
+        held: &Held,
+        sealed: &[Sealed],
+    ) -> Result<(), AuditError> {
+        let all_proven = sealed.iter().all(|sealed| sealed.proven);
+        check_hashes(case, stretch, held, sealed);
+        if !all_proven {
+            self.tell_unproven(case, sealed);
+            self.by_logs(case, stretch, held).await?;
+        }
+        for sealed in sealed {
+            let number = sealed.header.number;
+            let logs = held.logs.get(&number).map_or(&[][..], Vec::as_slice);
+            match self.chain.doubt(sealed, logs) {
+                Some(doubt) => self.look_closer(case, sealed, held, Some(doubt)).await?,
+                None if logs.is_empty() => {}
+                None if self.is_chosen(number) => self.look_closer(case, sealed, held, None).await?,
+                None => case.weaken(Method::Bloom),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a block with logs is among those that are held against their receipts.
+    fn is_chosen(&self, number: u64) -> bool {
+        let hash = keccak256([self.settings.seed.to_be_bytes(), number.to_be_bytes()].concat());
+        u16::from(hash[0]) * 256 + u16::from(hash[1])
+            < u16::MAX / 100 * u16::from(self.settings.receipts_percent.min(99))
+            || self.settings.receipts_percent >= 100
+    }
+
+    /// One block by its receipts, or by what every endpoint tells of it.
+    async fn look_closer(
+        &self,
+        case: &mut Case,
+        sealed: &Sealed,
+        held: &Held,
+        doubt: Option<Doubt>,
+    ) -> Result<(), AuditError> {
+        self.pause(case).await;
+        let number = sealed.header.number;
+        let shown = self.chain.shown(sealed).await?;
+        let method = shown.iter().map(|shown| shown.method).min().unwrap_or(Method::LogsAgain);
+        case.weaken(method);
+        let findings = compare(std::iter::once(number), &held.logs, &shown);
+        if method == Method::ReceiptsRoot {
+            case.proven_blocks += 1;
+        } else if doubt.is_some() && findings.is_empty() {
+            // A bloom may be wrong by chance: without receipts nobody can tell, and that must not be a cry every time.
+            case.untold(format!(
+                "blooms show events that no endpoint returns, and no receipts settle it (first in block {number})"
+            ));
+        }
+        for finding in findings {
+            if !case.findings.contains(&finding) {
+                case.findings.push(finding);
+            }
+        }
+        Ok(())
+    }
+
+    /// The logs once more, of every endpoint.
+    async fn by_logs(&self, case: &mut Case, stretch: &Stretch, held: &Held) -> Result<(), AuditError> {
+        self.pause(case).await;
+        case.weaken(Method::LogsAgain);
+        let shown = self.chain.logs_again(stretch.from, stretch.to).await?;
+        if let [only] = &shown[..] {
+            case.untold(format!("only {} tells of logs without proof; add an endpoint of another provider", only.by));
+        }
+        case.findings.extend(compare(stretch.from..=stretch.to, &held.logs, &shown));
+        Ok(())
+    }
+
+    /// Says once that headers do not hash to their hashes here.
+    fn tell_unproven(&self, case: &mut Case, sealed: &[Sealed]) {
+        let Some(first) = sealed.iter().find(|sealed| !sealed.proven) else { return };
+        let number = first.header.number;
+        case.untold(
+            "headers do not hash to their hashes, or lack fields, so blooms and receipts roots prove nothing".into(),
+        );
+        if !self.unproven_told.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                network = self.network,
+                block = number,
+                "a header does not hash to its hash, or lacks fields for it; where that is so, logs are only asked again"
+            );
+        }
+    }
+
+    /// Holes in counters are proof that something is missing only where nothing better is at hand: where headers prove
+    /// that nothing is, the contract does not keep the rule.
+    fn take_census(&self, case: &mut Case, stretch: &Stretch, gaps: &[Gap]) {
+        let proven = case.method > Method::LogsAgain && stretch.verified_by.is_none_or(|by| by > Method::LogsAgain);
+        for gap in gaps {
+            let (kind, what) = match &gap.counter {
+                Counter::Agents => ("AGENT_GAP", "agent ids".to_owned()),
+                Counter::Feedback { agent, client } => {
+                    ("FEEDBACK_GAP", format!("feedback indexes of agent {agent} and client {client}"))
+                }
+            };
+            let (first, last) = (gap.after.unwrap_or(0).min(gap.before), gap.before);
+            // What is missing there was found already, log by log.
+            let is_explained = |found: &Finding| found.kind == "LOG_MISSING" && (first..=last).contains(&found.from);
+            if case.findings.iter().any(is_explained) {
+                continue;
+            }
+            let after = gap.after.map_or_else(|| "the start".to_owned(), |block| format!("block {block}"));
+            let words = format!("{what} have a hole below {}, between {after} and block {}", gap.number, gap.before);
+            if proven {
+                case.untold(format!(
+                    "{words}, though blooms show that nothing is missing: the contract does not keep count"
+                ));
+            } else {
+                case.find(kind, (first, last), words, Method::LogsAgain);
+            }
+        }
+    }
+
+    async fn take_samples(&self, case: &mut Case, stretch: &Stretch) -> Result<(), AuditError> {
+        let Some(finalized) = stretch.finalized.filter(|_| self.settings.call_samples > 0) else { return Ok(()) };
+        let span = (stretch.from, stretch.to.min(finalized.number));
+        let (count, seed) = (self.settings.call_samples, self.settings.seed);
+        let samples = self.store.samples(self.chain_id, span, finalized.number, count, seed).await?;
+        self.sample(case, &samples, finalized.number).await;
+        Ok(())
+    }
+}
+
+/// Whether the headers of old blocks cannot be had, rather than not now.
+fn lacks_headers(error: &ChainError) -> bool {
+    match error {
+        ChainError::Gone { .. } | ChainError::TooLarge { .. } => true,
+        ChainError::Failed { failure, .. } => matches!(failure.kind, Kind::Permanent | Kind::Unsupported),
+        _ => false,
+    }
+}
+
+/// Every hash that we hold must be the chain's, and the stretch must stand on what was verified below it.
+fn check_hashes(case: &mut Case, stretch: &Stretch, held: &Held, sealed: &[Sealed]) {
+    let method = if sealed.iter().all(|sealed| sealed.proven) { Method::Bloom } else { Method::LogsAgain };
+    let hashes: BTreeMap<u64, B256> = sealed.iter().map(|sealed| (sealed.header.number, sealed.header.hash)).collect();
+    if let (Some(first), Some(below)) = (sealed.first(), stretch.below)
+        && first.header.parent_hash != below
+        && let Some(number) = stretch.from.checked_sub(1)
+    {
+        let words = format!("it was verified as {below}, the chain now shows {}", first.header.parent_hash);
+        case.find("HEADER", (number, number), words, method);
+    }
+    let known = held.hashes.iter().map(|(number, hash)| (*number, *hash));
+    let known = known.chain(stretch.finalized.map(|finalized| (finalized.number, finalized.hash)));
+    let logs = held.logs.values().flatten().map(|log: &Log| (log.block.number, log.block.hash));
+    let mut told = None;
+    for (number, ours) in known.chain(logs) {
+        let Some(theirs) = hashes.get(&number).filter(|theirs| **theirs != ours) else { continue };
+        if told.replace((number, ours)) != Some((number, ours)) {
+            let words = format!("the block is stored as {ours}, the chain shows {theirs}");
+            case.find("HEADER", (number, number), words, method);
+        }
+    }
+    case.findings.dedup();
+}

@@ -1,0 +1,382 @@
+//! The audit against endpoints that lost, forged or hid something: what ingestion below finality cannot notice (F5).
+//!
+//! A story ingests through an endpoint with a fault, and then audits through whatever endpoints are there by then.
+
+use std::sync::Arc;
+
+use alloy::primitives::{Address, B256, U256, keccak256};
+use meikan::audit::{Audit, Auditor, Settings, Stretch, Verdict};
+use meikan::block::Method;
+use meikan::chain::Chain;
+use meikan::config::{Addresses, Contracts, Database, Follow, Network};
+use meikan::event::{Event, IdentityEvent, ReputationEvent};
+use meikan::store::Store;
+use meikan::store::verification::Finding;
+use serde_json::json;
+
+use crate::support::fake_chain::{FakeChain, Fault, RawLog};
+use crate::support::node::Node;
+use crate::support::postgres::connect;
+
+const CHAIN_ID: u64 = 167_000;
+const IDENTITY: Address = Address::repeat_byte(0x11);
+const REPUTATION: Address = Address::repeat_byte(0x22);
+const SOMEBODY: Address = Address::repeat_byte(0x33);
+
+/// Blocks of a chain; all of them are final.
+const BLOCKS: u64 = 30;
+
+/// Faults that never end.
+const FOR_EVER: usize = usize::MAX;
+
+fn network(urls: &[String]) -> Network {
+    Network {
+        name: "taiko".into(),
+        chain_id: CHAIN_ID,
+        rpc_urls: urls.to_vec(),
+        rpc_urls_file: None,
+        start_block: 1,
+        contracts: Contracts {
+            identity: Addresses(vec![IDENTITY]),
+            reputation: Addresses(vec![REPUTATION]),
+            ..Contracts::default()
+        },
+        follow: Follow { audit_call_samples: 0, ..Follow::default() },
+    }
+}
+
+/// A registration in every third block, feedback about it in the next one, and others' logs.
+fn logs_of(number: u64) -> Vec<RawLog> {
+    let (agent_id, owner) = (U256::from(number / 3 - number / 3 / 10), Address::repeat_byte(7));
+    let identity = |event| RawLog::from((IDENTITY, Event::Identity(event)));
+    let foreign = RawLog { address: SOMEBODY, topics: vec![B256::repeat_byte(5)], data: vec![1; 70].into() };
+    match number % 3 {
+        0 => vec![
+            identity(IdentityEvent::Transfer { from: Address::ZERO, to: owner, token_id: agent_id }),
+            foreign,
+            identity(IdentityEvent::Registered { agent_id, agent_uri: "ipfs://agent".into(), owner }),
+        ],
+        1 if number > 3 => vec![(REPUTATION, Event::Reputation(feedback(number / 3))).into()],
+        _ => vec![foreign],
+    }
+}
+
+fn feedback(index: u64) -> ReputationEvent {
+    ReputationEvent::NewFeedback {
+        agent_id: U256::ZERO,
+        client_address: SOMEBODY,
+        feedback_index: index,
+        value: -7,
+        value_decimals: 2,
+        indexed_tag1: keccak256("starred"),
+        tag1: "starred".into(),
+        tag2: "".into(),
+        endpoint: "".into(),
+        feedback_uri: "".into(),
+        feedback_hash: B256::ZERO,
+    }
+}
+
+/// A chain whose agents and feedback are dense, and all of it final.
+fn final_chain() -> FakeChain {
+    let chain = FakeChain::new(CHAIN_ID);
+    let mut agents = 0;
+    for number in 1..=BLOCKS {
+        let mut logs = logs_of(number);
+        if number % 3 == 0 {
+            logs = registered(agents);
+            agents += 1;
+        }
+        chain.mine(logs);
+    }
+    chain.finalize(BLOCKS);
+    chain
+}
+
+fn registered(agent: u64) -> Vec<RawLog> {
+    let (agent_id, owner) = (U256::from(agent), Address::repeat_byte(7));
+    let identity = |event| RawLog::from((IDENTITY, Event::Identity(event)));
+    vec![
+        identity(IdentityEvent::Transfer { from: Address::ZERO, to: owner, token_id: agent_id }),
+        RawLog { address: SOMEBODY, topics: vec![B256::repeat_byte(5)], data: vec![1; 70].into() },
+        identity(IdentityEvent::Registered { agent_id, agent_uri: "ipfs://agent".into(), owner }),
+    ]
+}
+
+/// A node's database, and an auditor of it.
+struct Stage {
+    node: Node,
+    auditor: Auditor,
+    store: Arc<Store>,
+}
+
+impl Stage {
+    /// Ingests what the first endpoint tells with that fault, then takes the fault back.
+    async fn ingested(chain: &FakeChain, fault: Option<Fault>) -> Self {
+        if let Some(fault) = fault {
+            chain.endpoint().fail("eth_getLogs", FOR_EVER, fault);
+        }
+        let node = Node::fresh(&[network(&[chain.url()])]).await;
+        chain.endpoint().recover();
+        Self::over(node, &network(&[chain.url()])).await
+    }
+
+    async fn over(node: Node, network: &Network) -> Self {
+        let database = Database { url: node.database.url().into(), ..Database::default() };
+        let store = Arc::new(Store::connect(&database).await.unwrap());
+        let chain = Arc::new(Chain::connect(network).await.unwrap());
+        let auditor = Auditor::new(network, chain, Arc::clone(&store), Settings::thorough(network));
+        Self { node, auditor, store }
+    }
+
+    async fn verdict(&self) -> Verdict {
+        let standing = self.store.standing(CHAIN_ID).await.unwrap();
+        let stretch = Stretch { from: 1, to: BLOCKS, below: None, finalized: standing.finalized, verified_by: None };
+        self.auditor.verify(stretch).await.unwrap()
+    }
+
+    async fn sql(&self, statement: &str) {
+        connect(self.node.database.url()).await.batch_execute(statement).await.unwrap();
+    }
+
+    /// One turn of the background audit, without anybody who repairs.
+    async fn turn(&self) -> Audit {
+        let mut next = None;
+        self.auditor.turn(&mut next, &async |_| false).await.unwrap()
+    }
+
+    async fn verified_to(&self) -> Option<u64> {
+        self.store.standing(CHAIN_ID).await.unwrap().verified.map(|verified| verified.number)
+    }
+}
+
+/// Kind and block of each finding.
+fn told(findings: &[Finding]) -> Vec<(&'static str, u64)> {
+    findings.iter().map(|finding| (finding.kind, finding.to)).collect()
+}
+
+#[tokio::test]
+async fn f5_a_clean_node_is_verified_by_receipts() {
+    let chain = final_chain();
+    let stage = Stage::ingested(&chain, None).await;
+    let verdict = stage.verdict().await;
+    assert_eq!((told(&verdict.findings), &verdict.untold), (vec![], &vec![]));
+    assert_eq!((verdict.method, verdict.proven_blocks), (Method::ReceiptsRoot, 19));
+    assert_eq!(verdict.hash, Some(chain.block(BLOCKS).hash));
+    stage.turn().await;
+    assert_eq!(stage.verified_to().await, Some(BLOCKS));
+}
+
+#[tokio::test]
+async fn f5_a_block_that_an_endpoint_dropped_is_found_by_its_bloom() {
+    let chain = final_chain();
+    let stage = Stage::ingested(&chain, Some(Fault::WithoutBlock(9))).await;
+    let verdict = stage.verdict().await;
+    assert_eq!(told(&verdict.findings), [("LOG_MISSING", 9)]);
+    assert_eq!(verdict.findings[0].method, Method::ReceiptsRoot);
+    assert!(verdict.findings[0].description.contains("logs 0, 2 are on the chain and not stored"), "{verdict:#?}");
+}
+
+#[tokio::test]
+async fn f5_a_log_whose_block_the_bloom_vouches_for_is_found_by_receipts() {
+    let chain = final_chain();
+    // The other log is of the same contract, so the bloom has nothing against the block.
+    let stage = Stage::ingested(&chain, Some(Fault::WithoutLog(12, 0))).await;
+    assert_eq!(told(&stage.verdict().await.findings), [("LOG_MISSING", 12)]);
+    stage.turn().await;
+    assert_eq!(stage.verified_to().await, None, "nothing is verified beyond what is open");
+}
+
+#[tokio::test]
+async fn f5_a_whole_range_that_an_endpoint_dropped_is_found() {
+    let chain = final_chain();
+    let stage = Stage::ingested(&chain, Some(Fault::EmptyLogs)).await;
+    // All but the end of the range, whose header comes with it.
+    assert_eq!(stage.verdict().await.findings.len(), 18);
+}
+
+#[tokio::test]
+async fn f5_a_dropped_block_is_found_without_receipts_by_another_endpoint() {
+    let chain = final_chain();
+    let node = Stage::ingested(&chain, Some(Fault::WithoutBlock(9))).await.node;
+    let second = chain.another_endpoint();
+    second.lack("eth_getBlockReceipts");
+    chain.endpoint().lack("eth_getBlockReceipts").fail("eth_getLogs", FOR_EVER, Fault::WithoutBlock(9));
+    let stage = Stage::over(node, &network(&[chain.url(), second.url()])).await;
+    let verdict = stage.verdict().await;
+    assert_eq!(told(&verdict.findings), [("LOG_MISSING", 9)]);
+    assert_eq!(verdict.method, Method::LogsAgain);
+}
+
+#[tokio::test]
+async fn f5_a_lost_registration_is_found_by_the_census_where_headers_are_not_served() {
+    let chain = final_chain();
+    let stage = Stage::ingested(&chain, Some(Fault::WithoutBlock(9))).await;
+    chain.endpoint().lack("eth_getBlockByNumber").fail("eth_getLogs", FOR_EVER, Fault::WithoutBlock(9));
+    let verdict = stage.verdict().await;
+    assert_eq!(verdict.method, Method::LogsAgain);
+    // Agent 1 came in block 6 and agent 3 in block 12.
+    assert_eq!(told(&verdict.findings), [("AGENT_GAP", 12)]);
+    assert_eq!(verdict.findings[0].from, 6);
+}
+
+#[tokio::test]
+async fn f5_lost_feedback_is_found_by_the_census_where_headers_are_not_served() {
+    let chain = final_chain();
+    let stage = Stage::ingested(&chain, Some(Fault::WithoutBlock(10))).await;
+    chain.endpoint().lack("eth_getBlockByNumber").fail("eth_getLogs", FOR_EVER, Fault::WithoutBlock(10));
+    let verdict = stage.verdict().await;
+    assert_eq!(told(&verdict.findings), [("FEEDBACK_GAP", 13)]);
+    assert_eq!(verdict.findings[0].from, 7);
+}
+
+#[tokio::test]
+async fn f4_blooms_that_lie_are_no_cry_for_ever() {
+    let chain = final_chain();
+    let stage = Stage::ingested(&chain, None).await;
+    chain.endpoint().fail("eth_getBlockByNumber", FOR_EVER, Fault::EmptyBloom);
+    let verdict = stage.verdict().await;
+    assert_eq!((told(&verdict.findings), verdict.method), (vec![], Method::LogsAgain));
+    assert!(verdict.untold.iter().any(|said| said.contains("do not hash to their hashes")), "{verdict:#?}");
+    stage.turn().await;
+    assert_eq!(stage.verified_to().await, Some(BLOCKS));
+}
+
+#[tokio::test]
+async fn f4_a_bloom_that_lies_is_replaced_by_another_endpoint_s() {
+    let chain = final_chain();
+    let node = Stage::ingested(&chain, Some(Fault::WithoutBlock(9))).await.node;
+    let second = chain.another_endpoint();
+    let stage = Stage::over(node, &network(&[chain.url(), second.url()])).await;
+    chain.endpoint().fail("eth_getBlockByNumber", FOR_EVER, Fault::EmptyBloom);
+    let verdict = stage.verdict().await;
+    assert_eq!((told(&verdict.findings), verdict.method), (vec![("LOG_MISSING", 9)], Method::ReceiptsRoot));
+}
+
+#[tokio::test]
+async fn f4_a_bloom_that_is_right_by_chance_is_no_finding() {
+    let chain = FakeChain::new(CHAIN_ID);
+    // Somebody else's log names our contract and a topic of its role.
+    let topics = vec![IDENTITY.into_word(), IdentityEvent::ALL[0].2];
+    let innocent = RawLog { address: SOMEBODY, topics: topics.clone(), data: vec![].into() };
+    let mut address_bits = innocent.clone();
+    address_bits.address = IDENTITY;
+    for _ in 0..BLOCKS {
+        chain.mine([innocent.clone()]);
+    }
+    chain.finalize(BLOCKS);
+    let stage = Stage::ingested(&chain, None).await;
+    assert_eq!(told(&stage.verdict().await.findings), []);
+}
+
+#[tokio::test]
+async fn f12_a_log_that_an_endpoint_forged_below_finality_is_found() {
+    let chain = final_chain();
+    let stage = Stage::ingested(&chain, Some(Fault::ForgedLog)).await;
+    let verdict = stage.verdict().await;
+    // The answer's last block with logs is the last one.
+    assert_eq!(told(&verdict.findings), [("LOG_EXTRA", BLOCKS)]);
+    assert_eq!(verdict.method, Method::ReceiptsRoot);
+}
+
+#[tokio::test]
+async fn f9_null_receipts_and_those_of_another_block_are_asked_elsewhere() {
+    let chain = final_chain();
+    let node = Stage::ingested(&chain, Some(Fault::WithoutLog(12, 0))).await.node;
+    let second = chain.another_endpoint();
+    let stage = Stage::over(node, &network(&[chain.url(), second.url()])).await;
+    let other = json!([{"status": "0x1", "blockHash": B256::repeat_byte(1), "logs": []}]);
+    let foreign = json!([{"status": "0x1", "type": "0x2", "cumulativeGasUsed": "0x1", "logs": []}]);
+    for fault in [Fault::Null, Fault::Result(json!([null])), Fault::Result(other), Fault::Result(foreign)] {
+        chain.endpoint().fail("eth_getBlockReceipts", FOR_EVER, fault);
+        let verdict = stage.verdict().await;
+        assert_eq!((told(&verdict.findings), verdict.method), (vec![("LOG_MISSING", 12)], Method::ReceiptsRoot));
+        chain.endpoint().recover();
+    }
+}
+
+#[tokio::test]
+async fn rows_that_do_not_follow_from_the_raw_logs_are_found() {
+    let chain = final_chain();
+    let stage = Stage::ingested(&chain, None).await;
+    for (statement, table, block) in [
+        ("DELETE FROM feedback WHERE feedback_index = 3", "feedback", 10),
+        ("UPDATE feedback SET value_raw = 8 WHERE feedback_index = 4", "feedback", 13),
+        ("UPDATE agent SET owner = decode(repeat('09', 20), 'hex') WHERE agent_id = 1", "agent", 6),
+        ("UPDATE agent SET agent_uri = 'ipfs://other' WHERE agent_id = 2", "agent", 9),
+        (
+            "INSERT INTO feedback_response VALUES (167000, 0, 0, decode(repeat('33', 20), 'hex'), 1, 5, 0, \
+          decode(repeat('01', 32), 'hex'), 0, decode(repeat('01', 20), 'hex'), '', NULL, \
+          decode(repeat('01', 32), 'hex'))",
+            "feedback_response",
+            5,
+        ),
+    ] {
+        stage.sql(statement).await;
+        let findings = stage.verdict().await.findings;
+        let is_there =
+            |finding: &Finding| finding.kind == "ROW" && finding.to == block && finding.description.starts_with(table);
+        assert!(findings.iter().any(is_there), "{statement}: {findings:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_stored_hash_that_is_not_the_chain_s_is_found() {
+    let chain = final_chain();
+    let stage = Stage::ingested(&chain, None).await;
+    stage.sql("UPDATE block SET hash = decode(repeat('09', 32), 'hex') WHERE number = 12").await;
+    assert_eq!(told(&stage.verdict().await.findings), [("HEADER", 12)]);
+}
+
+#[tokio::test]
+async fn raw_logs_that_cannot_be_read_are_found() {
+    let chain = final_chain();
+    let stage = Stage::ingested(&chain, None).await;
+    stage.sql("UPDATE raw_logs SET logs = decode('0102', 'hex')").await;
+    let findings = stage.verdict().await.findings;
+    assert!(findings.iter().any(|finding| finding.kind == "SEGMENT"), "{findings:#?}");
+    assert!(findings.iter().any(|finding| finding.kind == "LOG_MISSING"), "{findings:#?}");
+}
+
+#[tokio::test]
+async fn findings_are_kept_until_the_blocks_agree_again() {
+    let chain = final_chain();
+    let stage = Stage::ingested(&chain, None).await;
+    stage.sql("UPDATE block SET hash = decode(repeat('09', 32), 'hex') WHERE number = 12").await;
+    let client = connect(stage.node.database.url()).await;
+    let open = async || {
+        let select = "SELECT count(*) FILTER (WHERE repaired_at IS NULL), count(*) FROM verification_finding";
+        let row = client.query_one(select, &[]).await.unwrap();
+        (row.get::<_, i64>(0), row.get::<_, i64>(1))
+    };
+    for _ in 0..3 {
+        stage.turn().await;
+        assert_eq!(open().await, (1, 1));
+    }
+    let hash = chain.block(12).hash;
+    stage.sql(&format!("UPDATE block SET hash = decode('{hash:x}', 'hex') WHERE number = 12")).await;
+    stage.turn().await;
+    assert_eq!((open().await, stage.verified_to().await), ((0, 1), Some(BLOCKS)));
+}
+
+#[tokio::test]
+async fn a_rewind_lowers_what_is_verified_and_forgets_audits_that_began_before() {
+    let chain = final_chain();
+    let stage = Stage::ingested(&chain, None).await;
+    stage.turn().await;
+    let before = stage.store.standing(CHAIN_ID).await.unwrap();
+    assert_eq!(before.verified.map(|verified| verified.number), Some(BLOCKS));
+    // What a rewind does in its transaction.
+    stage.sql("UPDATE verification SET rewinds = rewinds + 1, verified_number = 20, verified_hash = NULL").await;
+    let late = meikan::store::verification::Audited {
+        from: 1,
+        to: BLOCKS,
+        findings: vec![],
+        verified: before.verified,
+        rewinds: before.rewinds,
+    };
+    assert_eq!(stage.store.record(CHAIN_ID, &late).await.unwrap(), None);
+    assert_eq!(stage.verified_to().await, Some(20));
+    stage.turn().await;
+    assert_eq!(stage.verified_to().await, Some(BLOCKS));
+}
