@@ -114,6 +114,21 @@ pub enum StoreError {
         /// The newest finalized block.
         finalized: u64,
     },
+    /// Raw logs from which nothing can be derived: missing, damaged, or of a codec that is not known.
+    RawLogs {
+        /// What is wrong with them, and what to do.
+        reason: String,
+    },
+    /// A re-index from that block is not possible (F61, F62).
+    Unreachable {
+        /// Why, with the blocks that are possible.
+        reason: String,
+    },
+    /// A re-index from the store is under way: it must be ended first.
+    Rederiving {
+        /// The network.
+        chain_id: ChainId,
+    },
     /// The chain calls a block final that is not the one we hold (F15).
     OtherFinal {
         /// The block that is called final.
@@ -145,7 +160,7 @@ impl StoreError {
         match self {
             Self::Connect { source, .. } | Self::Database { source, .. } => fault_of(source),
             Self::Busy { .. } | Self::Unanswered { .. } | Self::Fenced { .. } => Fault::Retry,
-            Self::TipMoved { .. } | Self::OtherFinal { .. } => Fault::Reorg,
+            Self::TipMoved { .. } | Self::OtherFinal { .. } | Self::Rederiving { .. } => Fault::Reorg,
             _ => Fault::Fatal,
         }
     }
@@ -228,7 +243,14 @@ impl std::fmt::Display for StoreError {
                 "chain {chain_id} was indexed with genesis block {stored}, the endpoint's is {found}: it is another \
                  chain; check rpc_urls, or use another database"
             ),
-            Self::Network { reason } | Self::Batch { reason } | Self::Corrupt { reason } => f.write_str(reason),
+            Self::Network { reason }
+            | Self::Batch { reason }
+            | Self::Corrupt { reason }
+            | Self::RawLogs { reason }
+            | Self::Unreachable { reason } => f.write_str(reason),
+            Self::Rederiving { chain_id } => {
+                write!(f, "chain {chain_id} is being re-indexed from its raw logs; that is ended before anything else")
+            }
             Self::Fenced { chain_id } => {
                 write!(f, "another process took over the writing of chain {chain_id}; this one stands by")
             }

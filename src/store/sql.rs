@@ -140,6 +140,11 @@ pub(super) fn number(row: &Row, name: &str) -> Result<u64, StoreError> {
     unsigned(column(row, name)?)
 }
 
+/// A height or a time, where there is one.
+pub(super) fn optional_number(row: &Row, name: &str) -> Result<Option<u64>, StoreError> {
+    column::<Option<i64>>(row, name)?.map(unsigned).transpose()
+}
+
 /// A hash.
 pub(super) fn hash(row: &Row, name: &str) -> Result<B256, StoreError> {
     B256::try_from(column::<&[u8]>(row, name)?).map_err(|_| corrupt("a hash is not of 32 bytes"))

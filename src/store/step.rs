@@ -2,8 +2,9 @@
 
 use alloy::primitives::B256;
 
-use super::apply::{self, Applied, Batch, Contracts, Rewound, Tip};
+use super::apply::{self, Applied, Batch, Contracts, Heights, Rewound, Tip, Undoing};
 use super::error::StoreError;
+use super::reindex::{Job, Source};
 use super::sql::{self, Sql, signed};
 use crate::block::{Block, BlockRef};
 
@@ -21,6 +22,8 @@ pub struct Cursor {
     pub safe: Option<u64>,
     /// Rises with every commit.
     pub seq: u64,
+    /// The re-index that is under way.
+    pub reindex: Option<Job>,
 }
 
 /// What a rise of finality did.
@@ -36,10 +39,19 @@ pub struct Finalized {
 
 /// A transaction that holds the cursor's row, and the cursor as it was before.
 pub(super) struct Step<'a> {
-    sql: Sql<'a>,
+    pub(super) sql: Sql<'a>,
     pub(super) cursor: Cursor,
-    contracts: &'a Contracts,
-    start_block: u64,
+    pub(super) contracts: &'a Contracts,
+    pub(super) start_block: u64,
+}
+
+/// How far down a rewind may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Floor {
+    /// To the finalized block: what is final is not undone.
+    Finality,
+    /// To this block, whatever was final: an operator asked for it.
+    Asked(BlockRef),
 }
 
 impl<'a> Step<'a> {
@@ -52,8 +64,13 @@ impl<'a> Step<'a> {
     ) -> Result<Self, StoreError> {
         let rows = sql
             .query(
-                "SELECT epoch, seq, tip_number, tip_hash, tip_at, safe_number, finalized_number, finalized_hash \
-                 FROM cursor WHERE chain_id = $1 FOR UPDATE",
+                "SELECT c.epoch, c.seq, c.tip_number, c.tip_hash, c.tip_at, c.safe_number, c.finalized_number, \
+                     c.finalized_hash, r.source AS reindex_source, r.from_block AS reindex_from_block, \
+                     r.target_number AS reindex_target_number, r.target_hash AS reindex_target_hash, \
+                     r.target_at AS reindex_target_at, r.safe_number AS reindex_safe_number, \
+                     r.finalized_number AS reindex_finalized_number, r.finalized_hash AS reindex_finalized_hash, \
+                     r.told_from AS reindex_told_from \
+                 FROM cursor c LEFT JOIN reindex r USING (chain_id) WHERE c.chain_id = $1 FOR UPDATE OF c",
                 &[],
             )
             .await?;
@@ -65,44 +82,51 @@ impl<'a> Step<'a> {
         Ok(Self { sql, cursor, contracts, start_block })
     }
 
-    pub(super) async fn apply(self, batch: &Batch, parts: &[u64]) -> Result<Applied, StoreError> {
+    pub(super) async fn apply(self, batch: &Batch, parts: &[u64], floor: Floor) -> Result<Applied, StoreError> {
         let before = self.cursor;
         if before.tip.map(|tip| tip.block()) != batch.expected_tip {
             let found = before.tip.map(|tip| tip.block());
             return Err(StoreError::TipMoved { expected: batch.expected_tip, found });
         }
-        let base = self.base(batch)?;
-        let finalized = rising(before.finalized, batch.finalized)?;
+        let base = self.base(batch, floor)?;
+        let known = self.known_final(floor);
+        let finalized = rising(known, batch.finalized)?;
         batch.check(base, self.start_block, finalized.map(|block| block.number))?;
-        self.check_link(batch, base).await?;
+        self.check_link(batch, base, floor).await?;
         let mut seq = before.seq;
+        let job = self.job_after(batch, floor).await?;
         let rewound = match batch.rewind_to.zip(before.tip) {
-            Some((to, tip)) => Some(self.undo(tip, to, &mut seq).await?),
+            Some((to, tip)) => Some(self.undo(tip, to, floor, &mut seq).await?),
             None => None,
         };
         for part in parts {
             self.sql.execute("SELECT ensure_block_range($1, $2)", &[&signed(*part)]).await?;
         }
-        let final_number = finalized.map(|block| block.number);
-        let added = apply::add(&self.sql, self.contracts, &batch.blocks, final_number, seq).await?;
-        if let Some(finalized) = finalized.filter(|_| finalized != before.finalized) {
+        let heights =
+            Heights { finalized: finalized.map(|block| block.number), told_from: job.and_then(|job| job.told_from) };
+        let added = apply::add(&self.sql, self.contracts, &batch.blocks, &heights, seq).await?;
+        if let Some(finalized) = finalized.filter(|_| finalized != known) {
             self.check_final(finalized, &batch.tip, &batch.blocks).await?;
-            apply::prune(&self.sql, before.finalized.map(|block| block.number), base, finalized.number).await?;
+            apply::prune(&self.sql, known.map(|block| block.number), base, finalized.number).await?;
         }
         // A commit without changes counts too: what is cached is cached under its number.
         let seq = added.seq.max(before.seq + 1);
         let safe = batch.safe.map(|safe| safe.min(batch.tip.number));
-        let after = Cursor { tip: Some(batch.tip), finalized, safe, seq };
+        let reindex = job.filter(|job| batch.tip.number < job.target.number);
+        self.keep_job(reindex).await?;
+        let after = Cursor { tip: Some(batch.tip), finalized, safe, seq, reindex };
         let statements = self.sql.statements() + 1;
         self.commit(&after).await?;
         Ok(Applied { events: added.events, undecoded: added.undecoded, rows: added.rows, rewound, seq, statements })
     }
 
     /// The newest block that is kept below the batch's.
-    fn base(&self, batch: &Batch) -> Result<Option<u64>, StoreError> {
+    fn base(&self, batch: &Batch, floor: Floor) -> Result<Option<u64>, StoreError> {
         let tip = self.cursor.tip.map(|tip| tip.number);
         let Some(to) = batch.rewind_to else { return Ok(tip) };
-        if let Some(finalized) = self.cursor.finalized.filter(|finalized| to < finalized.number) {
+        if let (Floor::Finality, Some(finalized)) = (floor, self.cursor.finalized)
+            && to < finalized.number
+        {
             return Err(StoreError::BelowFinality { rewind_to: to, finalized: finalized.number });
         }
         match tip {
@@ -112,13 +136,28 @@ impl<'a> Step<'a> {
         }
     }
 
+    /// The newest final block that a rewind leaves.
+    fn known_final(&self, floor: Floor) -> Option<BlockRef> {
+        match floor {
+            Floor::Asked(kept) if self.is_below_finality(kept.number) => {
+                Some(kept).filter(|kept| kept.number >= self.start_block)
+            }
+            _ => self.cursor.finalized,
+        }
+    }
+
+    pub(super) fn is_below_finality(&self, to: u64) -> bool {
+        self.cursor.finalized.is_some_and(|finalized| to < finalized.number)
+    }
+
     /// The first new block must stand on the one that is kept, where that one's hash is held.
-    async fn check_link(&self, batch: &Batch, base: Option<u64>) -> Result<(), StoreError> {
+    async fn check_link(&self, batch: &Batch, base: Option<u64>, floor: Floor) -> Result<(), StoreError> {
         let Some(base) = base else { return Ok(()) };
         let Some(held) = self.held_hash(base).await? else { return Ok(()) };
-        let new = match batch.blocks.first() {
-            Some(first) if first.header.number == base + 1 => first.header.parent_hash,
-            None if batch.tip.number == base => batch.tip.hash,
+        let new = match (batch.blocks.first(), floor) {
+            (Some(first), _) if first.header.number == base + 1 => first.header.parent_hash,
+            (None, _) if batch.tip.number == base => batch.tip.hash,
+            (_, Floor::Asked(kept)) => kept.hash,
             _ => return Ok(()),
         };
         if new == held {
@@ -129,7 +168,7 @@ impl<'a> Step<'a> {
     }
 
     /// The hash at a height, as far as it is held.
-    async fn held_hash(&self, number: u64) -> Result<Option<B256>, StoreError> {
+    pub(super) async fn held_hash(&self, number: u64) -> Result<Option<B256>, StoreError> {
         let cursor = &self.cursor;
         let known = [cursor.tip.map(|tip| tip.block()), cursor.finalized];
         if let Some(block) = known.into_iter().flatten().find(|block| block.number == number) {
@@ -138,14 +177,18 @@ impl<'a> Step<'a> {
         self.stored_hash(number).await
     }
 
-    async fn stored_hash(&self, number: u64) -> Result<Option<B256>, StoreError> {
-        let select = "SELECT hash FROM block WHERE chain_id = $1 AND number = $2";
-        let rows = self.sql.query(select, &[&signed(number)]).await?;
-        rows.first().map(|row| sql::hash(row, "hash")).transpose()
+    pub(super) async fn stored_hash(&self, number: u64) -> Result<Option<B256>, StoreError> {
+        apply::held_hash(&self.sql, number).await
     }
 
-    async fn undo(&self, tip: Tip, to: u64, seq: &mut u64) -> Result<Rewound, StoreError> {
-        let undone = apply::undo(&self.sql, self.contracts, to, *seq).await?;
+    /// How what is above a block is undone.
+    pub(super) fn undoing(&self, to: u64, is_trusted: bool) -> Undoing {
+        Undoing { to, below_finality: self.is_below_finality(to), is_trusted }
+    }
+
+    async fn undo(&self, tip: Tip, to: u64, floor: Floor, seq: &mut u64) -> Result<Rewound, StoreError> {
+        let undoing = self.undoing(to, floor == Floor::Finality);
+        let undone = apply::undo(&self.sql, self.contracts, &undoing, *seq).await?;
         *seq = undone.seq;
         Ok(Rewound { from: tip.number, to, depth: tip.number - to, agents: undone.agents })
     }
@@ -170,6 +213,9 @@ impl<'a> Step<'a> {
         safe: Option<u64>,
     ) -> Result<Finalized, StoreError> {
         let before = self.cursor;
+        if let Some(Job { source: Source::Store, .. }) = before.reindex {
+            return Err(StoreError::Rederiving { chain_id: self.sql.chain_id });
+        }
         let Some(tip) = before.tip else {
             return Ok(Finalized { finalized: before.finalized, moved: false, seq: before.seq });
         };
@@ -191,6 +237,10 @@ impl<'a> Step<'a> {
 
     /// Computes digests of stored logs that have none, a bounded piece of them; returns whether there may be more.
     pub(super) async fn catch_up_digest(self) -> Result<bool, StoreError> {
+        if let Some(Job { source: Source::Store, .. }) = self.cursor.reindex {
+            // What is above the tip is added as it is derived.
+            return Ok(false);
+        }
         let finalized = self.cursor.finalized.map(|block| block.number);
         let more = apply::catch_up_digest(&self.sql, self.contracts, finalized).await?;
         self.sql.commit().await?;
@@ -198,7 +248,7 @@ impl<'a> Step<'a> {
     }
 
     /// Moves the cursor, tells it, and commits.
-    async fn commit(self, after: &Cursor) -> Result<(), StoreError> {
+    pub(super) async fn commit(self, after: &Cursor) -> Result<(), StoreError> {
         let payload = format!("{} {}", self.sql.chain_id, after.seq);
         self.sql
             .execute(
@@ -224,7 +274,7 @@ impl<'a> Step<'a> {
 }
 
 fn read_cursor(row: &tokio_postgres::Row) -> Result<Cursor, StoreError> {
-    let optional = |name| sql::column::<Option<i64>>(row, name)?.map(sql::unsigned).transpose();
+    let optional = |name| sql::optional_number(row, name);
     let tip = match optional("tip_number")? {
         None => None,
         Some(number) => Some(Tip { number, hash: sql::hash(row, "tip_hash")?, timestamp: sql::number(row, "tip_at")? }),
@@ -233,7 +283,8 @@ fn read_cursor(row: &tokio_postgres::Row) -> Result<Cursor, StoreError> {
         None => None,
         Some(number) => Some(BlockRef { number, hash: sql::hash(row, "finalized_hash")? }),
     };
-    Ok(Cursor { tip, finalized, safe: optional("safe_number")?, seq: sql::number(row, "seq")? })
+    let (safe, seq) = (optional("safe_number")?, sql::number(row, "seq")?);
+    Ok(Cursor { tip, finalized, safe, seq, reindex: Job::read(row)? })
 }
 
 /// Finality only rises: a lower or a missing one changes nothing (F16). Another block at the same height is a chain that

@@ -14,9 +14,10 @@ use super::Store;
 use super::apply::{Applied, Batch, Contracts, Tip};
 use super::error::StoreError;
 use super::network;
+use super::reindex::STEP_ROWS;
 use super::sql::{self, Sql, signed};
-use super::step::{Cursor, Finalized, Step, clamped};
-use crate::block::BlockRef;
+use super::step::{Cursor, Finalized, Floor, Step, clamped};
+use crate::block::{Block, BlockRef};
 use crate::id::ChainId;
 use crate::metrics;
 
@@ -60,6 +61,8 @@ pub struct Writer {
     contracts: Contracts,
     /// Ranges of blocks that are known to have partitions.
     partitions: HashSet<u64>,
+    /// Logs and headers that one step of a re-index from the store derives from, at most.
+    pub(super) rederived_per_step: u64,
     /// Rows inserted since the planner's statistics were last brought up to date, and how many of them bring that on.
     unanalyzed_rows: u64,
     analyze_at_rows: u64,
@@ -100,6 +103,7 @@ impl Store {
             start_block: sql::number(&row, "start_block")?,
             contracts,
             partitions: HashSet::new(),
+            rederived_per_step: STEP_ROWS,
             unanalyzed_rows: 0,
             analyze_at_rows: analyzed_rows.max(FIRST_ANALYZE_ROWS),
             client,
@@ -174,17 +178,27 @@ impl Writer {
     /// [`StoreError::Fenced`], [`StoreError::TipMoved`], [`StoreError::BelowFinality`], [`StoreError::OtherFinal`],
     /// [`StoreError::Batch`], or what the database says.
     pub async fn apply(&mut self, batch: Batch) -> Result<Applied, StoreError> {
+        self.apply_above(batch, Floor::Finality).await
+    }
+
+    /// [`Writer::apply`], where a rewind may go down to that floor.
+    pub(super) async fn apply_above(&mut self, batch: Batch, floor: Floor) -> Result<Applied, StoreError> {
         let started = Instant::now();
-        let parts: Vec<u64> = self.missing_partitions(&batch);
+        let parts: Vec<u64> = self.missing_partitions(&batch.blocks);
         let step = self.begin("apply").await?;
-        let applied = step.apply(&batch, &parts).await?;
-        self.partitions.extend(parts);
-        self.measure("apply", started);
-        self.unanalyzed_rows += applied.rows;
+        let applied = step.apply(&batch, &parts, floor).await?;
+        self.have_partitions(parts);
+        self.measured("apply", started, applied.rows).await;
+        Ok(applied)
+    }
+
+    /// Takes down how long a commit took, and keeps the planner's statistics up with its rows.
+    pub(super) async fn measured(&mut self, operation: &'static str, started: Instant, rows: u64) {
+        self.measure(operation, started);
+        self.unanalyzed_rows += rows;
         if self.unanalyzed_rows >= self.analyze_at_rows {
             self.analyze().await;
         }
-        Ok(applied)
     }
 
     /// Brings the planner's statistics up to date while a backfill fills empty tables: the server's own turn comes once a
@@ -249,14 +263,19 @@ impl Writer {
         Ok(finalized)
     }
 
-    /// Ranges of blocks that the batch writes to and that may lack partitions.
-    fn missing_partitions(&self, batch: &Batch) -> Vec<u64> {
-        let parts: HashSet<u64> = batch.blocks.iter().map(|block| block.header.number >> PARTITION_BITS).collect();
+    /// Ranges of blocks that are written to and that may lack partitions.
+    pub(super) fn missing_partitions(&self, blocks: &[Block]) -> Vec<u64> {
+        let parts: HashSet<u64> = blocks.iter().map(|block| block.header.number >> PARTITION_BITS).collect();
         parts.difference(&self.partitions).copied().collect()
     }
 
+    /// Remembers that these ranges have partitions.
+    pub(super) fn have_partitions(&mut self, parts: Vec<u64>) {
+        self.partitions.extend(parts);
+    }
+
     /// Begins a transaction that holds the cursor's row.
-    async fn begin(&mut self, operation: &'static str) -> Result<Step<'_>, StoreError> {
+    pub(super) async fn begin(&mut self, operation: &'static str) -> Result<Step<'_>, StoreError> {
         let transaction = self.client.transaction().await.map_err(StoreError::database(operation))?;
         Step::begin(Sql::new(transaction, operation, self.chain_id), self.epoch, &self.contracts, self.start_block)
             .await

@@ -25,6 +25,7 @@ mod ops;
 mod store;
 mod store_chain;
 mod store_history;
+mod store_reindex;
 mod store_support;
 mod store_tls;
 mod support;

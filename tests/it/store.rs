@@ -9,7 +9,7 @@ use meikan::store::{Batch, Store, StoreError};
 use serde_json::{Value, json};
 
 use crate::store_chain::{Chain, GENESIS, Random, START, Said, network, noise, said, said_by};
-use crate::store_support::{Fixture, config, follow, nowhere};
+use crate::store_support::{self, Fixture, config, follow, nowhere};
 use crate::support::postgres::TestDatabase;
 use crate::support::postgres::connect;
 
@@ -507,15 +507,9 @@ async fn f19_set_removed_and_set_again_in_replaced_blocks_leaves_no_phantom() {
     assert_eq!(fixture.dump(CHAIN).await, fresh.dump(CHAIN).await);
 }
 
-/// The lock of a writer that was dropped falls when the server notices; asking is all that can be done.
+/// The right to write, once the writer before has lost it.
 async fn wait_for_writer(fixture: &Fixture) -> meikan::store::Writer {
-    for _ in 0..1_000 {
-        if let Some(writer) = fixture.store.writer(CHAIN).await.unwrap() {
-            return writer;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-    panic!("the lock of a writer that is gone never fell");
+    store_support::wait_for_writer(fixture, CHAIN).await
 }
 
 #[tokio::test]

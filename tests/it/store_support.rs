@@ -116,3 +116,14 @@ pub(crate) async fn follow(
 pub(crate) fn nowhere(number: u64) -> BlockRef {
     BlockRef { number, hash: alloy::primitives::B256::repeat_byte(0xba) }
 }
+
+/// The lock of a writer that was dropped falls when the server notices; asking is all that can be done.
+pub(crate) async fn wait_for_writer(fixture: &Fixture, chain_id: u64) -> Writer {
+    for _ in 0..1_000 {
+        if let Some(writer) = fixture.store.writer(chain_id).await.unwrap() {
+            return writer;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("the lock of a writer that is gone never fell");
+}

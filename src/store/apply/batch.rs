@@ -92,14 +92,26 @@ impl Batch {
 
     /// Whatever the tables hold as BIGINT or INTEGER must fit.
     fn check_numbers(&self) -> Result<(), StoreError> {
-        let headers = self.blocks.iter().map(|block| (block.header.number, block.header.timestamp));
-        for (number, timestamp) in headers.chain([(self.tip.number, self.tip.timestamp)]) {
-            if i64::try_from(number).is_err() || i64::try_from(timestamp).is_err() {
-                return Err(unfit(format!("block {number} at {timestamp} is beyond 2^63")));
-            }
-        }
-        Ok(())
+        check_heights(&self.blocks)?;
+        check_height(self.tip.number, self.tip.timestamp)
     }
+}
+
+/// Checks each block by itself: its numbers fit the tables, its logs are its own and in order.
+pub(in crate::store) fn check_blocks(blocks: &[Block]) -> Result<(), StoreError> {
+    check_heights(blocks)?;
+    blocks.iter().try_for_each(check_logs)
+}
+
+fn check_heights(blocks: &[Block]) -> Result<(), StoreError> {
+    blocks.iter().try_for_each(|block| check_height(block.header.number, block.header.timestamp))
+}
+
+fn check_height(number: u64, timestamp: u64) -> Result<(), StoreError> {
+    if i64::try_from(number).is_err() || i64::try_from(timestamp).is_err() {
+        return Err(unfit(format!("block {number} at {timestamp} is beyond 2^63")));
+    }
+    Ok(())
 }
 
 fn check_logs(block: &Block) -> Result<(), StoreError> {

@@ -79,7 +79,7 @@ fn segments(blocks: &[Block], finalized: Option<u64>) -> Vec<Vec<&Log>> {
     segments
 }
 
-async fn insert_segments(sql: &Sql<'_>, segments: &[Vec<&Log>]) -> Result<u64, StoreError> {
+pub(super) async fn insert_segments(sql: &Sql<'_>, segments: &[Vec<&Log>]) -> Result<u64, StoreError> {
     let mut copy = sql
         .copy(
             "raw_logs",
@@ -157,10 +157,15 @@ impl UndecodedLogs {
     }
 }
 
-/// Undoes what happened above a block; a segment that spans it is cut.
+/// Undoes the list of logs that could not be decoded.
+pub(super) async fn rewind_undecoded(sql: &Sql<'_>, to: u64) -> Result<(), StoreError> {
+    sql.execute("DELETE FROM undecoded_log WHERE chain_id = $1 AND begin_block > $2", &[&signed(to)]).await?;
+    Ok(())
+}
+
+/// Forgets the headers and the raw logs above a block; a segment that spans it is cut.
 pub(super) async fn rewind(sql: &Sql<'_>, to: u64) -> Result<(), StoreError> {
     for statement in [
-        "DELETE FROM undecoded_log WHERE chain_id = $1 AND begin_block > $2",
         "DELETE FROM raw_logs WHERE chain_id = $1 AND from_block > $2",
         "DELETE FROM block WHERE chain_id = $1 AND number > $2",
     ] {
@@ -182,7 +187,8 @@ pub(super) async fn rewind(sql: &Sql<'_>, to: u64) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn decode(row: &tokio_postgres::Row) -> Result<Vec<Log>, StoreError> {
+/// The logs of a segment.
+pub(super) fn decode(row: &tokio_postgres::Row) -> Result<Vec<Log>, StoreError> {
     raw::decode(sql::column(row, "codec")?, sql::column(row, "logs")?)
         .map_err(|error| StoreError::Corrupt { reason: error.to_string() })
 }

@@ -13,7 +13,7 @@ use super::agents::AgentNames;
 use super::timeline::Place;
 use crate::id::AgentKey;
 use crate::store::error::StoreError;
-use crate::store::sql::{Sql, signed};
+use crate::store::sql::{self, Sql, signed};
 
 /// Changes are kept down to finality and this many blocks further (a day of Taiko).
 const KEPT_BLOCKS: u64 = 43_200;
@@ -68,6 +68,23 @@ impl ChangeEntity {
     }
 }
 
+/// Whether blocks themselves come and go, or only what derives from them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum BlocksAre {
+    /// They come, or go.
+    New,
+    /// They are held and stay.
+    Held,
+}
+
+/// Which changes are told.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Told {
+    /// Those of blocks above this one.
+    pub(super) above: Option<u64>,
+    pub(super) blocks: BlocksAre,
+}
+
 struct Change {
     op: ChangeOp,
     entity: ChangeEntity,
@@ -79,7 +96,7 @@ struct Change {
 /// The changes of a batch, one for each entity and block.
 pub(super) struct Changes {
     pub(super) names: AgentNames,
-    finalized: Option<u64>,
+    told: Told,
     rows: Vec<Change>,
     /// Where the changes of the block under way are in `rows`.
     seen: HashMap<(ChangeEntity, String), usize>,
@@ -87,21 +104,23 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    pub(super) fn new(names: AgentNames, finalized: Option<u64>) -> Self {
-        Self { names, finalized, rows: Vec::new(), seen: HashMap::new(), block: (0, B256::ZERO) }
+    pub(super) fn new(names: AgentNames, told: Told) -> Self {
+        Self { names, told, rows: Vec::new(), seen: HashMap::new(), block: (0, B256::ZERO) }
     }
 
     /// Everything noted from now on happened in this block.
     pub(super) fn begin_block(&mut self, number: u64, hash: B256) {
         self.block = (number, hash);
         self.seen.clear();
-        self.note(ChangeOp::Insert, ChangeEntity::Block, || number.to_string());
+        if self.told.blocks == BlocksAre::New {
+            self.note(ChangeOp::Insert, ChangeEntity::Block, || number.to_string());
+        }
     }
 
     /// Notes a change, once for each block; a change that inserts stays one, whatever follows in the block.
     pub(super) fn note(&mut self, op: ChangeOp, entity: ChangeEntity, key: impl FnOnce() -> String) {
         let (block, hash) = self.block;
-        if self.finalized.is_some_and(|finalized| block <= finalized) {
+        if self.told.above.is_some_and(|above| block <= above) {
             return;
         }
         let key = key();
@@ -150,18 +169,30 @@ impl Changes {
     }
 }
 
+/// The lowest block above `to` of which a change was told.
+pub(super) async fn told_from(sql: &Sql<'_>, to: u64) -> Result<Option<u64>, StoreError> {
+    let select = "SELECT min(block_number) AS number FROM change WHERE chain_id = $1 AND block_number > $2";
+    let rows = sql.query(select, &[&signed(to)]).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    sql::column::<Option<i64>>(row, "number")?.map(sql::unsigned).transpose()
+}
+
 /// Takes back, newest first, every change above a block that no rewind took back before; returns the newest sequence
 /// number. A block that left and came back has its changes twice, and the first ones are taken back already.
-pub(super) async fn rewind(sql: &Sql<'_>, to: u64, seq: u64) -> Result<u64, StoreError> {
+pub(super) async fn rewind(sql: &Sql<'_>, to: u64, blocks: BlocksAre, seq: u64) -> Result<u64, StoreError> {
+    let spared = match blocks {
+        BlocksAre::New => None,
+        BlocksAre::Held => Some(ChangeEntity::Block.code()),
+    };
     let retracted = sql
         .execute(
             "INSERT INTO change (chain_id, seq, op, entity, key, block_number, block_hash) \
              SELECT chain_id, $3 + row_number() OVER (ORDER BY seq DESC), 3, entity, key, block_number, block_hash \
              FROM change c \
-             WHERE chain_id = $1 AND block_number > $2 AND op <> 3 AND NOT EXISTS ( \
+             WHERE chain_id = $1 AND block_number > $2 AND op <> 3 AND entity IS DISTINCT FROM $4 AND NOT EXISTS ( \
                  SELECT FROM change r WHERE r.chain_id = $1 AND r.block_number = c.block_number AND r.op = 3 \
                  AND r.block_hash = c.block_hash AND r.entity = c.entity AND r.key = c.key AND r.seq > c.seq)",
-            &[&signed(to), &signed(seq)],
+            &[&signed(to), &signed(seq), &spared],
         )
         .await?;
     Ok(seq + retracted)

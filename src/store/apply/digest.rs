@@ -142,8 +142,8 @@ async fn range(sql: &Sql<'_>, after: i64, to: u64) -> Result<RawRange, StoreErro
 }
 
 /// Takes the logs above a block away. It must run before they are gone: what was kept at the block, or is computed there
-/// from the nearest checkpoint, has to be what subtracting them leaves.
-pub(super) async fn rewind(sql: &Sql<'_>, contracts: &Contracts, to: u64) -> Result<(), StoreError> {
+/// from the nearest checkpoint, has to be what subtracting them leaves, where they are trusted.
+pub(super) async fn rewind(sql: &Sql<'_>, contracts: &Contracts, to: u64, is_trusted: bool) -> Result<(), StoreError> {
     let newest = held_at(sql, i64::MAX).await?;
     if newest.block.is_none_or(|block| block <= to) {
         return Ok(());
@@ -152,7 +152,7 @@ pub(super) async fn rewind(sql: &Sql<'_>, contracts: &Contracts, to: u64) -> Res
     let row = kept.block;
     let above = range(sql, kept.height(), to).await?;
     digest::add_range(&mut kept, sql.chain_id, &above, |log| contracts.decode(log))?;
-    if newest.digest.log_count.saturating_sub(kept.digest.log_count) <= MAX_CHECKED_LOGS {
+    if is_trusted && newest.digest.log_count.saturating_sub(kept.digest.log_count) <= MAX_CHECKED_LOGS {
         check(sql, contracts, newest, &kept, to).await?;
     }
     sql.execute("DELETE FROM state_digest WHERE chain_id = $1 AND block_number > $2", &[&signed(to)]).await?;

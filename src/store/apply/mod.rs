@@ -15,6 +15,7 @@ mod digest;
 mod feedback;
 mod files;
 mod metadata;
+mod stretch;
 mod timeline;
 mod totals;
 mod validations;
@@ -23,13 +24,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use alloy::primitives::{Address, B256};
 
+pub(super) use self::batch::check_blocks;
 pub use self::batch::{Applied, Batch, Rewound, Tip};
+pub(super) use self::change::BlocksAre;
 pub use self::change::{ChangeEntity, ChangeOp};
+pub(super) use self::stretch::{Bounds, held_hash, read as read_stretch, replace as replace_raw};
 
 use self::agents::{AgentNames, Agents, changed_agent, named_agent};
 use self::audit::AuditTrail;
 use self::blocks::UndecodedLogs;
-use self::change::Changes;
+use self::change::{Changes, Told};
 use self::digest::Digests;
 use self::feedback::{Feedback, FeedbackKey, feedback_key};
 use self::files::Files;
@@ -39,7 +43,7 @@ use self::totals::Totals;
 use self::validations::{ValidationKey, Validations, validation_key};
 use super::error::StoreError;
 use super::network::Contract;
-use super::sql::Sql;
+use super::sql::{self, Sql};
 use super::verification;
 use crate::block::{Block, DecodedLog, Log};
 use crate::event::{Event, IdentityEvent};
@@ -66,6 +70,12 @@ impl Contracts {
 
     fn names(&self, sql: &Sql<'_>) -> AgentNames {
         AgentNames::new(sql.chain_id, &self.0.values().copied().collect::<Vec<_>>())
+    }
+
+    /// What a log that was kept says to the present decoder.
+    fn decoded(&self, log: Log) -> Result<DecodedLog, StoreError> {
+        let contract = self.0.get(&log.address).ok_or_else(|| sql::corrupt("a raw log is of no contract"))?;
+        Ok(DecodedLog { event: Event::decode(contract.role, &log.topics, &log.data), log })
     }
 
     fn at(&self, block: &Block, decoded: &DecodedLog) -> Result<At<'_>, StoreError> {
@@ -219,12 +229,45 @@ pub(super) struct Added {
     pub(super) seq: u64,
 }
 
-/// Adds blocks, of which those up to `finalized` are final; `seq` is the newest sequence number before.
+/// Adds blocks, of which those up to `finalized` are final: what they hold, and what derives from it. `seq` is the newest
+/// sequence number before.
 pub(super) async fn add(
     sql: &Sql<'_>,
     contracts: &Contracts,
     blocks: &[Block],
-    finalized: Option<u64>,
+    heights: &Heights,
+    seq: u64,
+) -> Result<Added, StoreError> {
+    let mut added = derive(sql, contracts, blocks, heights, BlocksAre::New, seq).await?;
+    added.rows += blocks::write_headers(sql, blocks, heights.finalized).await?;
+    added.rows += blocks::write_raw(sql, blocks, heights.finalized).await?;
+    Ok(added)
+}
+
+/// What the height of a block decides.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Heights {
+    /// Blocks up to this one are final: nothing is kept to undo them.
+    pub(super) finalized: Option<u64>,
+    /// The changes of blocks from this one on are told though they are final, because they were taken back.
+    pub(super) told_from: Option<u64>,
+}
+
+impl Heights {
+    /// The last block whose changes nobody waits for.
+    fn untold(&self) -> Option<u64> {
+        let Some(told_from) = self.told_from else { return self.finalized };
+        self.finalized.map(|finalized| finalized.min(told_from.saturating_sub(1)))
+    }
+}
+
+/// Writes what derives from the logs of blocks: facts, totals, changes.
+pub(super) async fn derive(
+    sql: &Sql<'_>,
+    contracts: &Contracts,
+    blocks: &[Block],
+    heights: &Heights,
+    blocks_are: BlocksAre,
     seq: u64,
 ) -> Result<Added, StoreError> {
     let mut keys = Keys::default();
@@ -236,8 +279,9 @@ pub(super) async fn add(
             }
         }
     }
-    let mut fold = Fold::load(sql, &keys, Changes::new(contracts.names(sql), finalized)).await?;
-    let mut digests = Digests::load(sql, blocks, finalized).await?;
+    let told = Told { above: heights.untold(), blocks: blocks_are };
+    let mut fold = Fold::load(sql, &keys, Changes::new(contracts.names(sql), told)).await?;
+    let mut digests = Digests::load(sql, blocks, heights.finalized).await?;
     for block in blocks {
         digests.fold(sql, block);
         fold.changes.begin_block(block.header.number, block.header.hash);
@@ -246,10 +290,7 @@ pub(super) async fn add(
         }
         fold.validations.end_block(&mut fold.totals, &mut fold.changes);
     }
-    let rows = fold.write(sql, finalized).await?
-        + blocks::write_headers(sql, blocks, finalized).await?
-        + blocks::write_raw(sql, blocks, finalized).await?
-        + digests.write(sql).await?;
+    let rows = fold.write(sql, heights.finalized).await? + digests.write(sql).await?;
     let seq = fold.changes.write(sql, seq).await?;
     Ok(Added { undecoded: fold.undecoded.count(), events: fold.events, rows, seq })
 }
@@ -260,21 +301,58 @@ pub(super) struct Undone {
     pub(super) seq: u64,
 }
 
-/// Undoes every block above `to`: rows that began there go, rows that ended there hold again.
-pub(super) async fn undo(sql: &Sql<'_>, contracts: &Contracts, to: u64, seq: u64) -> Result<Undone, StoreError> {
-    // First: it reads the raw logs that the last one deletes.
-    digest::rewind(sql, contracts, to).await?;
-    let seq = change::rewind(sql, to, seq).await?;
+/// How blocks are undone.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Undoing {
+    /// The newest block that is kept.
+    pub(super) to: u64,
+    /// Whether that is below finality, of which no versions of totals are kept: they are counted anew.
+    pub(super) below_finality: bool,
+    /// Whether what is undone is trusted: then it is held against the digest. Who re-indexes may do so because it is
+    /// damaged.
+    pub(super) is_trusted: bool,
+}
+
+/// Undoes every block above one: rows that began there go, rows that ended there hold again.
+pub(super) async fn undo(
+    sql: &Sql<'_>,
+    contracts: &Contracts,
+    undoing: &Undoing,
+    seq: u64,
+) -> Result<Undone, StoreError> {
+    let undone = underive(sql, contracts, undoing, BlocksAre::New, seq).await?;
+    blocks::rewind(sql, undoing.to).await?;
+    verification::rewind(sql, undoing.to).await?;
+    Ok(undone)
+}
+
+/// Undoes all that derives from the blocks above one; their headers and raw logs stay.
+pub(super) async fn underive(
+    sql: &Sql<'_>,
+    contracts: &Contracts,
+    undoing: &Undoing,
+    blocks_are: BlocksAre,
+    seq: u64,
+) -> Result<Undone, StoreError> {
+    let to = undoing.to;
+    // First: it reads what tells events from logs that could not be decoded.
+    digest::rewind(sql, contracts, to, undoing.is_trusted).await?;
+    let seq = change::rewind(sql, to, blocks_are, seq).await?;
     agents::rewind(sql, to).await?;
     metadata::rewind(sql, to).await?;
     files::rewind(sql, to).await?;
     feedback::rewind(sql, to).await?;
     validations::rewind(sql, to).await?;
     audit::rewind(sql, to).await?;
-    let agents = totals::rewind(sql, to).await?;
-    blocks::rewind(sql, to).await?;
-    verification::rewind(sql, to).await?;
+    blocks::rewind_undecoded(sql, to).await?;
+    // Last, because they are counted from what the others leave.
+    let agents = if undoing.below_finality { totals::recount(sql, to).await? } else { totals::rewind(sql, to).await? };
     Ok(Undone { agents, seq })
+}
+
+/// The lowest block above `to` of which a change was told.
+pub(super) async fn told_from(sql: &Sql<'_>, to: u64) -> Result<Option<u64>, StoreError> {
+    change::told_from(sql, to).await
 }
 
 /// Forgets what finality makes superfluous, once it rose from `before` to `finalized` while blocks up to `held_to` were

@@ -226,6 +226,52 @@ pub(super) async fn rewind(sql: &Sql<'_>, to: u64) -> Result<u64, StoreError> {
     Ok(restored + begun)
 }
 
+/// Counts the totals anew as they were at a block below finality, of which no version is kept: of the agents that changed
+/// above it, from their own rows, which must have been rewound already. Returns how many agents those are.
+pub(super) async fn recount(sql: &Sql<'_>, to: u64) -> Result<u64, StoreError> {
+    let counted = sql
+        .execute(
+            "UPDATE agent_total t SET begin_block = n.begin_block, total_feedback = n.total_feedback, \
+                 revoked = n.revoked, responses = n.responses, last_activity = n.last_activity, \
+                 updated_at = n.updated_at \
+             FROM (SELECT a.deployment, a.agent_id, f.total_feedback, f.revoked, r.responses, \
+                       greatest(a.begin_block, m.block, f.block, f.revoked_block, r.block, v.block) AS begin_block, \
+                       greatest(a.created_at, f.at, v.at) AS last_activity, \
+                       greatest(a.updated_at, m.at, f.at, f.revoked_at, v.at) AS updated_at \
+                   FROM agent_total touched \
+                   CROSS JOIN LATERAL (SELECT * FROM agent a WHERE a.chain_id = $1 \
+                       AND a.deployment = touched.deployment AND a.agent_id = touched.agent_id \
+                       AND a.end_block IS NULL OFFSET 0) a \
+                   CROSS JOIN LATERAL (SELECT max(begin_block) AS block, max(updated_at) AS at \
+                       FROM agent_metadata m WHERE m.chain_id = $1 \
+                       AND m.deployment = a.deployment AND m.agent_id = a.agent_id) m \
+                   CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE end_block IS NULL) AS total_feedback, \
+                           count(*) FILTER (WHERE end_block IS NULL AND revoked_block IS NOT NULL) AS revoked, \
+                           max(begin_block) AS block, max(created_at) AS at, \
+                           max(revoked_block) AS revoked_block, max(revoked_at) AS revoked_at \
+                       FROM feedback f WHERE f.chain_id = $1 \
+                       AND f.deployment = a.deployment AND f.agent_id = a.agent_id) f \
+                   CROSS JOIN LATERAL (SELECT count(*) AS responses, max(begin_block) AS block \
+                       FROM feedback_response r WHERE r.chain_id = $1 \
+                       AND r.deployment = a.deployment AND r.agent_id = a.agent_id) r \
+                   CROSS JOIN LATERAL (SELECT max(begin_block) AS block, max(updated_at) AS at \
+                       FROM (SELECT begin_block, updated_at FROM validation v WHERE v.chain_id = $1 \
+                                 AND v.deployment = a.deployment AND v.agent_id = a.agent_id AND v.end_block IS NULL \
+                             UNION ALL \
+                             SELECT begin_block, updated_at FROM validation v WHERE v.chain_id = $1 \
+                                 AND v.deployment = a.deployment AND v.agent_id = a.agent_id \
+                                 AND v.end_block IS NOT NULL) v) v \
+                   WHERE touched.chain_id = $1 AND touched.begin_block > $2) n \
+             WHERE t.chain_id = $1 AND t.deployment = n.deployment AND t.agent_id = n.agent_id",
+            &[&signed(to)],
+        )
+        .await?;
+    // Who is no agent at the block has no totals at it.
+    let begun = sql.execute("DELETE FROM agent_total WHERE chain_id = $1 AND begin_block > $2", &[&signed(to)]).await?;
+    sql.execute("DELETE FROM agent_total_version WHERE chain_id = $1 AND end_block > $2", &[&signed(to)]).await?;
+    Ok(counted + begun)
+}
+
 /// Forgets versions that no rewind can need any more.
 pub(super) async fn prune(sql: &Sql<'_>, finalized: u64) -> Result<(), StoreError> {
     sql.execute("DELETE FROM agent_total_version WHERE chain_id = $1 AND end_block <= $2", &[&signed(finalized)])
