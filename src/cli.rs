@@ -239,6 +239,10 @@ impl Common {
         let Some(network) = config.networks.first_mut() else { return };
         let urls: Vec<String> = self.rpc_url.iter().filter(|url| !url.is_empty()).cloned().collect();
         let urls = (!urls.is_empty()).then_some(urls);
+        if urls.is_some() || self.rpc_url_file.is_some() {
+            // What is named takes the place of all endpoints of the network.
+            (network.fallback_rpc_urls, network.fallback_rpc_urls_file) = (Vec::new(), None);
+        }
         replace(&mut network.rpc_urls, &mut network.rpc_urls_file, urls, self.rpc_url_file.as_ref());
     }
 }

@@ -106,19 +106,25 @@ impl Default for Api {
 }
 
 /// A network to follow.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Network {
     /// Its name, unique in the file.
     pub name: String,
     /// Its chain id; every endpoint must answer with it.
     pub chain_id: ChainId,
-    /// Its endpoints (http, https, ws, wss), in order of preference.
+    /// Its endpoints (http, https, ws, wss): equals, of which the one that fares best is asked. Their order breaks ties.
     #[serde(default)]
     pub rpc_urls: Vec<String>,
     /// Reads `rpc_urls` from a file instead, one a line (a secret).
     #[serde(default)]
     pub rpc_urls_file: Option<PathBuf>,
+    /// Endpoints that are asked only while none of `rpc_urls` can be.
+    #[serde(default)]
+    pub fallback_rpc_urls: Vec<String>,
+    /// Reads `fallback_rpc_urls` from a file instead, one a line (a secret).
+    #[serde(default)]
+    pub fallback_rpc_urls_file: Option<PathBuf>,
     /// The first block to ingest.
     #[serde(default)]
     pub start_block: u64,
@@ -146,6 +152,14 @@ pub struct Follow {
     pub concurrent_requests: usize,
     /// Requests in one JSON-RPC batch; 1 turns batches off.
     pub batch_requests: usize,
+    /// Most requests to one endpoint in a second, each entry of a batch counted; 0: no limit.
+    pub requests_per_second: u32,
+    /// Pause between looks at the heads of endpoints that are not asked otherwise, in milliseconds.
+    pub head_check_interval_ms: u64,
+    /// Endpoints that must agree on the logs of each block; 1: one is believed.
+    pub quorum: usize,
+    /// Go on with the endpoints that answer when fewer than `quorum` do. Otherwise the writer waits.
+    pub quorum_may_shrink: bool,
     /// Whether what is stored is held against the chain in the background.
     pub audit: bool,
     /// Most blocks that the background audit looks at in a second.
@@ -167,6 +181,10 @@ impl Default for Follow {
             by_hash_blocks: 128,
             concurrent_requests: 8,
             batch_requests: 100,
+            requests_per_second: 0,
+            head_check_interval_ms: 10_000,
+            quorum: 1,
+            quorum_may_shrink: false,
             audit: true,
             audit_blocks_per_second: 250,
             audit_requests_per_second: 5,
@@ -345,9 +363,13 @@ impl Config {
             self.database.read_url = read_secret(path)?.trim().into();
         }
         for network in &mut self.networks {
-            if let Some(path) = &network.rpc_urls_file {
+            for (urls, path) in [
+                (&mut network.rpc_urls, &network.rpc_urls_file),
+                (&mut network.fallback_rpc_urls, &network.fallback_rpc_urls_file),
+            ] {
+                let Some(path) = path else { continue };
                 let lines = read_secret(path)?;
-                network.rpc_urls = lines.lines().map(str::trim).filter(|url| !url.is_empty()).map(Into::into).collect();
+                *urls = lines.lines().map(str::trim).filter(|url| !url.is_empty()).map(Into::into).collect();
             }
         }
         Ok(())
@@ -383,6 +405,11 @@ impl Config {
 }
 
 impl Network {
+    /// Its endpoints, those for better days before those for worse ones.
+    pub fn endpoints(&self) -> impl Iterator<Item = &str> {
+        self.rpc_urls.iter().chain(&self.fallback_rpc_urls).map(String::as_str)
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         let name = &self.name;
         if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
@@ -394,13 +421,20 @@ impl Network {
         if self.rpc_urls.is_empty() {
             return Err(invalid(format!("network {name} has no endpoint; set rpc_urls or pass --rpc-url")));
         }
-        for url in &self.rpc_urls {
+        for url in self.endpoints() {
             if !["http://", "https://", "ws://", "wss://"].iter().any(|scheme| url.starts_with(scheme)) {
                 return Err(invalid(format!(
                     "network {name}: the endpoint {} does not begin with http://, https://, ws:// or wss://",
                     redact(url)
                 )));
             }
+        }
+        let endpoints = self.endpoints().count();
+        if self.follow.quorum > endpoints {
+            return Err(invalid(format!(
+                "network {name}: quorum is {}, but there are {endpoints} endpoint(s); add endpoints to rpc_urls or lower it",
+                self.follow.quorum
+            )));
         }
         let mut watched = HashMap::new();
         for (role, _, address) in self.contracts.all() {
@@ -434,6 +468,8 @@ impl Follow {
             ("by_hash_blocks", self.by_hash_blocks),
             ("concurrent_requests", self.concurrent_requests as u64),
             ("batch_requests", self.batch_requests as u64),
+            ("head_check_interval_ms", self.head_check_interval_ms),
+            ("quorum", self.quorum as u64),
             ("audit_blocks_per_second", self.audit_blocks_per_second.into()),
             ("audit_requests_per_second", self.audit_requests_per_second.into()),
         ];
@@ -576,6 +612,9 @@ mod tests {
             (format!("{NETWORK}\n{}", NETWORK.replace("taiko\"", "other\"")), "both have chain_id 167000"),
             (format!("{NETWORK}\nreputation = '{registry}'"), "an address has one role"),
             (format!("{NETWORK}\n[network.follow]\nmax_range_blocks = 0"), "max_range_blocks is 0"),
+            (format!("{NETWORK}\n[network.follow]\nquorum = 0"), "quorum is 0"),
+            (format!("{NETWORK}\n[network.follow]\nquorum = 2"), "quorum is 2, but there are 1 endpoint(s)"),
+            (NETWORK.replace("chain_id", "fallback_rpc_urls = ['ftp://a']\nchain_id"), "ftp://a does not begin with"),
             (NETWORK.replace("identity", "reputation"), "more reputation than identity"),
             (NETWORK.replace("= \"taiko\"", "= \"t a\""), "is not made of letters"),
         ] {

@@ -35,6 +35,15 @@ pub const RPC_REQUESTS: &str = "rpc_requests_total";
 pub const RPC_ERRORS: &str = "rpc_errors_total";
 /// Time of an RPC request; label `method`.
 pub const RPC_DURATION: &str = "rpc_request_duration_seconds";
+/// How well an endpoint fares, from 0 (useless) to 1 (perfect), by its lag, its errors and its latency; labels `network`,
+/// `endpoint`.
+pub const ENDPOINT_SCORE: &str = "rpc_endpoint_score";
+/// Blocks by which an endpoint's head is behind the others', smoothed; labels `network`, `endpoint`.
+pub const ENDPOINT_LAG: &str = "rpc_endpoint_lag_blocks";
+/// Times that an endpoint's head stood while those of others rose; labels `network`, `endpoint`.
+pub const ENDPOINT_STUCK: &str = "rpc_endpoint_stuck_total";
+/// Times that another endpoint was preferred; label `network`.
+pub const ENDPOINT_SWITCHES: &str = "rpc_endpoint_switches_total";
 /// Blocks whose bloom shows an event of a watched contract that an answer left out, by chance or by fault; label
 /// `network`.
 pub const BLOOM_SUSPICIONS: &str = "chain_bloom_suspicions_total";
@@ -93,6 +102,10 @@ fn describe() {
     describe_counter!(RPC_REQUESTS, "RPC requests sent");
     describe_counter!(RPC_ERRORS, "RPC requests that failed");
     describe_histogram!(RPC_DURATION, Unit::Seconds, "Time of an RPC request");
+    describe_gauge!(ENDPOINT_SCORE, "How well an endpoint fares, from 0 to 1");
+    describe_gauge!(ENDPOINT_LAG, "Blocks by which an endpoint's head is behind the others'");
+    describe_counter!(ENDPOINT_STUCK, "Times that an endpoint's head stood while those of others rose");
+    describe_counter!(ENDPOINT_SWITCHES, "Times that another endpoint was preferred");
     describe_counter!(BLOOM_SUSPICIONS, "Blocks whose bloom shows an event that an answer left out");
     describe_counter!(BLOOM_UNRESOLVED, "Suspicions that no endpoint could clear up with receipts");
     describe_gauge!(VERIFIED_TO, "Newest final block up to which everything that is stored was verified");

@@ -3,7 +3,7 @@
 
 use alloy::primitives::Address;
 
-use crate::chain::{Chain, ChainError, Probe, probe};
+use crate::chain::{Chain, ChainError, EndpointRole, Probe, probe};
 use crate::config::{self, Config, redact};
 use crate::event::Role;
 use crate::id::ChainId;
@@ -71,15 +71,18 @@ async fn check_database(config: &Config, findings: &mut Findings) {
 /// Each endpoint by itself, so that one that is down does not hide behind the others; then whether those that work are
 /// of one chain; then the contracts, as the first of them sees them.
 async fn check_network(network: &config::Network, findings: &mut Findings) {
-    let mut working = config::Network { rpc_urls: Vec::new(), ..network.clone() };
+    let mut working = config::Network { rpc_urls: Vec::new(), fallback_rpc_urls: Vec::new(), ..network.clone() };
     let mut without_code = None;
-    for (place, (shown, probed)) in probe(network).await.into_iter().enumerate() {
-        let role = if place == 0 { "preferred endpoint" } else { "fallback endpoint" };
-        let what = format!("{} {role} {shown}", network.name);
-        match probed {
+    for (probed, url) in probe(network).await.into_iter().zip(network.endpoints()) {
+        let role = match probed.role {
+            EndpointRole::Primary => "primary endpoint",
+            EndpointRole::Fallback => "fallback endpoint",
+        };
+        let what = format!("{} {role} {}", network.name, probed.label);
+        match probed.outcome {
             Ok(probe) => {
                 findings.good(&what, &abilities(network.chain_id, &probe));
-                working.rpc_urls.push(network.rpc_urls[place].clone());
+                working.rpc_urls.push(url.to_owned());
                 without_code.get_or_insert(probe.without_code);
             }
             Err(source) => findings.bad(&what, of_chain(network, source)),

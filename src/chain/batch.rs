@@ -111,7 +111,7 @@ impl Endpoint {
         for call in calls {
             counter!(metrics::RPC_REQUESTS, "network" => self.network.clone(), "method" => call.method).increment(1);
         }
-        let answers = self.within_deadline("batch", first, answers).await?;
+        let answers = self.within_deadline("batch", calls.len(), first, answers).await?;
         let classified =
             |(answer, call): (Result<_, TransportError>, &Call)| answer.map_err(|error| self.failed(call, &error));
         Ok(answers.into_iter().zip(calls).map(classified).collect())

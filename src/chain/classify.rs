@@ -50,6 +50,12 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether the failure tells against the endpoint: neither a chain that moves nor a question that it need not answer
+    /// does.
+    pub(super) fn is_of_the_endpoint(self) -> bool {
+        !matches!(self, Self::TooLarge(_) | Self::UnknownBlock | Self::Unsupported | Self::Permanent)
+    }
+
     /// The kind's name in metrics.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::check;
 use super::classify::{Kind, classify, shorten};
@@ -23,9 +23,11 @@ use super::connection::Connection;
 use super::error::Failure;
 use super::health::Health;
 use super::range::Span;
+use super::rate::Bucket;
+use super::score::Score;
 use super::wire::{WireHeader, header_by_number};
 use crate::block::Header;
-use crate::config::{self, redact};
+use crate::config;
 use crate::id::ChainId;
 use crate::metrics;
 
@@ -54,10 +56,20 @@ pub(super) struct Identity {
     pub(super) genesis_hash: B256,
 }
 
+/// What an endpoint is for (F43).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EndpointRole {
+    /// One of `rpc_urls`: equals, of which the one that fares best is asked.
+    Primary,
+    /// One of `fallback_rpc_urls`: asked only while no other can be.
+    Fallback,
+}
+
 /// An endpoint.
 pub(super) struct Endpoint {
     /// Its URL without credentials.
     pub(super) label: String,
+    pub(super) role: EndpointRole,
     pub(super) network: String,
     connection: Connection,
     /// The longest that one request may take.
@@ -65,7 +77,11 @@ pub(super) struct Endpoint {
     /// Most requests of a batch, as configured or as learnt.
     pub(super) batch_requests: AtomicUsize,
     permits: Semaphore,
+    bucket: Mutex<Bucket>,
     pub(super) health: Health,
+    score: Mutex<Score>,
+    /// When its head is looked at again, if nobody asks it anyway.
+    pub(super) next_look: Mutex<Option<Instant>>,
     span: Mutex<Span>,
     /// The head that it last named (F2).
     confirmed_head: AtomicU64,
@@ -84,25 +100,34 @@ impl std::fmt::Debug for Endpoint {
 
 impl Endpoint {
     /// Prepares an endpoint of the network; nothing is sent. Fails with the reason when the URL is not one.
-    pub(super) fn new(network: &config::Network, url: &str) -> Result<Self, String> {
-        Ok(Self::over(network, redact(url), Connection::to(url)?))
+    pub(super) fn new(network: &config::Network, label: String, role: EndpointRole, url: &str) -> Result<Self, String> {
+        Ok(Self::over(network, label, role, Connection::to(url)?))
     }
 
     /// An endpoint behind a transport that somebody else made; `label` is its name in words.
     pub(super) fn given(network: &config::Network, label: String, transport: BoxTransport) -> Self {
-        Self::over(network, label, Connection::given(transport))
+        Self::over(network, label, EndpointRole::Primary, Connection::given(transport))
     }
 
-    fn over(network: &config::Network, label: String, connection: Connection) -> Self {
+    fn over(network: &config::Network, label: String, role: EndpointRole, connection: Connection) -> Self {
         let follow = &network.follow;
+        // A batch is at most what may be sent at once.
+        let batch_requests = match follow.requests_per_second {
+            0 => follow.batch_requests,
+            limit => follow.batch_requests.min(usize::try_from(limit).unwrap_or(usize::MAX)),
+        };
         Self {
             label,
+            role,
             network: network.name.clone(),
             connection,
             deadline: Duration::from_millis(follow.request_deadline_ms),
-            batch_requests: AtomicUsize::new(follow.batch_requests.max(1)),
+            batch_requests: AtomicUsize::new(batch_requests.max(1)),
             permits: Semaphore::new(follow.concurrent_requests),
+            bucket: Mutex::new(Bucket::new(follow.requests_per_second)),
             health: Health::default(),
+            score: Mutex::default(),
+            next_look: Mutex::default(),
             span: Mutex::new(Span::new(follow.max_range_blocks)),
             confirmed_head: AtomicU64::new(0),
             refuses_hash_queries: AtomicBool::new(false),
@@ -169,15 +194,21 @@ impl Endpoint {
             let client = self.client().await?;
             client.request::<_, Box<RawValue>>(call.method, call.params.clone()).await
         };
-        self.within_deadline(call.method, call, answer).await
+        self.within_deadline(call.method, 1, call, answer).await
     }
 
     pub(super) async fn within_deadline<T>(
         &self,
         method: &'static str,
+        requests: usize,
         call: &Call,
         answer: impl Future<Output = Result<T, TransportError>>,
     ) -> Result<T, Failure> {
+        let now = Instant::now();
+        let due = self.bucket().take(requests, now);
+        if due > now {
+            sleep_until(due).await;
+        }
         let _permit = self.permits.acquire().await;
         let started = Instant::now();
         let answer = timeout(self.deadline, answer).await;
@@ -224,6 +255,29 @@ impl Endpoint {
         Failure { endpoint: self.label.clone(), request: request.to_string(), kind, message }
     }
 
+    /// A block that it does not have, although it may have named a head above it: then that head was no fact (F29).
+    pub(super) fn absent(&self, number: u64, call: &Call, message: &str) -> Failure {
+        if number <= self.confirmed_head() {
+            self.set_confirmed_head(0);
+            self.score().disproved();
+        }
+        self.failure(Kind::UnknownBlock, call, message)
+    }
+
+    /// From when on its limit of requests lets one more pass, and whether it has a free permit.
+    pub(super) fn room(&self, now: Instant) -> (Instant, bool) {
+        (self.bucket().due(now), self.permits.available_permits() > 0)
+    }
+
+    fn bucket(&self) -> MutexGuard<'_, Bucket> {
+        self.bucket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How well it fares.
+    pub(super) fn score(&self) -> MutexGuard<'_, Score> {
+        self.score.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// How many blocks it takes at once.
     pub(super) fn span(&self) -> MutexGuard<'_, Span> {
         self.span.lock().unwrap_or_else(PoisonError::into_inner)
@@ -232,12 +286,12 @@ impl Endpoint {
 
 #[cfg(test)]
 mod tests {
-    use super::{Call, Endpoint, Kind};
-    use crate::config::Network;
+    use super::{Call, Endpoint, EndpointRole, Kind};
+    use crate::config::{Network, redact};
 
     fn endpoint(url: &str) -> Endpoint {
         let network: Network = toml::from_str("name = \"test\"\nchain_id = 1").expect("the network is valid");
-        Endpoint::new(&network, url).expect("the URL is valid")
+        Endpoint::new(&network, redact(url), EndpointRole::Primary, url).expect("the URL is valid")
     }
 
     #[test]

@@ -7,6 +7,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use futures_util::future::join;
+use tokio::time::Instant;
+
 use super::check;
 use super::classify::Kind;
 use super::endpoint::Endpoint;
@@ -47,13 +50,16 @@ pub(super) struct Told {
 
 /// The head, and finality as far as it is known.
 pub(super) async fn head(pool: &Pool, told: &Told) -> Result<Head, ChainError> {
-    let (endpoint, header, finalized) = pool
-        .ask(|endpoint| async move {
-            let header = endpoint.latest().await?;
-            let finalized = endpoint.finalized().await;
-            Ok((endpoint, header, finalized))
-        })
-        .await?;
+    pool.choose();
+    let asked = pool.ask(|endpoint| async move {
+        let asked_at = Instant::now();
+        let header = endpoint.latest().await?;
+        pool.saw_head(&endpoint, header.number, asked_at.elapsed());
+        let finalized = endpoint.finalized().await;
+        Ok((endpoint, header, finalized))
+    });
+    let (asked, ()) = join(asked, pool.look_around()).await;
+    let (endpoint, header, finalized) = asked?;
     let safe = safe(pool, told, &endpoint).await.and_then(|safe| clamp_safe(safe, &header));
     told.finalized.fetch_or(finalized.is_some(), Ordering::Relaxed);
     let finalized = finalized.and_then(|finalized| clamp_finalized(finalized, &header));
@@ -118,7 +124,7 @@ impl Endpoint {
         let mut headers = Vec::with_capacity(numbers.len());
         for ((number, call), answer) in numbers.iter().zip(&calls).zip(answers) {
             let wire: Option<WireHeader> = self.read(call, &answer?)?;
-            let wire = wire.ok_or_else(|| self.failure(Kind::UnknownBlock, call, "there is no such block"))?;
+            let wire = wire.ok_or_else(|| self.absent(*number, call, "there is no such block"))?;
             let header = check::header(Some(*number), wire);
             headers.push(header.map_err(|reason| self.failure(Kind::Inconsistent, call, &reason))?);
         }

@@ -75,6 +75,11 @@ impl Health {
         self.state().refused
     }
 
+    /// How often it failed in a row.
+    pub(super) fn failures(&self) -> u32 {
+        self.state().failures
+    }
+
     /// It answered. A rest that it asked for meanwhile, in answer to another request, still counts.
     pub(super) fn succeeded(&self) {
         self.state().failures = 0;

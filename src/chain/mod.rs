@@ -21,10 +21,13 @@ mod head;
 mod health;
 mod hint;
 mod logs;
+mod look;
 mod pool;
 mod probe;
 mod proof;
 mod range;
+mod rate;
+mod score;
 mod transport;
 mod wire;
 mod witness;
@@ -51,9 +54,10 @@ use crate::id::ChainId;
 use crate::metrics;
 
 pub use self::classify::{Kind, RangeHint};
+pub use self::endpoint::EndpointRole;
 pub use self::error::{ChainError, Failure};
 pub use self::head::{Head, Promises};
-pub use self::probe::{Probe, probe};
+pub use self::probe::{Probe, Probed, probe};
 pub use self::proof::Sealed;
 pub use self::transport::install_tls;
 pub use self::witness::{Doubt, Shown};
@@ -157,8 +161,7 @@ impl Chain {
                 let header = endpoint.header(number).await?;
                 // A block below a head that was announced exists; this answer is of a backend that lags (F29).
                 if header.is_none() && number <= endpoint.confirmed_head() {
-                    let call = header_by_number(number);
-                    return Err(endpoint.failure(Kind::UnknownBlock, &call, "null, although its head is above"));
+                    return Err(endpoint.absent(number, &header_by_number(number), "null, although its head is above"));
                 }
                 Ok(header)
             })

@@ -1,18 +1,22 @@
 //! The endpoints of a network as one: whom to ask, how often, and when to stop.
 //!
-//! A request goes to the first endpoint in the configuration's order that is not resting. When it fails in passing, the
+//! A request goes to the preferred endpoint ([`super::look`] prefers by score); while that one rests, or its limits leave
+//! no room, to the next best. Fallbacks are asked only while no other can be (F43). When a request fails in passing, the
 //! endpoint rests, longer each time, and the next one is asked; the number of attempts and each wait are bounded. No
 //! endpoint is used before its chain id and genesis block were checked, nor after its connection was lost (F31).
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep_until};
 
 use super::classify::Kind;
-use super::endpoint::{Endpoint, Identity};
+use super::endpoint::{Endpoint, EndpointRole, Identity};
 use super::error::{ChainError, Failure};
+use super::look::Tier;
 use super::wire::header_by_number;
 use crate::config;
 
@@ -21,6 +25,9 @@ const MIN_ATTEMPTS: usize = 5;
 
 /// Longest that a request waits for an endpoint to have rested; longer rests are the caller's to sit out.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// How long a rest of the others is waited for before a fallback or a stuck endpoint is asked.
+const FALLBACK_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Failures in a row after which an operator is told once.
 const WARN_AFTER_FAILURES: u32 = 4;
@@ -31,15 +38,31 @@ pub(super) struct Pool {
     pub(super) network: String,
     pub(super) endpoints: Vec<Arc<Endpoint>>,
     pub(super) identity: Identity,
+    /// The place of the endpoint that is asked first.
+    pub(super) preferred: AtomicUsize,
+    pub(super) head_check_interval: Duration,
+}
+
+/// The endpoints of the network: the name to show, a number behind it where several would look alike; the role; the URL.
+pub(super) fn named(network: &config::Network) -> impl Iterator<Item = (String, EndpointRole, &str)> {
+    let mut seen = HashMap::<String, usize>::new();
+    let roles = std::iter::repeat_n(EndpointRole::Primary, network.rpc_urls.len());
+    let roles = roles.chain(std::iter::repeat(EndpointRole::Fallback));
+    network.endpoints().zip(roles).map(move |(url, role)| {
+        let shown = config::redact(url);
+        let times = seen.entry(shown.clone()).and_modify(|times| *times += 1).or_insert(1);
+        let label = if *times == 1 { shown } else { format!("{shown} ({times})") };
+        (label, role, url)
+    })
 }
 
 impl Pool {
     /// The endpoints of the network, those that can be reached held against each other.
     pub(super) async fn connect(network: &config::Network) -> Result<Self, ChainError> {
-        let endpoints = network.rpc_urls.iter().map(|url| {
-            Endpoint::new(network, url).map(Arc::new).map_err(|reason| ChainError::Unusable {
+        let endpoints = named(network).map(|(label, role, url)| {
+            Endpoint::new(network, label.clone(), role, url).map(Arc::new).map_err(|reason| ChainError::Unusable {
                 network: network.name.clone(),
-                endpoint: config::redact(url),
+                endpoint: label,
                 reason,
             })
         });
@@ -49,7 +72,9 @@ impl Pool {
     /// These endpoints, those that can be reached held against each other.
     pub(super) async fn of(network: &config::Network, endpoints: Vec<Arc<Endpoint>>) -> Result<Self, ChainError> {
         let identity = agreed(network, &endpoints).await?;
-        Ok(Self { network: network.name.clone(), endpoints, identity })
+        let preferred = AtomicUsize::new(0);
+        let head_check_interval = Duration::from_millis(network.follow.head_check_interval_ms);
+        Ok(Self { network: network.name.clone(), endpoints, identity, preferred, head_check_interval })
     }
 
     /// The endpoints that may be asked right now.
@@ -75,7 +100,10 @@ impl Pool {
                 last = last.or_else(|| endpoint.health.resting(wait));
                 break;
             }
-            sleep_until(from).await;
+            // A timer takes its time even when that is past, and others would take the room meanwhile.
+            if !wait.is_zero() {
+                sleep_until(from).await;
+            }
             let result = match self.verify(&endpoint).await {
                 Ok(()) => work(Arc::clone(&endpoint)).await,
                 Err(failure) => Err(failure),
@@ -83,10 +111,14 @@ impl Pool {
             match result {
                 Ok(value) => {
                     endpoint.health.succeeded();
+                    endpoint.score().answered();
                     return Ok(value);
                 }
                 Err(failure) => {
                     tracing::debug!(network = self.network, %failure, "a request failed");
+                    if failure.kind.is_of_the_endpoint() {
+                        endpoint.score().failed();
+                    }
                     // The same words to the same endpoint get the same answer; another one may do better.
                     if matches!(failure.kind, Kind::Permanent | Kind::Unsupported) {
                         refused[index] = true;
@@ -109,13 +141,21 @@ impl Pool {
         })
     }
 
-    /// The endpoint to ask next and from when: the first in order that is not resting, else the first to have rested.
+    /// The endpoint to ask next and from when: of those that may be asked first, the preferred one if it has room, else
+    /// the best that has. A fallback, or an endpoint that is stuck, has to wait a little longer than the others.
     fn pick(&self, refused: &[bool]) -> Option<(usize, Instant)> {
         let now = Instant::now();
-        let available = self.endpoints.iter().enumerate().filter(|(index, _)| !refused[*index]);
-        available
-            .filter_map(|(index, endpoint)| Some((index, endpoint.health.available_at(now)?)))
-            .min_by_key(|(index, from)| (*from, *index))
+        let preferred = self.preferred.load(Ordering::Relaxed);
+        let candidates = self.endpoints.iter().enumerate().filter(|(index, _)| !refused[*index]);
+        let ranked = candidates.filter_map(|(index, endpoint)| {
+            let from = endpoint.health.available_at(now)?;
+            let tier = endpoint.tier();
+            let patience = if tier == Tier::First { Duration::ZERO } else { FALLBACK_PATIENCE };
+            let (due, has_permit) = endpoint.room(now);
+            let cost = OrderedCost(endpoint.score().cost_ms());
+            Some(((from + patience, tier, due, !has_permit, index != preferred, cost, index), from))
+        });
+        ranked.min_by(|(one, _), (other, _)| one.cmp(other)).map(|(rank, from)| (rank.6, from))
     }
 
     /// Makes sure of the endpoint's chain before its first use and after its connection was lost (F31).
@@ -165,6 +205,24 @@ impl Pool {
             message: reason.into(),
         };
         ChainError::after_retries(&self.network, failure)
+    }
+}
+
+/// A cost that is a number, and can be compared.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct OrderedCost(f64);
+
+impl Eq for OrderedCost {}
+
+impl PartialOrd for OrderedCost {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for OrderedCost {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.total_cmp(&other.0)
     }
 }
 

@@ -8,11 +8,11 @@ use serde_json::json;
 
 use super::Watched;
 use super::classify::Kind;
-use super::endpoint::{Call, Endpoint, Identity};
+use super::endpoint::{Call, Endpoint, EndpointRole, Identity};
 use super::error::{ChainError, Failure};
 use super::finality::{L1Origin, head_l1_origin};
 use super::logs::LogReader;
-use super::pool::check_identity;
+use super::pool::{check_identity, named};
 use crate::block::BlockRef;
 use crate::config;
 
@@ -35,19 +35,35 @@ pub struct Probe {
     pub without_code: Vec<Address>,
 }
 
-/// Asks every endpoint of the network; each with its URL as it may be shown.
-pub async fn probe(network: &config::Network) -> Vec<(String, Result<Probe, ChainError>)> {
-    let probes = network.rpc_urls.iter().map(|url| async move { (config::redact(url), probe_url(network, url).await) });
+/// An endpoint that was asked what it can do.
+#[derive(Debug)]
+pub struct Probed {
+    /// Its URL as it may be shown, with a number where several would look alike.
+    pub label: String,
+    /// What it is for.
+    pub role: EndpointRole,
+    /// What it can do, or why it cannot be used.
+    pub outcome: Result<Probe, ChainError>,
+}
+
+/// Asks every endpoint of the network, in the order of [`config::Network::endpoints`].
+pub async fn probe(network: &config::Network) -> Vec<Probed> {
+    let probes = named(network).map(|(label, role, url)| async move {
+        let outcome = probe_url(network, label.clone(), role, url).await;
+        Probed { label, role, outcome }
+    });
     join_all(probes).await
 }
 
-async fn probe_url(network: &config::Network, url: &str) -> Result<Probe, ChainError> {
+async fn probe_url(
+    network: &config::Network,
+    label: String,
+    role: EndpointRole,
+    url: &str,
+) -> Result<Probe, ChainError> {
     let name = &network.name;
-    let endpoint = Endpoint::new(network, url).map(Arc::new).map_err(|reason| ChainError::Unusable {
-        network: name.clone(),
-        endpoint: config::redact(url),
-        reason,
-    })?;
+    let unusable = |reason| ChainError::Unusable { network: name.clone(), endpoint: label.clone(), reason };
+    let endpoint = Endpoint::new(network, label.clone(), role, url).map(Arc::new).map_err(unusable)?;
     let down = |failure| ChainError::NoEndpoint { network: name.clone(), endpoints: 1, failure: Box::new(failure) };
     let found = endpoint.identify().await.map_err(down)?;
     check_identity(name, &endpoint, Identity { chain_id: network.chain_id, ..found }, found)?;

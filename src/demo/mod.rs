@@ -113,6 +113,8 @@ fn network(anvil: &Anvil, deployment: &Deployment) -> config::Network {
         chain_id: CHAIN_ID,
         rpc_urls: vec![anvil.rpc_url(), anvil.ws_url()],
         rpc_urls_file: None,
+        fallback_rpc_urls: vec![],
+        fallback_rpc_urls_file: None,
         start_block: 0,
         contracts: deployment.contracts(),
         // Half of the demo's block interval, for when the WebSocket's news is missed.

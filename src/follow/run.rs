@@ -67,7 +67,7 @@ async fn follow_forever(store: &Store, network: &config::Network, until: Until) 
     store.register(network, chain.genesis_hash()).await?;
     loop {
         let writer = become_writer(store, network).await?;
-        let endpoints = network.rpc_urls.iter().map(|url| redact(url)).collect::<Vec<_>>().join(" ");
+        let endpoints = network.endpoints().map(redact).collect::<Vec<_>>().join(" ");
         info!(network = network.name, chain_id = network.chain_id, endpoints, "following the chain");
         let mut follower = Follower::new(network, Arc::clone(&chain), writer);
         if let Some(stop) = follow_as_writer(&mut follower, network, &mut until).await? {

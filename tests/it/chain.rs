@@ -15,13 +15,13 @@ use tokio::time::timeout;
 use crate::support::anvil::{Anvil, AnvilOptions};
 use crate::support::fake_chain::{FakeChain, Fault, RawLog};
 
-const CHAIN_ID: u64 = 167_000;
-const REGISTRY: Address = address!("8004A169FB4a3325136EB29fA0ceB6D2e539a432");
+pub(crate) const CHAIN_ID: u64 = 167_000;
+pub(crate) const REGISTRY: Address = address!("8004A169FB4a3325136EB29fA0ceB6D2e539a432");
 
 /// Longest that a test waits for something that must happen.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-fn registered(agent_id: u64) -> (Address, Event) {
+pub(crate) fn registered(agent_id: u64) -> (Address, Event) {
     let event = IdentityEvent::Registered {
         agent_id: U256::from(agent_id),
         agent_uri: format!("ipfs://{agent_id}").as_str().into(),
@@ -30,19 +30,21 @@ fn registered(agent_id: u64) -> (Address, Event) {
     (REGISTRY, Event::Identity(event))
 }
 
-fn network(urls: &[String]) -> Network {
+pub(crate) fn network(urls: &[String]) -> Network {
     Network {
         name: "test".into(),
         chain_id: CHAIN_ID,
         rpc_urls: urls.to_vec(),
         rpc_urls_file: None,
+        fallback_rpc_urls: vec![],
+        fallback_rpc_urls_file: None,
         start_block: 0,
         contracts: Contracts { identity: Addresses(vec![REGISTRY]), ..Contracts::default() },
         follow: Follow::default(),
     }
 }
 
-async fn connect(urls: &[String]) -> Chain {
+pub(crate) async fn connect(urls: &[String]) -> Chain {
     Chain::connect(&network(urls)).await.expect("the endpoints are of the chain")
 }
 
@@ -51,7 +53,7 @@ async fn refused(urls: &[String]) -> ChainError {
 }
 
 /// A chain of `blocks` blocks above genesis, each with one registration.
-fn busy_chain(blocks: u64) -> FakeChain {
+pub(crate) fn busy_chain(blocks: u64) -> FakeChain {
     let fake = FakeChain::new(CHAIN_ID);
     for agent_id in 0..blocks {
         fake.mine([registered(agent_id)]);
@@ -59,11 +61,11 @@ fn busy_chain(blocks: u64) -> FakeChain {
     fake
 }
 
-async fn header(chain: &Chain, number: u64) -> Header {
+pub(crate) async fn header(chain: &Chain, number: u64) -> Header {
     chain.header(number).await.expect("the header is answered").expect("the block is there")
 }
 
-fn agents(blocks: &[Block]) -> Vec<u64> {
+pub(crate) fn agents(blocks: &[Block]) -> Vec<u64> {
     let logs = blocks.iter().flat_map(|block| &block.logs);
     let agents = logs.map(|log| match &log.event {
         Ok(Event::Identity(IdentityEvent::Registered { agent_id, .. })) => agent_id.to(),
@@ -73,7 +75,7 @@ fn agents(blocks: &[Block]) -> Vec<u64> {
 }
 
 /// Everything from `from` to `to`, range by range.
-async fn all(chain: &Chain, mut from: u64, to: u64) -> Vec<Block> {
+pub(crate) async fn all(chain: &Chain, mut from: u64, to: u64) -> Vec<Block> {
     let mut blocks = Vec::new();
     while from <= to {
         let range = chain.range(from, to).await.expect("the range is answered");
@@ -85,7 +87,7 @@ async fn all(chain: &Chain, mut from: u64, to: u64) -> Vec<Block> {
 }
 
 /// An address where nobody listens.
-fn dead_url() -> String {
+pub(crate) fn dead_url() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
     format!("http://{}", listener.local_addr().expect("it is bound"))
 }
@@ -608,15 +610,15 @@ async fn a_probe_tells_what_each_endpoint_can_do() {
     poor.lack("eth_getBlockReceipts").lack("taiko_headL1Origin").refuse_hash_queries("not here").lag(1);
     let network = network(&[fake.endpoint().ws_url(), format!("{}/secret-key", poor.url()), dead_url()]);
     let probes = probe(&network).await;
-    let labels: Vec<_> = probes.iter().map(|(endpoint, _)| endpoint.clone()).collect();
+    let labels: Vec<_> = probes.iter().map(|probed| probed.label.clone()).collect();
     assert!(labels[0].starts_with("ws://") && labels[1].ends_with("/…"), "{labels:?}");
-    let rich = probes[0].1.as_ref().expect("the first endpoint is up");
+    let rich = probes[0].outcome.as_ref().expect("the first endpoint is up");
     assert_eq!((rich.head, rich.finalized), (fake.head().block(), Some(1)));
     assert!(rich.announces_heads && rich.logs_by_hash.is_ok() && rich.receipts && rich.l1_origin);
-    let poor = probes[1].1.as_ref().expect("the second endpoint is up");
+    let poor = probes[1].outcome.as_ref().expect("the second endpoint is up");
     assert_eq!((poor.head, poor.without_code.as_slice()), (fake.block(2).block(), &[REGISTRY][..]));
     assert!(!poor.announces_heads && poor.logs_by_hash.is_err() && !poor.receipts && !poor.l1_origin);
-    assert!(matches!(probes[2].1, Err(ChainError::NoEndpoint { .. })));
+    assert!(matches!(probes[2].outcome, Err(ChainError::NoEndpoint { .. })));
 }
 
 #[tokio::test]

@@ -315,7 +315,7 @@ async fn a_check_of_a_good_setup_finds_nothing() {
     for line in [
         "configuration",
         "its schema is up to date",
-        "preferred endpoint",
+        "primary endpoint",
         "chain 167000, block 3; does not tell what is final",
         "is a contract",
     ] {
@@ -332,13 +332,32 @@ async fn a_check_of_a_half_broken_setup_says_which_half() {
     assert_eq!(ended.code, Some(DATABASE), "{ended:#?}");
     let line = |words: &str| ended.stdout.lines().find(|line| line.contains(words)).unwrap_or_default();
     assert!(line("database").starts_with("failed ") && line("database").contains("check the URL"), "{ended:#?}");
-    assert!(line("preferred endpoint").starts_with("ok "), "{ended:#?}");
-    assert!(line(&format!("fallback endpoint http://{dead}")).starts_with("failed "), "{ended:#?}");
+    assert!(line("primary endpoint").starts_with("ok "), "{ended:#?}");
+    assert!(line(&format!("primary endpoint http://{dead}")).starts_with("failed "), "{ended:#?}");
     assert!(line("answers chain id 1").starts_with("failed "), "{ended:#?}");
     assert!(line("has no code yet").starts_with("ok "), "{ended:#?}");
     let database = TestDatabase::create().await;
     let ended = meikan(&["check"]).config(&text).database(database.url()).end().await;
     assert_eq!(ended.code, Some(CHAIN), "{ended:#?}");
+}
+
+#[tokio::test]
+async fn f43_a_check_prints_the_role_of_each_endpoint() {
+    let (database, chain) = (TestDatabase::create().await, quiet_chain(3));
+    let (second, spare) = (chain.another_endpoint(), chain.another_endpoint());
+    let fallback = format!("fallback_rpc_urls = [\"{}/key\", \"{}/other-key\"]\nrpc_urls = ", spare.url(), spare.url());
+    let text = config(&[&chain.url(), &second.url()]).replacen("rpc_urls = ", &fallback, 1);
+    let ended = meikan(&["check"]).config(&text).database(database.url()).end().await;
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    for (role, url) in [
+        ("primary", chain.url()),
+        ("primary", second.url()),
+        ("fallback", format!("{}/…", spare.url())),
+        ("fallback", format!("{}/… (2)", spare.url())),
+    ] {
+        let line = format!("ok      test {role} endpoint {url}: ");
+        assert!(ended.stdout.lines().any(|said| said.starts_with(&line)), "{line}: {}", ended.stdout);
+    }
 }
 
 #[tokio::test]

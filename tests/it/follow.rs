@@ -102,6 +102,8 @@ fn network(urls: &[String], follow: Follow) -> Network {
         chain_id: CHAIN_ID,
         rpc_urls: urls.to_vec(),
         rpc_urls_file: None,
+        fallback_rpc_urls: vec![],
+        fallback_rpc_urls_file: None,
         start_block: 1,
         contracts: Contracts {
             identity: Addresses(vec![IDENTITY]),

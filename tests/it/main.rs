@@ -12,6 +12,7 @@ mod demo_queries;
 mod digest;
 mod embedded;
 mod end_to_end;
+mod endpoints;
 mod floors;
 mod follow;
 mod follow_simulation;

@@ -31,6 +31,8 @@ pub(crate) fn network(chain_id: u64) -> Network {
         chain_id,
         rpc_urls: vec!["http://localhost:1".into()],
         rpc_urls_file: None,
+        fallback_rpc_urls: vec![],
+        fallback_rpc_urls_file: None,
         start_block: START,
         contracts: Contracts {
             identity: two(Role::Identity),

@@ -26,6 +26,8 @@ fn network(chain: &FakeChain) -> Network {
         chain_id: CHAIN_ID,
         rpc_urls: vec![chain.url()],
         rpc_urls_file: None,
+        fallback_rpc_urls: vec![],
+        fallback_rpc_urls_file: None,
         start_block: 0,
         contracts: Contracts {
             identity: Addresses(vec![IDENTITY]),

@@ -124,6 +124,8 @@ impl World {
             chain_id: CHAIN_ID,
             rpc_urls: vec![chain.url()],
             rpc_urls_file: None,
+            fallback_rpc_urls: vec![],
+            fallback_rpc_urls_file: None,
             start_block: draw.below(3),
             contracts: Contracts {
                 identity: Addresses(vec![IDENTITY]),

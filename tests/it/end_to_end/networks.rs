@@ -21,6 +21,8 @@ fn network(name: &str, chain_id: u64, chain: &FakeChain) -> Network {
         chain_id,
         rpc_urls: vec![chain.url()],
         rpc_urls_file: None,
+        fallback_rpc_urls: vec![],
+        fallback_rpc_urls_file: None,
         start_block: 0,
         contracts: Contracts { identity: Addresses(vec![IDENTITY]), ..Contracts::default() },
         follow: Follow::default(),

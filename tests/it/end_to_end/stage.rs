@@ -32,6 +32,8 @@ impl Stage {
             chain_id: CHAIN_ID,
             rpc_urls: vec![anvil.rpc_url()],
             rpc_urls_file: None,
+            fallback_rpc_urls: vec![],
+            fallback_rpc_urls_file: None,
             start_block: 0,
             contracts: deployment.contracts(),
             follow: Follow::default(),

@@ -75,6 +75,8 @@ impl Fault {
 struct Manners {
     /// Blocks it is behind.
     lag: u64,
+    /// The highest block that it will ever see.
+    frozen_at: Option<u64>,
     /// Blocks by which only its logs are behind: a load balancer with a backend that lags (F1).
     log_lag: u64,
     /// Answers with another chain id.
@@ -182,6 +184,17 @@ impl FakeEndpoint {
     pub(crate) fn lag(&self, blocks: u64) -> &Self {
         self.manners().lag = blocks;
         self
+    }
+
+    /// Sees no block above this one any more, and goes on answering.
+    pub(crate) fn freeze(&self, number: u64) -> &Self {
+        self.manners().frozen_at = Some(number);
+        self
+    }
+
+    /// Sees the chain grow again.
+    pub(crate) fn thaw(&self) {
+        self.manners().frozen_at = None;
     }
 
     /// Answers `eth_getLogs` from a backend that is so many blocks behind.
@@ -420,7 +433,9 @@ struct View<'a> {
 impl View<'_> {
     fn blocks(&self, lag: u64) -> &[FakeBlock] {
         let behind = usize::try_from(lag).expect("the lag is small");
-        &self.truth.blocks[..self.truth.blocks.len().saturating_sub(behind).max(1)]
+        let seen = self.truth.blocks.len().saturating_sub(behind).max(1);
+        let highest = self.manners.frozen_at.map_or(seen, |number| usize::try_from(number + 1).expect("small"));
+        &self.truth.blocks[..seen.min(highest)]
     }
 
     fn seen(&self) -> &[FakeBlock] {
