@@ -30,8 +30,8 @@ const MIGRATIONS: &[Migration] = &[
     migration!(3, "0003_reputation"),
     migration!(4, "0004_validation_audit"),
     migration!(5, "0005_digest"),
-    migration!(6, "0006_verification"),
-    migration!(7, "0007_reindex"),
+    migration!(6, "0006_reindex"),
+    migration!(7, "0007_verification"),
 ];
 
 /// The advisory lock that migrations run under; any number that nothing else in the database uses ("meikan" in ASCII).

@@ -36,6 +36,8 @@ fn network(urls: &[String]) -> Network {
         rpc_urls: urls.to_vec(),
         rpc_urls_file: None,
         start_block: 1,
+        fallback_rpc_urls: vec![],
+        fallback_rpc_urls_file: None,
         contracts: Contracts {
             identity: Addresses(vec![IDENTITY]),
             reputation: Addresses(vec![REPUTATION]),
