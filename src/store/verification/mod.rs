@@ -220,7 +220,9 @@ async fn record_findings(sql: &Sql<'_>, audited: &Audited) -> Result<Recorded, S
 /// Undoes what was verified above a block, and counts the rewind.
 pub(super) async fn rewind(sql: &Sql<'_>, to: u64) -> Result<(), StoreError> {
     sql.execute(
-        "UPDATE verification SET rewinds = rewinds + 1, verified_number = least(verified_number, $2), \
+        // Not least(): it would take the block for a number that is not there.
+        "UPDATE verification SET rewinds = rewinds + 1, \
+             verified_number = CASE WHEN verified_number > $2 THEN $2 ELSE verified_number END, \
              verified_hash = CASE WHEN verified_number > $2 THEN NULL ELSE verified_hash END WHERE chain_id = $1",
         &[&signed(to)],
     )
