@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 
-use crate::audit::{AuditError, Auditor, STRETCH_BLOCKS, Settings, Stretch, Verdict};
+use crate::audit::{AuditError, Auditor, STRETCH_BLOCKS, Settings, Stretch, Verdict, watch};
 use crate::block::{BlockRef, Method};
 use crate::chain::Chain;
 use crate::config::{self, Config, ConfigError};
-use crate::follow::BARS;
+use crate::follow::{BARS, Counter, Repair};
 use crate::store::Store;
 use crate::store::verification::Standing;
 
@@ -28,6 +30,38 @@ pub struct AuditOptions {
     pub from: Option<u64>,
     /// The last block; the newest one that is indexed otherwise.
     pub to: Option<u64>,
+}
+
+/// Audits in the background for as long as what it returns is kept: while a follower writes, and with its endpoints.
+pub(super) fn in_background(network: &config::Network, store: &Arc<Store>, counter: Counter) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    if network.follow.audit {
+        tasks.spawn(audit_beside(network.clone(), Arc::clone(store), counter));
+    }
+    tasks
+}
+
+async fn audit_beside(network: config::Network, store: Arc<Store>, counter: Counter) {
+    let Counter { mut writing, orders } = counter;
+    let repair = |blocks| {
+        let orders = orders.clone();
+        async move {
+            let (done, repaired) = oneshot::channel();
+            orders.send(Repair { blocks, done }).await.is_ok() && repaired.await.unwrap_or(false)
+        }
+    };
+    loop {
+        let chain = writing.borrow_and_update().clone();
+        let audit = async {
+            let Some(chain) = chain else { return std::future::pending().await };
+            let auditor = Auditor::new(&network, chain, Arc::clone(&store), Settings::gentle(&network));
+            watch(&auditor, &repair).await;
+        };
+        tokio::select! {
+            () = audit => {}
+            changed = writing.changed() => if changed.is_err() { return },
+        }
+    }
 }
 
 /// Audits and says what differs, a line each.

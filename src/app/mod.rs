@@ -24,7 +24,7 @@ use tracing::{error, info, warn};
 use crate::api::{self, ApiState};
 use crate::config::{self, Config};
 use crate::embedded::{self, Durability, Embedded};
-use crate::follow::{FollowError, Stop, Until, follow};
+use crate::follow::{FollowError, Stop, Until, desk, follow_at};
 use crate::metrics;
 use crate::store::Store;
 
@@ -270,7 +270,9 @@ async fn follow_one(
     until: Until,
     cancel: CancellationToken,
 ) -> Result<(), AppError> {
-    match follow(&store, &network, until, &cancel).await {
+    let (desk, counter) = desk();
+    let _auditing = audit::in_background(&network, &store, counter);
+    match follow_at(desk, &store, &network, until, &cancel).await {
         Ok(Stop::Reached(tip)) => {
             info!(network = network.name, block = tip, "the wanted block is committed");
             Ok(())

@@ -42,7 +42,11 @@ pub enum Audit {
 
 /// Audits for as long as it is polled: until there is nothing to do, then again when there is. `repair` is asked to
 /// ingest blocks once more, and tells whether that was done.
-pub async fn watch(auditor: &Auditor, repair: impl AsyncFn(Vec<u64>) -> bool) {
+pub async fn watch<R, F>(auditor: &Auditor, repair: R)
+where
+    R: Fn(Vec<u64>) -> F,
+    F: Future<Output = bool>,
+{
     let mut next = None;
     loop {
         let began = Instant::now();
@@ -72,11 +76,11 @@ impl Auditor {
     ///
     /// # Errors
     /// [`AuditError`]; nothing is recorded then.
-    pub async fn turn(
-        &self,
-        next: &mut Option<u64>,
-        repair: &impl AsyncFn(Vec<u64>) -> bool,
-    ) -> Result<Audit, AuditError> {
+    pub async fn turn<R, F>(&self, next: &mut Option<u64>, repair: &R) -> Result<Audit, AuditError>
+    where
+        R: Fn(Vec<u64>) -> F,
+        F: Future<Output = bool>,
+    {
         self.store.begin_verification(self.chain_id).await?;
         let mut standing = self.store.standing(self.chain_id).await?;
         self.show(standing.verified);

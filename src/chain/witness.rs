@@ -16,7 +16,7 @@ use super::logs::LogReader;
 use super::proof::{Root, Sealed, compare};
 use super::wire::{WireHeader, WireLog, WireReceipt, header_by_number, logs_by_range, receipts};
 use super::{Chain, HEADERS_PER_REQUEST, Watched, check};
-use crate::block::{Header, Log, Method};
+use crate::block::{Block, Header, Log, Method};
 
 /// Most times that a range without headers is halved.
 const MAX_HALVINGS: usize = 64;
@@ -124,6 +124,24 @@ impl Chain {
             Err(error @ (ChainError::NoEndpoint { .. } | ChainError::WrongChain { .. })) => Err(error),
             Err(_) => self.told_again(&sealed.header).await,
         }
+    }
+
+    /// A block with its logs, by receipts that hash to the header's root where that can be had; else with every log
+    /// that an endpoint tells.
+    ///
+    /// # Errors
+    /// As [`Chain::sealed`] and [`Chain::shown`].
+    pub async fn proven_block(&self, number: u64) -> Result<Block, ChainError> {
+        let mut sealed = self.sealed(number, number).await?;
+        let sealed = sealed.pop().expect("as many headers are answered as were asked for, which is one");
+        let mut logs = BTreeMap::new();
+        for shown in self.shown(&sealed).await? {
+            for log in shown.logs.into_values().flatten() {
+                logs.entry(log.log_index).or_insert(log);
+            }
+        }
+        let logs = logs.into_values().filter_map(|log| self.watched.decode(log)).collect();
+        Ok(Block { header: sealed.header, logs })
     }
 
     /// The logs of one block as each endpoint tells them.

@@ -9,6 +9,7 @@
 mod plan;
 mod progress;
 mod reorg;
+mod repair;
 mod run;
 
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use crate::store::{Applied, Batch, Cursor, StoreError, Tip, Writer};
 
 use self::plan::{Limits, Plan, View, decide};
 pub use self::progress::BARS;
-pub use self::run::{Stop, Until, follow};
+pub use self::run::{Counter, Desk, Repair, Stop, Until, desk, follow, follow_at};
 
 /// Makes one network's tables converge on its chain.
 pub struct Follower {

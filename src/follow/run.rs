@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -45,6 +46,42 @@ pub enum Stop {
     Cancelled,
 }
 
+/// Orders for a network's writer that wait at most; who gives one waits for its end.
+const MAX_ORDERS: usize = 1;
+
+/// An order for a network's writer: to ingest final blocks once more.
+#[derive(Debug)]
+pub struct Repair {
+    /// The blocks, rising.
+    pub blocks: Vec<u64>,
+    /// Hears whether it was done.
+    pub done: oneshot::Sender<bool>,
+}
+
+/// Where a follower shows that it writes, and takes orders between two steps.
+#[derive(Debug)]
+pub struct Desk {
+    writing: watch::Sender<Option<Arc<Chain>>>,
+    orders: mpsc::Receiver<Repair>,
+}
+
+/// The other side of a [`Desk`].
+#[derive(Debug)]
+pub struct Counter {
+    /// The chain of the follower, while it writes.
+    pub writing: watch::Receiver<Option<Arc<Chain>>>,
+    /// Takes orders.
+    pub orders: mpsc::Sender<Repair>,
+}
+
+/// A follower's desk, and what others see of it.
+#[must_use]
+pub fn desk() -> (Desk, Counter) {
+    let (writing, seen) = watch::channel(None);
+    let (sender, orders) = mpsc::channel(MAX_ORDERS);
+    (Desk { writing, orders }, Counter { writing: seen, orders: sender })
+}
+
 /// Follows a network until it is done, cancelled, or cannot go on. While another process writes it, stands by.
 ///
 /// # Errors
@@ -55,13 +92,32 @@ pub async fn follow(
     until: Until,
     cancel: &CancellationToken,
 ) -> Result<Stop, FollowError> {
+    follow_at(desk().0, store, network, until, cancel).await
+}
+
+/// [`follow`], at a desk.
+///
+/// # Errors
+/// As [`follow`].
+pub async fn follow_at(
+    mut desk: Desk,
+    store: &Store,
+    network: &config::Network,
+    until: Until,
+    cancel: &CancellationToken,
+) -> Result<Stop, FollowError> {
     tokio::select! {
         () = cancel.cancelled() => Ok(Stop::Cancelled),
-        stop = follow_forever(store, network, until) => stop,
+        stop = follow_forever(&mut desk, store, network, until) => stop,
     }
 }
 
-async fn follow_forever(store: &Store, network: &config::Network, until: Until) -> Result<Stop, FollowError> {
+async fn follow_forever(
+    desk: &mut Desk,
+    store: &Store,
+    network: &config::Network,
+    until: Until,
+) -> Result<Stop, FollowError> {
     let mut until = until;
     let chain = Arc::new(Chain::connect(network).await?);
     store.register(network, chain.genesis_hash()).await?;
@@ -70,7 +126,10 @@ async fn follow_forever(store: &Store, network: &config::Network, until: Until) 
         let endpoints = network.endpoints().map(redact).collect::<Vec<_>>().join(" ");
         info!(network = network.name, chain_id = network.chain_id, endpoints, "following the chain");
         let mut follower = Follower::new(network, Arc::clone(&chain), writer);
-        if let Some(stop) = follow_as_writer(&mut follower, network, &mut until).await? {
+        desk.writing.send_replace(Some(Arc::clone(&chain)));
+        let stop = follow_as_writer(&mut follower, desk, network, &mut until).await;
+        desk.writing.send_replace(None);
+        if let Some(stop) = stop? {
             return Ok(stop);
         }
     }
@@ -102,6 +161,7 @@ async fn become_writer(store: &Store, network: &config::Network) -> Result<Write
 /// Steps until it is done; nothing when the right to write was lost.
 async fn follow_as_writer(
     follower: &mut Follower,
+    desk: &mut Desk,
     network: &config::Network,
     until: &mut Until,
 ) -> Result<Option<Stop>, FollowError> {
@@ -122,8 +182,12 @@ async fn follow_as_writer(
                 {
                     return Ok(Some(Stop::Reached(tip.number)));
                 }
-                if matches!(outcome, Outcome::AtHead) {
-                    wait(follower, network).await;
+                let order = match outcome {
+                    Outcome::AtHead => wait(follower, desk, network).await,
+                    _ => desk.orders.try_recv().ok(),
+                };
+                if let Some(order) = order {
+                    carry_out(follower, network, order).await;
                 }
             }
             Err(error) if error.fault() == Fault::Fatal => return Err(error),
@@ -140,12 +204,23 @@ async fn follow_as_writer(
     }
 }
 
-/// Until the next look at the head: the poll interval, or a WebSocket's hint that it moved.
-async fn wait(follower: &Follower, network: &config::Network) {
+/// Until the next look at the head: the poll interval, a WebSocket's hint that it moved, or an order.
+async fn wait(follower: &Follower, desk: &mut Desk, network: &config::Network) -> Option<Repair> {
     tokio::select! {
-        () = tokio::time::sleep(Duration::from_millis(network.follow.poll_interval_ms)) => {}
-        () = follower.chain().new_head() => {}
+        () = tokio::time::sleep(Duration::from_millis(network.follow.poll_interval_ms)) => None,
+        () = follower.chain().new_head() => None,
+        Some(order) = desk.orders.recv() => Some(order),
     }
+}
+
+/// Carries an order out; one that fails is the business of who gave it, who will see the same blocks again.
+async fn carry_out(follower: &mut Follower, network: &config::Network, order: Repair) {
+    let repaired = follower.repair(&order.blocks).await;
+    if let Err(error) = &repaired {
+        warn!(network = network.name, %error, blocks = order.blocks.len(), "blocks could not be repaired");
+    }
+    // Whoever asked may be gone.
+    let _ = order.done.send(repaired.is_ok());
 }
 
 /// The gauges of where the network stands.
