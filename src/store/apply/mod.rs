@@ -322,7 +322,6 @@ pub(super) async fn undo(
 ) -> Result<Undone, StoreError> {
     let undone = underive(sql, contracts, undoing, BlocksAre::New, seq).await?;
     blocks::rewind(sql, undoing.to).await?;
-    verification::rewind(sql, undoing.to).await?;
     Ok(undone)
 }
 
@@ -347,6 +346,8 @@ pub(super) async fn underive(
     blocks::rewind_undecoded(sql, to).await?;
     // Last, because they are counted from what the others leave.
     let agents = if undoing.below_finality { totals::recount(sql, to).await? } else { totals::rewind(sql, to).await? };
+    // Rows that are derived again are to be looked at again, whether or not their raw logs stay.
+    verification::rewind(sql, to).await?;
     Ok(Undone { agents, seq })
 }
 
