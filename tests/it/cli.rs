@@ -16,7 +16,7 @@ const USAGE: i32 = 2;
 const DATABASE: i32 = 3;
 const CHAIN: i32 = 4;
 
-const COMMANDS: [&str; 7] = ["run", "follow", "serve", "migrate", "check", "schema", "demo"];
+const COMMANDS: [&str; 8] = ["run", "follow", "serve", "migrate", "audit", "check", "schema", "demo"];
 
 /// Runs it to its end, which must be a refusal with that code, nothing on standard output and one sentence that says
 /// all of that.

@@ -70,6 +70,24 @@ pub(super) fn register(builder: SchemaBuilder) -> SchemaBuilder {
             "Whether it is within the lag that this node allows, of a head that was seen lately.",
             |status| Some(Value::from(status.synced)),
         ))
+        .field(value(
+            "verifiedTo",
+            TypeRef::named(TypeRef::INT),
+            "The newest final block up to which everything that is stored was held against the chain and agrees.",
+            |status| status.network.verified_to.map(Value::from),
+        ))
+        .field(value(
+            "verificationMethod",
+            TypeRef::named(TypeRef::STRING),
+            "The weakest method by which that was shown: LOGS_AGAIN, BLOOM or RECEIPTS_ROOT, the strongest.",
+            |status| status.network.verification_method.as_deref().map(Value::from),
+        ))
+        .field(value(
+            "openFindings",
+            TypeRef::named_nn(TypeRef::INT),
+            "What the audit found to differ from the chain and is not repaired.",
+            |status| Some(Value::from(status.network.open_findings)),
+        ))
         .field(
             Field::new("stateDigest", TypeRef::named("Bytes"), |ctx| {
                 FieldFuture::new(async move { newest_digest(&ctx).await })

@@ -72,6 +72,12 @@ pub struct Network {
     pub head: Option<BlockInfo>,
     /// How long ago the head was seen, in seconds.
     pub head_age_seconds: Option<i64>,
+    /// The newest final block up to which an audit verified everything.
+    pub verified_to: Option<i64>,
+    /// The weakest method by which it did.
+    pub verification_method: Option<String>,
+    /// Findings of the audit that are not repaired.
+    pub open_findings: i64,
 }
 
 impl Network {
@@ -132,8 +138,11 @@ impl Contracts {
 
 const NETWORKS: &str = "SELECT n.chain_id, n.name, c.tip_number, c.tip_hash, c.tip_at, c.safe_number, \
      c.finalized_number, h.number, h.hash, h.block_at, \
-     extract(epoch FROM clock_timestamp() - h.seen_at)::bigint, b.parent_hash, n.start_block \
+     extract(epoch FROM clock_timestamp() - h.seen_at)::bigint, b.parent_hash, n.start_block, \
+     v.verified_number, v.method, (SELECT count(*) FROM verification_finding f \
+         WHERE f.chain_id = n.chain_id AND f.repaired_at IS NULL) \
      FROM network n LEFT JOIN cursor c USING (chain_id) LEFT JOIN head h USING (chain_id) \
+     LEFT JOIN verification v USING (chain_id) \
      LEFT JOIN block b ON b.chain_id = n.chain_id AND b.number = c.tip_number ORDER BY n.chain_id";
 
 const CONTRACTS: &str = "SELECT chain_id, contract_id::bigint, role, address, deployment::bigint, ordinal::bigint \
@@ -323,6 +332,9 @@ fn read_network(row: &Row) -> Result<Network, tokio_postgres::Error> {
         finalized_number: row.try_get(6)?,
         head: block(row.try_get(7)?, row.try_get(8)?, row.try_get(9)?, None),
         head_age_seconds: row.try_get(10)?,
+        verified_to: row.try_get(13)?,
+        verification_method: row.try_get(14)?,
+        open_findings: row.try_get(15)?,
     })
 }
 

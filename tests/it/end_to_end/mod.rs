@@ -1,6 +1,7 @@
 //! The whole way, from a transaction on a real EVM (or a log of a chain in memory) through the follower and Postgres to
 //! the answer over HTTP.
 
+mod audit;
 mod bad_content;
 mod chaos;
 mod conformance;
