@@ -44,6 +44,10 @@ pub const ENDPOINT_LAG: &str = "rpc_endpoint_lag_blocks";
 pub const ENDPOINT_STUCK: &str = "rpc_endpoint_stuck_total";
 /// Times that another endpoint was preferred; label `network`.
 pub const ENDPOINT_SWITCHES: &str = "rpc_endpoint_switches_total";
+/// Requests for which fewer endpoints answered than the quorum wants; label `network`.
+pub const QUORUM_UNMET: &str = "chain_quorum_unmet_total";
+/// Disputes between endpoints about logs; labels `network`, `settlement`.
+pub const DISPUTES: &str = "chain_disputes_total";
 /// Blocks whose bloom shows an event of a watched contract that an answer left out, by chance or by fault; label
 /// `network`.
 pub const BLOOM_SUSPICIONS: &str = "chain_bloom_suspicions_total";
@@ -106,6 +110,8 @@ fn describe() {
     describe_gauge!(ENDPOINT_LAG, "Blocks by which an endpoint's head is behind the others'");
     describe_counter!(ENDPOINT_STUCK, "Times that an endpoint's head stood while those of others rose");
     describe_counter!(ENDPOINT_SWITCHES, "Times that another endpoint was preferred");
+    describe_counter!(QUORUM_UNMET, "Requests for which fewer endpoints answered than the quorum wants");
+    describe_counter!(DISPUTES, "Disputes between endpoints about logs");
     describe_counter!(BLOOM_SUSPICIONS, "Blocks whose bloom shows an event that an answer left out");
     describe_counter!(BLOOM_UNRESOLVED, "Suspicions that no endpoint could clear up with receipts");
     describe_gauge!(VERIFIED_TO, "Newest final block up to which everything that is stored was verified");

@@ -3,6 +3,7 @@
 use alloy::primitives::B256;
 
 use super::classify::Kind;
+use crate::dispute::Dispute;
 use crate::fault::Fault;
 use crate::id::ChainId;
 
@@ -91,6 +92,24 @@ pub enum ChainError {
         /// The last failure; it names both requests.
         failure: Box<Failure>,
     },
+    /// Fewer endpoints answer than the quorum wants (F12).
+    Quorum {
+        /// The network.
+        network: String,
+        /// The quorum.
+        wanted: usize,
+        /// How many answered.
+        answered: usize,
+        /// What the last of the others said.
+        failure: Box<Failure>,
+    },
+    /// Endpoints tell different logs of a block, and nothing settles who is right (F12).
+    Disputed {
+        /// The network.
+        network: String,
+        /// What they disagree about.
+        dispute: Box<Dispute>,
+    },
     /// No endpoint has the block, or has it any more (F24).
     Gone {
         /// The network.
@@ -119,7 +138,7 @@ impl ChainError {
             Self::Unusable { .. } | Self::WrongChain { .. } | Self::WrongGenesis { .. } | Self::NoEndpoint { .. } => {
                 Fault::Fatal
             }
-            Self::Failed { .. } | Self::TooLarge { .. } => Fault::Retry,
+            Self::Failed { .. } | Self::TooLarge { .. } | Self::Quorum { .. } | Self::Disputed { .. } => Fault::Retry,
             Self::Inconsistent { .. } | Self::Gone { .. } => Fault::Reorg,
         }
     }
@@ -153,6 +172,17 @@ impl std::fmt::Display for ChainError {
                 f,
                 "network {network}: {failure}; a single block is too large for every endpoint, add one with larger \
                  limits to rpc_urls"
+            ),
+            Self::Quorum { network, wanted, answered, failure } => write!(
+                f,
+                "network {network}: {answered} of the {wanted} endpoints answer that must agree ({failure}); trying again, \
+                 add endpoints to rpc_urls or lower quorum if this stays"
+            ),
+            Self::Disputed { network, dispute } => write!(
+                f,
+                "network {network}: {}, and nothing tells who is right; these blocks are not taken until it does, add \
+                 another endpoint to rpc_urls if this stays",
+                dispute.difference
             ),
             Self::Inconsistent { network, failure } | Self::Gone { network, failure } => {
                 write!(f, "network {network}: {failure}; looking at the chain again from its head")

@@ -49,7 +49,7 @@ pub(super) struct Told {
 }
 
 /// The head, and finality as far as it is known.
-pub(super) async fn head(pool: &Pool, told: &Told) -> Result<Head, ChainError> {
+pub(super) async fn newest(pool: &Pool, told: &Told) -> Result<Head, ChainError> {
     pool.choose();
     let asked = pool.ask(|endpoint| async move {
         let asked_at = Instant::now();

@@ -110,6 +110,14 @@ impl Pool {
         join_all(due.map(|(_, endpoint)| self.look(endpoint))).await;
     }
 
+    /// The heights of all heads that are told, from the highest down.
+    pub(super) async fn heights(&self) -> Vec<u64> {
+        let looks = join_all(self.available().map(|endpoint| self.look(endpoint))).await;
+        let mut heights: Vec<u64> = looks.into_iter().flatten().collect();
+        heights.sort_unstable_by(|one, other| other.cmp(one));
+        heights
+    }
+
     /// Looks at one endpoint's head: its height, if it tells.
     pub(super) async fn look(&self, endpoint: &Endpoint) -> Option<u64> {
         let started = Instant::now();

@@ -13,6 +13,7 @@
 mod batch;
 mod check;
 mod classify;
+mod compare;
 mod connection;
 mod endpoint;
 mod error;
@@ -25,6 +26,7 @@ mod look;
 mod pool;
 mod probe;
 mod proof;
+mod quorum;
 mod range;
 mod rate;
 mod score;
@@ -32,13 +34,13 @@ mod transport;
 mod wire;
 mod witness;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use ::metrics::counter;
 use alloy::primitives::{Address, B256, Bytes};
 use alloy::transports::BoxTransport;
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::{join, join_all, try_join_all};
 use serde_json::json;
 
 use self::check::Watched;
@@ -50,6 +52,7 @@ use self::pool::Pool;
 use self::wire::{header_by_number, quantity};
 use crate::block::{Block, Header, Log};
 use crate::config;
+use crate::dispute::Dispute;
 use crate::id::ChainId;
 use crate::metrics;
 
@@ -91,6 +94,18 @@ pub struct Chain {
     hint: Hint,
     /// An operator has heard of a suspicion that nobody could clear up.
     unresolved_told: AtomicBool,
+    quorum: Quorum,
+    /// Disputes that nobody has written down yet.
+    disputes: Mutex<Vec<Dispute>>,
+}
+
+/// How many endpoints must agree on logs (F12).
+#[derive(Debug)]
+struct Quorum {
+    endpoints: usize,
+    may_shrink: bool,
+    /// An operator has heard that there are too few.
+    unmet: AtomicBool,
 }
 
 impl Chain {
@@ -128,6 +143,12 @@ impl Chain {
             told: Told::default(),
             hint,
             unresolved_told: AtomicBool::new(false),
+            quorum: Quorum {
+                endpoints: network.follow.quorum,
+                may_shrink: network.follow.quorum_may_shrink,
+                unmet: AtomicBool::new(false),
+            },
+            disputes: Mutex::default(),
         }
     }
 
@@ -148,7 +169,12 @@ impl Chain {
     /// # Errors
     /// [`ChainError`] when no endpoint answers.
     pub async fn head(&self) -> Result<Head, ChainError> {
-        head::head(&self.pool, &self.told).await
+        let head = head::newest(&self.pool, &self.told);
+        if self.quorum.endpoints < 2 {
+            return head.await;
+        }
+        let (head, heights) = join(head, self.pool.heights()).await;
+        self.shared(head?, heights).await
     }
 
     /// The header of that height; nothing when the chain is not that high yet.
@@ -187,11 +213,15 @@ impl Chain {
     /// [`ChainError`]; `Gone` when no endpoint has the block (any more).
     pub async fn block(&self, header: &Header) -> Result<Block, ChainError> {
         let watched = &self.watched;
-        let logs = self
+        let first = self
             .pool
-            .ask(move |endpoint| async move { LogReader { endpoint: &endpoint, watched }.of_block(header).await })
+            .ask(move |endpoint| async move {
+                let logs = LogReader { endpoint: &endpoint, watched }.of_block(header).await?;
+                Ok((endpoint, vec![logs]))
+            })
             .await?;
-        Ok(self.assemble(header.clone(), logs).await)
+        let logs = self.agreed_on_blocks(std::slice::from_ref(header), first).await?;
+        Ok(self.assemble(header.clone(), logs.concat()).await)
     }
 
     /// Blocks with their logs, in the order of the headers: all of them, or the first ones when logs are large.
@@ -206,13 +236,21 @@ impl Chain {
             if bytes > ROOMY_BYTES {
                 break;
             }
-            let logs = self
+            let first = self
                 .pool
-                .ask(move |endpoint| async move { LogReader { endpoint: &endpoint, watched }.of_blocks(headers).await })
+                .ask(move |endpoint| async move {
+                    let logs = LogReader { endpoint: &endpoint, watched }.of_blocks(headers).await?;
+                    Ok((endpoint, logs))
+                })
                 .await?;
+            let logs = self.agreed_on_blocks(headers, first).await?;
+            let is_all = logs.len() == headers.len();
             bytes += logs.iter().flatten().map(|log| log.data.len()).sum::<usize>();
             let assembled = headers.iter().zip(logs).map(|(header, logs)| self.assemble(header.clone(), logs));
             blocks.extend(join_all(assembled).await);
+            if !is_all {
+                break;
+            }
         }
         Ok(blocks)
     }
@@ -232,10 +270,14 @@ impl Chain {
     pub async fn range(&self, from: u64, to: u64) -> Result<Range, ChainError> {
         assert!(from <= to, "the range {from} to {to} is empty");
         let watched = &self.watched;
-        let covered = self
+        let first = self
             .pool
-            .ask(move |endpoint| async move { LogReader { endpoint: &endpoint, watched }.range(from, to).await })
+            .ask(move |endpoint| async move {
+                let covered = LogReader { endpoint: &endpoint, watched }.range(from, to).await?;
+                Ok((endpoint, covered))
+            })
             .await?;
+        let covered = self.agreed_on_range(from, first).await?;
         let mut blocks = Vec::with_capacity(covered.blocks.len());
         let silent_end = covered.blocks.last().is_none_or(|(last, _)| last.number != covered.end.number);
         let end = silent_end.then(|| (covered.end.clone(), vec![]));

@@ -104,21 +104,9 @@ impl Pool {
             if !wait.is_zero() {
                 sleep_until(from).await;
             }
-            let result = match self.verify(&endpoint).await {
-                Ok(()) => work(Arc::clone(&endpoint)).await,
-                Err(failure) => Err(failure),
-            };
-            match result {
-                Ok(value) => {
-                    endpoint.health.succeeded();
-                    endpoint.score().answered();
-                    return Ok(value);
-                }
+            match self.ask_one(&endpoint, &work).await {
+                Ok(value) => return Ok(value),
                 Err(failure) => {
-                    tracing::debug!(network = self.network, %failure, "a request failed");
-                    if failure.kind.is_of_the_endpoint() {
-                        endpoint.score().failed();
-                    }
                     // The same words to the same endpoint get the same answer; another one may do better.
                     if matches!(failure.kind, Kind::Permanent | Kind::Unsupported) {
                         refused[index] = true;
@@ -139,6 +127,38 @@ impl Pool {
                 ChainError::NoEndpoint { network, endpoints, failure }
             }
         })
+    }
+
+    /// The endpoints that may be asked right now, the best first, fallbacks behind the others.
+    pub(super) fn by_rank(&self) -> Vec<Arc<Endpoint>> {
+        let mut ranked: Vec<_> = self.available().cloned().collect();
+        ranked.sort_by_cached_key(|endpoint| (endpoint.tier(), OrderedCost(endpoint.score().cost_ms())));
+        ranked
+    }
+
+    /// Does the work at one endpoint, once.
+    pub(super) async fn ask_one<T, W, F>(&self, endpoint: &Arc<Endpoint>, work: &W) -> Result<T, Failure>
+    where
+        W: Fn(Arc<Endpoint>) -> F,
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let result = match self.verify(endpoint).await {
+            Ok(()) => work(Arc::clone(endpoint)).await,
+            Err(failure) => Err(failure),
+        };
+        match &result {
+            Ok(_) => {
+                endpoint.health.succeeded();
+                endpoint.score().answered();
+            }
+            Err(failure) => {
+                tracing::debug!(network = self.network, %failure, "a request failed");
+                if failure.kind.is_of_the_endpoint() {
+                    endpoint.score().failed();
+                }
+            }
+        }
+        result
     }
 
     /// The endpoint to ask next and from when: of those that may be asked first, the preferred one if it has room, else

@@ -32,6 +32,15 @@ const TOLERATED_LAG: f64 = 1.0;
 /// Most blocks of lag that count.
 const MAX_LAG: f64 = 64.0;
 
+/// What a lost dispute costs at first, in milliseconds; each look at the head takes a hundredth off.
+const DISPUTE_COST_MS: f64 = 4_000.0;
+
+/// Most lost disputes that count.
+const MAX_DISPUTES: f64 = 8.0;
+
+/// What is left of a lost dispute after a look at the head.
+const DISPUTE_DECAY: f64 = 0.99;
+
 /// Blocks that others have to gain on a head that stands before its endpoint counts as stuck.
 const STUCK_BLOCKS: u64 = 10;
 
@@ -60,6 +69,7 @@ pub(super) struct Score {
     stuck: bool,
     /// Looks until its word about its head counts again.
     doubted: u32,
+    disputes: f64,
 }
 
 /// What a look at the head showed.
@@ -91,6 +101,7 @@ impl Score {
             if self.looks < SETTLED_LOOKS { latency_ms } else { weighted(self.latency_ms, latency_ms, LOOK_WEIGHT) };
         self.looks = self.looks.saturating_add(1);
         self.error_rate = weighted(self.error_rate, 0.0, LOOK_WEIGHT);
+        self.disputes *= DISPUTE_DECAY;
         self.doubted = self.doubted.saturating_sub(1);
         let best = best.unwrap_or(head).max(head);
         let lag = blocks(best - head);
@@ -119,6 +130,11 @@ impl Score {
         self.failed();
     }
 
+    /// Other endpoints were right about logs, and it was not (F12).
+    pub(super) fn lost_dispute(&mut self) {
+        self.disputes = (self.disputes + 1.0).min(MAX_DISPUTES);
+    }
+
     /// The head that it last named, if its word counts.
     pub(super) fn credible_head(&self) -> Option<u64> {
         self.head.filter(|_| self.doubted == 0 && self.error_rate < CREDIBLE_ERROR_RATE)
@@ -138,7 +154,7 @@ impl Score {
     pub(super) fn cost_ms(&self) -> f64 {
         let latency = if self.looks < SETTLED_LOOKS { 0.0 } else { self.latency_ms };
         let lag = (self.lag - TOLERATED_LAG).max(0.0) * LAG_COST_MS;
-        latency + self.error_rate * ERROR_COST_MS + lag
+        latency + self.error_rate * ERROR_COST_MS + lag + self.disputes * DISPUTE_COST_MS
     }
 
     /// Between 0, useless, and 1, perfect: half of it is lost with each second of cost, at first.
@@ -233,6 +249,7 @@ mod tests {
         for _ in 0..200 {
             score.failed();
         }
+        score.lost_dispute();
         score.looked(32, Some(900), FAST);
         assert!(good.is_clearly_better_than(&score));
         for head in 900..1_900 {
@@ -254,5 +271,12 @@ mod tests {
             failing.failed();
         }
         assert_eq!(failing.credible_head(), None);
+    }
+
+    #[test]
+    fn f12_an_endpoint_that_lost_a_dispute_is_left() {
+        let mut liar = settled(FAST);
+        liar.lost_dispute();
+        assert!(settled(SLOW).is_clearly_better_than(&liar));
     }
 }

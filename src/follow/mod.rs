@@ -179,9 +179,19 @@ impl Follower {
     /// [`FollowError`]; its [`FollowError::fault`] tells whether to repeat the step. Nothing is half done after one.
     pub async fn step(&mut self) -> Result<Outcome, FollowError> {
         let outcome = self.try_step().await;
+        self.record_disputes().await;
         // Whether a transaction that failed was committed is not known: the next step asks the store.
         self.in_doubt = outcome.is_err();
         outcome
+    }
+
+    /// Writes down what endpoints disagreed about, also when the step failed because of that.
+    async fn record_disputes(&mut self) {
+        let disputes = self.chain.take_disputes();
+        // They are told and counted by now; the step's outcome does not depend on the record.
+        if let Err(error) = self.writer.record_disputes(&disputes).await {
+            tracing::warn!(disputes = disputes.len(), %error, "disputes between endpoints could not be written down");
+        }
     }
 
     async fn try_step(&mut self) -> Result<Outcome, FollowError> {

@@ -32,6 +32,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(5, "0005_digest"),
     migration!(6, "0006_reindex"),
     migration!(7, "0007_verification"),
+    migration!(8, "0008_dispute"),
 ];
 
 /// The advisory lock that migrations run under; any number that nothing else in the database uses ("meikan" in ASCII).

@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
-use alloy::primitives::B256;
+use alloy::primitives::{B256, keccak256};
 use deadpool_postgres::{ClientWrapper, Object};
 
 use super::Store;
@@ -18,6 +18,7 @@ use super::reindex::STEP_ROWS;
 use super::sql::{self, Sql, signed};
 use super::step::{Cursor, Finalized, Floor, Step, clamped};
 use crate::block::{Block, BlockRef};
+use crate::dispute::Dispute;
 use crate::id::ChainId;
 use crate::metrics;
 
@@ -34,6 +35,9 @@ const ANALYZE_GROWTH: u64 = 8;
 /// How long a writer's statement waits for a lock that somebody holds on a table; then the step fails, is told, and is
 /// tried again, in the place of a stall that nobody sees.
 const LOCK_TIMEOUT_MS: u32 = 30_000;
+
+/// Disputes of a network that are kept: the newest.
+const MAX_DISPUTES: i64 = 10_000;
 
 /// The tables that an apply looks up or ends rows in.
 const ANALYZED: [&str; 7] =
@@ -249,6 +253,51 @@ impl Writer {
         if written == 0 { Err(StoreError::Fenced { chain_id: self.chain_id }) } else { Ok(()) }
     }
 
+    /// Writes down what endpoints disagreed about; an observation, no part of the data. The same dispute again is counted,
+    /// and only the newest are kept, so that a bad endpoint cannot fill the table.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`], or what the database says. What was written before it stays.
+    pub async fn record_disputes(&mut self, disputes: &[Dispute]) -> Result<(), StoreError> {
+        let failed = || StoreError::database("record disputes");
+        for dispute in disputes {
+            let endpoints: Vec<&str> = dispute.told.iter().map(|(endpoint, _)| endpoint.as_str()).collect();
+            let counts: Vec<i64> = dispute.told.iter().map(|(_, logs)| clamped(*logs)).collect();
+            let written = self
+                .client
+                .execute(
+                    "INSERT INTO dispute (chain_id, identity, from_block, to_block, endpoints, log_counts, wrong, \
+                         difference, settlement) \
+                     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9 FROM cursor WHERE chain_id = $1 AND epoch = $10 \
+                     ON CONFLICT (chain_id, identity) DO UPDATE SET times = dispute.times + 1, last_at = now()",
+                    &[
+                        &signed(self.chain_id),
+                        &identity(dispute).as_slice(),
+                        &clamped(dispute.from),
+                        &clamped(dispute.to),
+                        &endpoints,
+                        &counts,
+                        &dispute.wrong,
+                        &dispute.difference,
+                        &dispute.settlement.name(),
+                        &self.epoch,
+                    ],
+                )
+                .await
+                .map_err(failed())?;
+            if written == 0 {
+                return Err(StoreError::Fenced { chain_id: self.chain_id });
+            }
+        }
+        if disputes.is_empty() {
+            return Ok(());
+        }
+        let oldest = "DELETE FROM dispute WHERE chain_id = $1 AND dispute_id IN (SELECT dispute_id FROM dispute \
+                      WHERE chain_id = $1 ORDER BY last_at DESC, dispute_id DESC OFFSET $2)";
+        self.client.execute(oldest, &[&signed(self.chain_id), &MAX_DISPUTES]).await.map_err(failed())?;
+        Ok(())
+    }
+
     /// Moves finality and safety without new blocks, and forgets what finality makes superfluous: versions of totals,
     /// headers without events, old changes; raw logs become dense. A finality that is not above the one known, or above
     /// the tip, changes nothing (F16).
@@ -284,4 +333,14 @@ impl Writer {
     fn measure(&self, operation: &'static str, started: Instant) {
         ::metrics::histogram!(metrics::SQL_DURATION, "operation" => operation).record(started.elapsed());
     }
+}
+
+/// What makes two disputes the same.
+fn identity(dispute: &Dispute) -> B256 {
+    let numbers = [dispute.from, dispute.to].map(|number| number.to_string());
+    let told = dispute.told.iter().flat_map(|(endpoint, logs)| [endpoint.clone(), logs.to_string()]);
+    let words = [dispute.difference.clone(), dispute.settlement.name().to_owned()];
+    let parts: Vec<String> =
+        numbers.into_iter().chain(words).chain(told).chain(dispute.wrong.iter().cloned()).collect();
+    keccak256(parts.join("\u{0}"))
 }

@@ -29,7 +29,7 @@ const LOCK_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A node on a database of its own.
 pub(crate) struct Node {
-    database: TestDatabase,
+    pub(crate) database: TestDatabase,
     network: Network,
     pub(crate) follower: Follower,
 }
@@ -79,7 +79,7 @@ impl Node {
         panic!("not at the head after {MAX_STEPS} steps: {outcomes:?}");
     }
 
-    fn tip(&self) -> u64 {
+    pub(crate) fn tip(&self) -> u64 {
         self.follower.tip().map_or(0, |tip| tip.number)
     }
 

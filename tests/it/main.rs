@@ -23,6 +23,7 @@ mod graphql_pin;
 mod graphql_request;
 mod graphql_support;
 mod ops;
+mod quorum;
 mod store;
 mod store_chain;
 mod store_history;

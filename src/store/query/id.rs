@@ -91,6 +91,12 @@ pub(super) fn audit_entry(text: &str, _contracts: &Contracts) -> Option<ParsedId
     if parts.len() == 3 && parts.iter().all(Option::is_some) { Some(parts) } else { None }
 }
 
+/// `chainId:number`.
+pub(super) fn dispute(text: &str, _contracts: &Contracts) -> Option<ParsedId> {
+    let (chain_id, number) = text.split_once(':')?;
+    Some(vec![Some(Datum::Integer(integer(chain_id)?)), Some(Datum::Integer(integer(number)?))])
+}
+
 fn agent_and_rest<'a>(text: &'a str, contracts: &Contracts) -> Option<(ParsedId, Option<&'a str>)> {
     let (id, rest) = AgentId::split_from(text)?;
     let chain_id = i64::try_from(id.chain_id).ok()?;
@@ -130,7 +136,7 @@ fn digits(text: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{agent, audit_entry, feedback, file, metadata, protocol, response, validation};
+    use super::{agent, audit_entry, dispute, feedback, file, metadata, protocol, response, validation};
     use crate::store::query::snapshot::Contracts;
     use crate::store::query::sql::Datum;
 
@@ -148,6 +154,7 @@ mod tests {
         assert!(metadata("167000:42:a:key:with:colons", &contracts).is_some());
         assert!(audit_entry("167000:5:0", &contracts).is_some());
         assert!(protocol("167000", &contracts).is_some());
+        assert!(dispute("167000:7", &contracts).is_some());
     }
 
     #[test]
@@ -160,6 +167,7 @@ mod tests {
             assert_eq!(response(text, &contracts), None, "{text}");
             assert_eq!(validation(text, &contracts), None, "{text}");
             assert_eq!(file(text, &contracts), None, "{text}");
+            assert_eq!(dispute(text, &contracts), None, "{text}");
         }
     }
 }

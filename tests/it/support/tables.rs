@@ -10,10 +10,10 @@ use tokio_postgres::Client;
 pub(crate) type Dump = BTreeMap<String, Vec<String>>;
 
 /// Tables that are compared in another way, or not at all: how raw logs are cut into segments is free, `change` remembers
-/// what a rewind took back, `head`, `verification` and its findings are observations, and the others are what was
-/// configured.
-const APART: [&str; 8] =
-    ["raw_logs", "cursor", "change", "head", "verification", "verification_finding", "network", "contract"];
+/// what a rewind took back, `head`, `dispute`, `verification` and its findings are observations, and the others are what
+/// was configured.
+const APART: [&str; 9] =
+    ["raw_logs", "cursor", "change", "head", "dispute", "verification", "verification_finding", "network", "contract"];
 
 /// Most rows that a failure shows of each side.
 const SHOWN_ROWS: usize = 5;

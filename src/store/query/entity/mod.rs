@@ -14,6 +14,7 @@
 
 mod agent;
 mod audit;
+mod dispute;
 mod feedback;
 mod file;
 mod protocol;
@@ -343,6 +344,7 @@ pub fn all() -> &'static [&'static Entity] {
             &file::FEEDBACK_FILE,
             &protocol::PROTOCOL,
             &audit::AUDIT_ENTRY,
+            &dispute::DISPUTE,
         ]
     });
     &ALL

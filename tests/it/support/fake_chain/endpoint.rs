@@ -53,6 +53,10 @@ pub(crate) enum Fault {
     RepeatedLogs,
     /// The first log once more with other data.
     ConflictingLogs,
+    /// The first log with other data.
+    ForgedData,
+    /// The first log with another first topic.
+    ForgedTopic,
     /// Every log marked as removed.
     RemovedLogs,
     /// Logs without block number and hash.
@@ -406,6 +410,10 @@ fn spoil(mut result: Value, fault: Fault) -> Answer {
             let mut other = logs[0].clone();
             other["data"] = json!("0xdeadbeef");
             logs.push(other);
+        }
+        (Fault::ForgedData, Some(logs)) => logs.iter_mut().take(1).for_each(|log| log["data"] = json!("0xdeadbeef")),
+        (Fault::ForgedTopic, Some(logs)) => {
+            logs.iter_mut().take(1).for_each(|log| log["topics"][0] = json!(B256::repeat_byte(0xab)));
         }
         (Fault::RemovedLogs, Some(logs)) => logs.iter_mut().for_each(|log| log["removed"] = json!(true)),
         (Fault::PendingLogs, Some(logs)) => {
