@@ -5,7 +5,7 @@
 //! the data it was given. Strings come back as the bytes they are ([`Text`]), because Solidity puts no bound on them.
 //! Source: Solidity ABI specification, "Events" and "Formal Specification of the Encoding".
 
-use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::primitives::{Address, B256, Bytes, I256, U256};
 use serde_json::Value;
 
 use super::text::Text;
@@ -218,6 +218,22 @@ impl Param for i128 {
         let mut word = [if *self < 0 { 0xff } else { 0 }; WORD];
         word[16..].copy_from_slice(&self.to_be_bytes());
         writer.word(word);
+    }
+
+    fn json(&self) -> Value {
+        Value::String(self.to_string())
+    }
+}
+
+impl Param for I256 {
+    const ABI: &'static str = "int256";
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self::from_raw(U256::read(reader)?))
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        self.into_raw().write(writer);
     }
 
     fn json(&self) -> Value {

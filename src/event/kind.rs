@@ -95,7 +95,7 @@ impl Event {
     #[must_use]
     pub fn audit(&self) -> Option<Audit> {
         match self {
-            Self::Identity(_) | Self::Reputation(_) | Self::Validation(_) => None,
+            Self::Identity(_) | Self::Reputation(_) | Self::Validation(_) | Self::Earlier(_) => None,
             Self::AuditLog(event) => Some(of_audit_log(event)),
             Self::AgentRegistry(event) => Some(of_agent_registry(event)),
             Self::Policy(event) => Some(of_policy(event)),

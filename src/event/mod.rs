@@ -1,12 +1,13 @@
 //! The events of the watched contracts: one value per event, read from a log and written back without loss.
 //!
 //! [`Event::decode`] is pure and total: it returns an event, or tells that the topic is unknown to the contract's role,
-//! or why the log is malformed. A decoder is chosen by role and topic0, never by topic0 alone, because generations of
-//! the registries share topics. Names, order and types of the parameters are those of the ABIs in `abi/`; a test
+//! or why the log is malformed. A decoder is chosen by role, topic0 and the number of topics, never by topic0 alone,
+//! because generations of the registries share topics ([`Earlier`]). Names, order and types of the parameters are those of the ABIs in `abi/`; a test
 //! compares them. Each noun's events are in its own file.
 
 pub mod abi;
 mod audit;
+mod earlier;
 mod governance;
 mod identity;
 mod kind;
@@ -16,13 +17,18 @@ mod tests;
 mod text;
 mod validation;
 
+use std::borrow::Cow;
+
 use alloy::primitives::{B256, Bytes};
 
 pub use self::audit::{AgentRegistryEvent, AuditLogEvent, ExecutorEvent, PolicyEvent, PolicyLimits};
+pub use self::earlier::{
+    DescribedFeedback, Earlier, EarlierIdentityEvent, EarlierReputationEvent, EarlierValidationEvent, Generation,
+};
 pub use self::governance::GovernanceEvent;
 pub use self::identity::IdentityEvent;
 pub use self::kind::{Audit, AuditKind};
-pub use self::reputation::ReputationEvent;
+pub use self::reputation::{Feedback, ReputationEvent, ReputationFact, Tag, Value};
 pub use self::text::Text;
 pub use self::validation::ValidationEvent;
 
@@ -97,6 +103,19 @@ pub enum Event {
     Executor(ExecutorEvent),
     /// Of any of them: upgrades, roles, pauses.
     Governance(GovernanceEvent),
+    /// Of a registry's earlier generation.
+    Earlier(Earlier),
+}
+
+/// What an event says of agents, feedback and validations, in terms of today's registries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact<'a> {
+    /// Of agents: the events of today's registry that tell the same, in order.
+    Identity(Cow<'a, [IdentityEvent]>),
+    /// Of feedback.
+    Reputation(ReputationFact),
+    /// Of validations: the event of today's registry that tells the same.
+    Validation(Cow<'a, ValidationEvent>),
 }
 
 /// Why a log of a watched contract is no event.
@@ -111,6 +130,13 @@ pub enum Undecoded {
         /// What is wrong with it.
         reason: abi::Malformed,
     },
+    /// The event is known, and holds no fact of this node's model.
+    Unused {
+        /// The event's name.
+        event: &'static str,
+        /// Why it is not used.
+        reason: &'static str,
+    },
 }
 
 impl std::fmt::Display for Undecoded {
@@ -118,6 +144,7 @@ impl std::fmt::Display for Undecoded {
         match self {
             Self::Unknown => f.write_str("unknown topic"),
             Self::Malformed { event, reason } => write!(f, "malformed {event}: {reason}"),
+            Self::Unused { event, reason } => write!(f, "{event} {reason}"),
         }
     }
 }
@@ -125,11 +152,24 @@ impl std::fmt::Display for Undecoded {
 impl std::error::Error for Undecoded {}
 
 impl Event {
-    /// Reads the log of a contract of that role.
+    /// Reads the log of a contract of that role, whatever its generation.
     ///
     /// # Errors
     /// [`Undecoded`] for a log that is to be kept raw and counted.
     pub fn decode(role: Role, topics: &[B256], data: &[u8]) -> Result<Self, Undecoded> {
+        Self::decode_of(role, None, topics, data)
+    }
+
+    /// Reads the log of a contract of that role; `generation` tells where the log does not.
+    ///
+    /// # Errors
+    /// [`Undecoded`] for a log that is to be kept raw and counted.
+    pub fn decode_of(
+        role: Role,
+        generation: Option<Generation>,
+        topics: &[B256],
+        data: &[u8],
+    ) -> Result<Self, Undecoded> {
         let Some((topic0, indexed)) = topics.split_first() else { return Err(Undecoded::Unknown) };
         let decoded = match role {
             Role::Identity => IdentityEvent::decode(topic0, indexed, data).map(|event| event.map(Self::Identity)),
@@ -143,6 +183,7 @@ impl Event {
             Role::Executor => ExecutorEvent::decode(topic0, indexed, data).map(|event| event.map(Self::Executor)),
         };
         decoded
+            .or_else(|| Earlier::decode(role, generation, topic0, indexed, data).map(|event| event.map(Self::Earlier)))
             .or_else(|| GovernanceEvent::decode(topic0, indexed, data).map(|event| event.map(Self::Governance)))
             .unwrap_or(Err(Undecoded::Unknown))
     }
@@ -158,7 +199,24 @@ impl Event {
             Role::PolicyEngine => PolicyEvent::ALL,
             Role::Executor => ExecutorEvent::ALL,
         };
-        own.iter().chain(GovernanceEvent::ALL).map(|(_, _, topic0)| *topic0)
+        own.iter().chain(Earlier::topics(role)).chain(GovernanceEvent::ALL).map(|(_, _, topic0)| *topic0)
+    }
+
+    /// What the event says of agents, feedback or validations; nothing for events of the other contracts.
+    #[must_use]
+    pub fn fact(&self) -> Option<Fact<'_>> {
+        Some(match self {
+            Self::Identity(event) => Fact::Identity(Cow::Borrowed(std::slice::from_ref(event))),
+            Self::Reputation(event) => Fact::Reputation(event.fact()),
+            Self::Validation(event) => Fact::Validation(Cow::Borrowed(event)),
+            Self::Earlier(Earlier::Identity(event)) => Fact::Identity(Cow::Owned(event.as_today())),
+            Self::Earlier(Earlier::Reputation(event)) => Fact::Reputation(event.fact()),
+            Self::Earlier(Earlier::Described(event)) => Fact::Reputation(event.fact()),
+            Self::Earlier(Earlier::Validation(event)) => Fact::Validation(Cow::Owned(event.as_today())),
+            Self::AuditLog(_) | Self::AgentRegistry(_) | Self::Policy(_) | Self::Executor(_) | Self::Governance(_) => {
+                return None;
+            }
+        })
     }
 
     /// The event's name in the ABI.
@@ -173,6 +231,7 @@ impl Event {
             Self::Policy(event) => event.name(),
             Self::Executor(event) => event.name(),
             Self::Governance(event) => event.name(),
+            Self::Earlier(event) => event.name(),
         }
     }
 
@@ -188,6 +247,7 @@ impl Event {
             Self::Policy(event) => event.encode(),
             Self::Executor(event) => event.encode(),
             Self::Governance(event) => event.encode(),
+            Self::Earlier(event) => event.encode(),
         }
     }
 
@@ -203,8 +263,18 @@ impl Event {
             Self::Policy(event) => event.fields(),
             Self::Executor(event) => event.fields(),
             Self::Governance(event) => event.fields(),
+            Self::Earlier(event) => event.fields(),
         }
     }
+}
+
+/// The name in front of a signature's parameters.
+const fn name_of(signature: &'static str) -> &'static str {
+    let mut end = 0;
+    while end < signature.len() && signature.as_bytes()[end] != b'(' {
+        end += 1;
+    }
+    signature.split_at(end).0
 }
 
 /// `agent_id` as `agentId`: the ABI's spelling of a field's name.
@@ -251,12 +321,12 @@ macro_rules! events {
         impl $enum {
             /// Every event of this kind: name, canonical signature, topic0.
             pub const ALL: &'static [(&'static str, &'static str, alloy::primitives::B256)] = &[
-                $( (stringify!($name), $signature, alloy::primitives::b256!($topic0)), )+
+                $( ($crate::event::name_of($signature), $signature, alloy::primitives::b256!($topic0)), )+
             ];
 
             /// The parameters of every event in [`Self::ALL`], in its order, for the comparison with the ABIs.
             #[cfg(test)]
-            pub(super) const PARAMS: &'static [&'static [$crate::event::tests::Declared]] = &[
+            pub(in crate::event) const PARAMS: &'static [&'static [$crate::event::tests::Declared]] = &[
                 $( &[ $( $crate::event::tests::Declared {
                     name: stringify!($field),
                     ty: <$ty as $crate::event::abi::Param>::ABI,
@@ -266,7 +336,7 @@ macro_rules! events {
 
             /// Reads a log with this topic0; nothing when these contracts do not emit it.
             #[allow(unused_variables, unused_mut, unused_assignments)]
-            pub(super) fn decode(
+            pub(in crate::event) fn decode(
                 topic0: &alloy::primitives::B256,
                 indexed: &[alloy::primitives::B256],
                 data: &[u8],
@@ -288,7 +358,7 @@ macro_rules! events {
                             })
                         };
                         return Some(read().map_err(|reason| $crate::event::Undecoded::Malformed {
-                            event: stringify!($name),
+                            event: $crate::event::name_of($signature),
                             reason,
                         }));
                     }
@@ -300,7 +370,7 @@ macro_rules! events {
             #[must_use]
             pub fn name(&self) -> &'static str {
                 match self {
-                    $( Self::$name { .. } => stringify!($name), )+
+                    $( Self::$name { .. } => const { $crate::event::name_of($signature) }, )+
                 }
             }
 

@@ -95,7 +95,7 @@ impl World {
             Event::AgentRegistry(event) => self.fold_agent_registry(event),
             Event::Policy(event) => self.fold_policy(event),
             Event::Executor(event) => self.fold_executor(event),
-            Event::AuditLog(_) | Event::Governance(_) => {}
+            Event::AuditLog(_) | Event::Governance(_) | Event::Earlier(_) => {}
         }
     }
 
