@@ -3,14 +3,14 @@
 //! Unknown keys are refused. Every key has a default that suits a small node, with its unit in its name. URLs may hold
 //! credentials: they are shown only through [`redact`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use alloy::primitives::Address;
 use serde::Deserialize;
 
-use crate::event::Role;
+use crate::event::{Generation, Role};
 use crate::id::ChainId;
 
 /// Everything that can be configured.
@@ -212,6 +212,8 @@ pub struct Contracts {
     pub policy_engine: Addresses,
     /// Cross-chain executors.
     pub executor: Addresses,
+    /// The generations of addresses whose logs do not tell it: `[network.contracts.generations]`.
+    pub generations: Generations,
 }
 
 impl Contracts {
@@ -230,11 +232,37 @@ impl Contracts {
         &addresses.0
     }
 
+    /// The generation that is named for an address.
+    #[must_use]
+    pub fn generation(&self, address: &Address) -> Option<Generation> {
+        self.generations.0.get(address).copied()
+    }
+
     /// Every watched address with its role and its place within the role.
     pub fn all(&self) -> impl Iterator<Item = (Role, usize, Address)> {
         Role::ALL
             .into_iter()
             .flat_map(|role| self.of(role).iter().enumerate().map(move |(ordinal, address)| (role, ordinal, *address)))
+    }
+}
+
+/// Generations by address.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "BTreeMap<String, String>")]
+pub struct Generations(pub BTreeMap<Address, Generation>);
+
+impl TryFrom<BTreeMap<String, String>> for Generations {
+    type Error = String;
+
+    fn try_from(named: BTreeMap<String, String>) -> Result<Self, Self::Error> {
+        let generation = |(address, name): (String, String)| {
+            let known = Generation::ALL.map(|generation| format!("{:?}", generation.name())).join(" or ");
+            let generation = Generation::from_name(&name).ok_or_else(|| {
+                format!("{name:?} is no generation that can be named; write {known}, or leave it out")
+            })?;
+            Ok((parse_address(&address)?, generation))
+        };
+        named.into_iter().map(generation).collect::<Result<_, _>>().map(Self)
     }
 }
 
@@ -446,6 +474,14 @@ impl Network {
                 )));
             }
         }
+        for address in self.contracts.generations.0.keys() {
+            if watched.get(address) != Some(&Role::Reputation) {
+                return Err(invalid(format!(
+                    "network {name}: a generation is named for {address}, which is no reputation registry of it; only \
+                     feedback has layouts that logs do not tell apart"
+                )));
+            }
+        }
         if watched.is_empty() {
             return Err(invalid(format!("network {name} watches no contract; fill [network.contracts]")));
         }
@@ -619,6 +655,24 @@ mod tests {
             (NETWORK.replace("= \"taiko\"", "= \"t a\""), "is not made of letters"),
         ] {
             let refusal = refusal(&text);
+            assert!(refusal.contains(said), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn f50_a_generation_is_named_for_a_reputation_registry() {
+        let registry = "0x59f8f15002d586a0912225d3437da46ba5641f61";
+        let network = format!("{NETWORK}\nreputation = '{registry}'\n[network.contracts.generations]\n");
+        let config = Config::parse(&format!("{network}'{registry}' = '2025-11'")).expect("it parses");
+        config.check().expect("it is consistent");
+        let named = config.networks[0].contracts.generation(&registry.parse().expect("an address"));
+        assert_eq!(named, Some(crate::event::Generation::November2025));
+        for (entry, said) in [
+            (format!("'{registry}' = '2024'"), "\"2024\" is no generation that can be named; write \"2025-11\" or"),
+            ("'0x12' = '2025-11'".to_owned(), "is not an address"),
+            ("'0x8004A169FB4a3325136EB29fA0ceB6D2e539a432' = '2025-11'".to_owned(), "which is no reputation registry"),
+        ] {
+            let refusal = refusal(&format!("{network}{entry}"));
             assert!(refusal.contains(said), "{refusal}");
         }
     }

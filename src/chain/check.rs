@@ -9,7 +9,7 @@ use alloy::primitives::{Address, B256, Bloom, BloomInput};
 
 use super::wire::{WireHeader, WireLog};
 use crate::block::{BlockRef, DecodedLog, Header, Log};
-use crate::config::Contracts;
+use crate::config::{Contracts, Generations};
 use crate::event::{Event, Role};
 
 /// Most topics of a log (the EVM has LOG0 to LOG4).
@@ -26,6 +26,7 @@ pub(super) struct Watched {
     /// Their addresses, as an endpoint is asked for them.
     pub(super) addresses: Vec<Address>,
     roles: HashMap<Address, Role>,
+    generations: Generations,
     /// For each address the bloom of itself, and the blooms of the topics that its role emits.
     blooms: Vec<(Address, Bloom, Vec<Bloom>)>,
 }
@@ -44,7 +45,12 @@ impl Watched {
             let topics = Event::topics(role).map(|topic| bloom_of(topic.as_slice())).collect();
             (address, bloom_of(address.as_slice()), topics)
         });
-        Self { addresses: contracts.all().map(|(_, _, address)| address).collect(), blooms: blooms.collect(), roles }
+        Self {
+            addresses: contracts.all().map(|(_, _, address)| address).collect(),
+            blooms: blooms.collect(),
+            roles,
+            generations: contracts.generations.clone(),
+        }
     }
 
     /// Whether the logs of that contract are kept.
@@ -55,7 +61,8 @@ impl Watched {
     /// A log of a watched contract with what it says; nothing for another contract's.
     pub(super) fn decode(&self, log: Log) -> Option<DecodedLog> {
         let role = *self.roles.get(&log.address)?;
-        Some(DecodedLog { event: Event::decode(role, &log.topics, &log.data), log })
+        let generation = self.generations.0.get(&log.address).copied();
+        Some(DecodedLog { event: Event::decode_of(role, generation, &log.topics, &log.data), log })
     }
 }
 

@@ -112,6 +112,7 @@ impl Deployment {
             agent_registry: one(self.agent_registry),
             policy_engine: one(self.policy_engine),
             executor: one(self.executor),
+            ..Contracts::default()
         }
     }
 }

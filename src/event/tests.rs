@@ -12,8 +12,9 @@ use proptest::{collection, prop_assert, prop_assert_eq, prop_oneof, proptest, sa
 
 use super::abi::Malformed;
 use super::{
-    AgentRegistryEvent, AuditLogEvent, Event, ExecutorEvent, GovernanceEvent, IdentityEvent, PolicyEvent,
-    ReputationEvent, Role, Undecoded, ValidationEvent,
+    AgentRegistryEvent, AuditLogEvent, DescribedFeedback, Earlier, EarlierIdentityEvent, EarlierReputationEvent,
+    EarlierValidationEvent, Event, ExecutorEvent, Fact, Generation, GovernanceEvent, IdentityEvent, PolicyEvent,
+    ReputationEvent, ReputationFact, Role, Tag, Undecoded, ValidationEvent,
 };
 
 /// A parameter as the enum declares it.
@@ -58,6 +59,20 @@ fn kinds() -> Vec<Kind> {
     }
 }
 
+/// The events of the registries' earlier generations.
+fn earlier_kinds() -> Vec<Kind> {
+    kinds! {
+        Identity: EarlierIdentityEvent,
+        Reputation: EarlierReputationEvent,
+        Validation: EarlierValidationEvent,
+        Reputation: DescribedFeedback,
+    }
+}
+
+fn every_kind() -> Vec<Kind> {
+    [kinds(), earlier_kinds()].concat()
+}
+
 /// The contract of each role, as its file in `abi/` is named.
 fn abi_of(role: Role) -> JsonAbi {
     let name = match role {
@@ -90,7 +105,7 @@ fn params_in_abi(event: &json_abi::Event) -> Vec<(String, String, bool)> {
 
 #[test]
 fn every_topic_is_the_hash_of_its_signature() {
-    for kind in kinds() {
+    for kind in every_kind() {
         assert_eq!(kind.topic0, keccak256(kind.signature), "{}", kind.signature);
         let (name, _) = kind.signature.split_once('(').expect("a signature has parameters");
         assert_eq!(kind.name, name);
@@ -100,7 +115,12 @@ fn every_topic_is_the_hash_of_its_signature() {
 #[test]
 fn no_two_events_share_a_topic() {
     let mut topics = BTreeMap::new();
-    for kind in kinds() {
+    // One signature had two layouts; see `Generation`.
+    let shared = DescribedFeedback::ALL[0].2;
+    for kind in every_kind() {
+        if kind.topic0 == shared {
+            continue;
+        }
         if let Some(other) = topics.insert(kind.topic0, kind.name) {
             panic!("{other} and {} share a topic", kind.name);
         }
@@ -155,6 +175,7 @@ fn value(ty: &DynSolType) -> BoxedStrategy<DynSolValue> {
         DynSolType::Int(128) => prop_oneof![Just(i128::MIN), Just(-1), Just(i128::MAX), any::<i128>()]
             .prop_map(|value| DynSolValue::Int(I256::try_from(value).expect("128 bits fit into 256"), 128))
             .boxed(),
+        DynSolType::Int(256) => word().prop_map(|value| DynSolValue::Int(I256::from_raw(value), 256)).boxed(),
         DynSolType::Bool => any::<bool>().prop_map(DynSolValue::Bool).boxed(),
         DynSolType::Address => any::<[u8; 20]>().prop_map(|value| DynSolValue::Address(Address::from(value))).boxed(),
         DynSolType::FixedBytes(32) => {
@@ -196,7 +217,7 @@ fn emitted_of(kind: Kind) -> impl Strategy<Value = Emitted> {
 }
 
 fn emitted() -> impl Strategy<Value = Emitted> {
-    sample::select(kinds()).prop_flat_map(emitted_of)
+    sample::select(every_kind()).prop_flat_map(emitted_of)
 }
 
 /// The types of the data part, with strings as bytes.
@@ -255,7 +276,7 @@ proptest! {
     fn f49_random_bytes_never_panic(
         role in sample::select(Role::ALL.to_vec()),
         topic0 in prop_oneof![
-            sample::select(kinds()).prop_map(|kind| kind.topic0),
+            sample::select(every_kind()).prop_map(|kind| kind.topic0),
             any::<[u8; 32]>().prop_map(B256::from),
         ],
         indexed in collection::vec(any::<[u8; 32]>().prop_map(B256::from), 0..4),
@@ -346,4 +367,114 @@ fn f49_an_array_longer_than_its_data_is_malformed() {
 fn f50_a_topic_of_another_role_is_unknown() {
     let (_, _, registered) = IdentityEvent::ALL[0];
     assert_eq!(Event::decode(Role::Reputation, &[registered], &[]), Err(Undecoded::Unknown));
+}
+
+/// Topics of the list that no deployed contract emits.
+const UNRELEASED: [&str; 4] = ["KeyAdded", "KeyLinked", "VerifierAdded", "VerifierRemoved"];
+
+/// Events of August 2025 that hold no fact of the model.
+const UNUSED: [&str; 3] = ["AuthFeedback", "ValidationRequestEvent", "ValidationResponseEvent"];
+
+#[test]
+fn f50_every_known_topic_is_decoded_or_an_exception() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/topics_by_generation.txt");
+    let list = std::fs::read_to_string(path).expect("the list is in the repository");
+    let decoded: Vec<B256> = Role::ALL.into_iter().flat_map(Event::topics).collect();
+    let mut exceptions = Vec::new();
+    let mut signatures = 0;
+    for line in list.lines().filter(|line| line.contains('(') && line.starts_with("0x")) {
+        let (topic0, signature) = line.split_once(' ').expect("a topic and a signature");
+        let topic0: B256 = topic0.parse().expect("a topic");
+        assert_eq!(topic0, keccak256(signature), "{line}");
+        signatures += 1;
+        let name = signature.split('(').next().expect("a name");
+        if !decoded.contains(&topic0) {
+            exceptions.push(name);
+            let told = Role::ALL.into_iter().filter_map(|role| match Event::decode(role, &[topic0], &[]) {
+                Err(Undecoded::Unused { event, .. }) => Some(event),
+                _ => None,
+            });
+            let expected = UNUSED.into_iter().filter(|unused| *unused == name);
+            assert!(told.eq(expected), "{name} is listed with the reason, or is unknown");
+        }
+    }
+    assert_eq!(signatures, 36);
+    assert_eq!(exceptions, [&UNUSED[..], &UNRELEASED].concat());
+}
+
+/// Feedback of the signature that two generations share: the first tag's hash, then the three texts.
+fn shared_feedback(tag1: &str, texts: [&str; 3]) -> (Vec<B256>, Vec<u8>) {
+    let [one, two, three] = texts.map(|text| DynSolValue::String(text.into()));
+    let hash = DynSolValue::FixedBytes(B256::repeat_byte(7), 32);
+    let score = DynSolValue::Uint(U256::from(90), 8);
+    let topics = vec![DescribedFeedback::ALL[0].2, B256::with_last_byte(5), B256::with_last_byte(9), keccak256(tag1)];
+    (topics, DynSolValue::Tuple(vec![score, one, two, three, hash]).abi_encode_params())
+}
+
+/// First tag, second tag, endpoint and URI of feedback.
+fn told(event: &Event) -> (Tag, String, String, String) {
+    let Some(Fact::Reputation(ReputationFact::Given(given))) = event.fact() else { panic!("no feedback: {event:?}") };
+    let text = |text: &super::Text| text.readable().into_owned();
+    (given.tag1.clone(), text(&given.tag2), text(&given.endpoint), text(&given.feedback_uri))
+}
+
+#[test]
+fn f50_two_generations_of_one_signature_are_told_apart_by_the_first_tags_hash() {
+    let (topics, data) = shared_feedback("quality", ["quality", "day", "ipfs://file"]);
+    let event = Event::decode(Role::Reputation, &topics, &data).expect("it is November's");
+    let quality = Tag::Text("quality".into());
+    assert_eq!(told(&event), (quality, "day".into(), String::new(), "ipfs://file".into()));
+    let (topics, data) = shared_feedback("starred", ["day", "https://agent", "ipfs://file"]);
+    let event = Event::decode(Role::Reputation, &topics, &data).expect("it is January's");
+    let starred = Tag::Text("starred".into());
+    assert_eq!(told(&event), (starred, "day".into(), "https://agent".into(), "ipfs://file".into()));
+    assert_eq!((event.encode().0, event.encode().1.to_vec()), (topics, data));
+}
+
+#[test]
+fn f50_a_configured_generation_tells_where_the_log_does_not() {
+    let (topics, data) = shared_feedback("", ["", "https://agent", "ipfs://file"]);
+    let read = |generation| {
+        told(&Event::decode_of(Role::Reputation, generation, &topics, &data).expect("it is one of the two"))
+    };
+    let none = || Tag::Text("".into());
+    let as_november = (none(), "https://agent".to_owned(), String::new(), "ipfs://file".to_owned());
+    assert_eq!(read(None), as_november, "both tags are empty: the log does not tell");
+    assert_eq!(read(Some(Generation::November2025)), as_november);
+    let as_january = (none(), String::new(), "https://agent".into(), "ipfs://file".into());
+    assert_eq!(read(Some(Generation::January2026Text)), as_january);
+    for generation in Generation::ALL {
+        assert_eq!(Generation::from_name(generation.name()), Some(generation));
+    }
+}
+
+#[test]
+fn f50_tags_of_one_word_and_of_a_hash_become_text() {
+    let word = |text: &str| {
+        let mut word = B256::ZERO;
+        word[..text.len()].copy_from_slice(text.as_bytes());
+        word
+    };
+    let words = |tag1, tag2| {
+        Event::Earlier(Earlier::Reputation(EarlierReputationEvent::WordTags {
+            agent_id: U256::ZERO,
+            client_address: Address::ZERO,
+            score: 7,
+            tag1,
+            tag2,
+            feedback_uri: "".into(),
+            feedback_hash: B256::ZERO,
+        }))
+    };
+    let tags = |event: &Event| (told(event).0, told(event).1);
+    assert_eq!(tags(&words(word("quality"), B256::ZERO)), (Tag::Text("quality".into()), String::new()));
+    let full = word("exactly thirty-two bytes of text");
+    assert_eq!(tags(&words(full, full)).1, "exactly thirty-two bytes of text");
+    // What is no clean text keeps its bytes, without the zeros at the end.
+    let unclean = B256::right_padding_from(&[b'a', 0, 0xff]);
+    let Tag::Text(text) = tags(&words(unclean, B256::ZERO)).0 else { panic!("a word is a text") };
+    assert_eq!(text.raw_if_unclean(), Some(&[b'a', 0, 0xff][..]));
+    assert_eq!(Tag::of_hash(keccak256("")), Tag::Text("".into()));
+    assert_eq!(Tag::of_hash(keccak256("successRate")), Tag::Text("successRate".into()));
+    assert_eq!(Tag::of_hash(keccak256("none of ours")), Tag::Hash(keccak256("none of ours")));
 }

@@ -11,8 +11,9 @@ use tokio_postgres::GenericClient;
 use super::Store;
 use super::error::StoreError;
 use super::sql::{self, signed};
+use crate::block::Log;
 use crate::config::Network;
-use crate::event::Role;
+use crate::event::{Event, Generation, Role, Undecoded};
 use crate::id::{ChainId, Deployment};
 
 /// A watched contract.
@@ -26,9 +27,16 @@ pub(super) struct Contract {
     pub(super) deployment: Deployment,
     /// Its place within its role in the configuration.
     pub(super) ordinal: u16,
+    /// The generation that the configuration names for it.
+    pub(super) generation: Option<Generation>,
 }
 
 impl Contract {
+    /// What one of its logs says.
+    pub(super) fn decode(&self, log: &Log) -> Result<Event, Undecoded> {
+        Event::decode_of(self.role, self.generation, &log.topics, &log.data)
+    }
+
     /// The deployment as SMALLINT.
     pub(super) fn deployment(&self) -> i16 {
         small(self.deployment)
@@ -127,6 +135,9 @@ async fn enter_contracts(client: &impl GenericClient, network: &Network) -> Resu
             );
             return Err(refused(network, reason));
         }
+        if new.generation != old.generation {
+            name_generation(client, network, old, new.generation).await?;
+        }
     }
     let next = stored.iter().map(|contract| contract.id + 1).max().unwrap_or(1);
     let new: Vec<_> =
@@ -144,8 +155,8 @@ async fn enter_contracts(client: &impl GenericClient, network: &Network) -> Resu
     for (id, contract) in (next..).zip(new) {
         client
             .execute(
-                "INSERT INTO contract (chain_id, contract_id, role, address, deployment, ordinal) \
-                 VALUES ($1, $2, $3, $4, $5, $6)",
+                "INSERT INTO contract (chain_id, contract_id, role, address, deployment, ordinal, generation) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7)",
                 &[
                     &signed(network.chain_id),
                     &id,
@@ -153,11 +164,37 @@ async fn enter_contracts(client: &impl GenericClient, network: &Network) -> Resu
                     &contract.address.as_slice(),
                     &contract.deployment(),
                     &small(contract.ordinal),
+                    &contract.generation.map(Generation::name),
                 ],
             )
             .await
             .map_err(StoreError::database("register"))?;
     }
+    Ok(())
+}
+
+/// Another generation is named for a contract: what is indexed was read by the old one.
+async fn name_generation(
+    client: &impl GenericClient,
+    network: &Network,
+    contract: &Contract,
+    generation: Option<Generation>,
+) -> Result<(), StoreError> {
+    if indexed_to(client, network).await?.is_some() {
+        let named = contract.generation.map_or("none", Generation::name);
+        let reason = format!(
+            "{} was indexed with {named} as its generation in contracts.generations; put that back, or use another \
+             database",
+            contract.address
+        );
+        return Err(refused(network, reason));
+    }
+    let update = "UPDATE contract SET generation = $3 WHERE chain_id = $1 AND contract_id = $2";
+    let name = generation.map(Generation::name);
+    client
+        .execute(update, &[&signed(network.chain_id), &contract.id, &name])
+        .await
+        .map_err(StoreError::database("register"))?;
     Ok(())
 }
 
@@ -183,14 +220,21 @@ fn wanted_contracts(network: &Network) -> Vec<Contract> {
             Role::Validation => network.contracts.of(Role::Validation).len() == identities,
             Role::AuditLog | Role::AgentRegistry | Role::PolicyEngine | Role::Executor => false,
         };
-        Contract { id: 0, role, address, deployment: if pairs { ordinal } else { 0 }, ordinal }
+        Contract {
+            id: 0,
+            role,
+            address,
+            deployment: if pairs { ordinal } else { 0 },
+            ordinal,
+            generation: network.contracts.generation(&address),
+        }
     });
     wanted.collect()
 }
 
 /// The contracts of a network as they were entered.
 pub(super) async fn contracts(client: &impl GenericClient, chain_id: ChainId) -> Result<Vec<Contract>, StoreError> {
-    let select = "SELECT contract_id, role, address, deployment, ordinal FROM contract WHERE chain_id = $1 \
+    let select = "SELECT contract_id, role, address, deployment, ordinal, generation FROM contract WHERE chain_id = $1 \
                   ORDER BY contract_id";
     let rows = client.query(select, &[&signed(chain_id)]).await.map_err(StoreError::database("read contracts"))?;
     rows.iter().map(contract_of).collect()
@@ -207,5 +251,11 @@ fn contract_of(row: &tokio_postgres::Row) -> Result<Contract, StoreError> {
         address: sql::address(row, "address")?,
         deployment: unsigned("deployment")?,
         ordinal: unsigned("ordinal")?,
+        generation: match sql::column::<Option<&str>>(row, "generation")? {
+            None => None,
+            Some(name) => {
+                Some(Generation::from_name(name).ok_or_else(|| sql::corrupt("a contract's generation is unknown"))?)
+            }
+        },
     })
 }

@@ -7,6 +7,8 @@ use alloy::primitives::U256;
 use bytes::BytesMut;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checked};
 
+use crate::event::Value;
+
 /// What one group of digits counts to.
 const BASE: u16 = 10_000;
 /// Decimal digits in a group.
@@ -29,16 +31,32 @@ impl Numeric {
     /// `unscaled` / 10^`decimals`, shown with that many digits behind the point.
     #[must_use]
     pub fn from_decimal(unscaled: i128, decimals: u8) -> Self {
+        Self::from_value(&Value::from(unscaled), decimals)
+    }
+
+    /// A value of up to 256 bits / 10^`decimals`, shown with that many digits behind the point.
+    #[must_use]
+    pub fn from_value(value: &Value, decimals: u8) -> Self {
         let scale = u16::from(decimals);
         // Postgres' groups begin at the point: fill the last one up with zeros.
         let padding = (GROUP_DIGITS - scale % GROUP_DIGITS) % GROUP_DIGITS;
-        let magnitude = U256::from(unscaled.unsigned_abs()) * U256::from(10_u64.pow(u32::from(padding)));
-        Self::from_groups(unscaled < 0, magnitude, scale, (scale + padding) / GROUP_DIGITS)
+        let behind = (scale + padding) / GROUP_DIGITS;
+        // The last group apart, because 256 bits leave no room for zeros.
+        let rest = U256::from(10_u16.pow(u32::from(GROUP_DIGITS - padding)));
+        let (magnitude, last) = value.magnitude.div_rem(rest);
+        let last = last.to::<u16>() * 10_u16.pow(u32::from(padding));
+        Self::from_groups(value.is_negative, magnitude, Some(last), scale, behind)
     }
 
-    fn from_groups(negative: bool, mut magnitude: U256, scale: u16, groups_behind_point: u16) -> Self {
+    fn from_groups(
+        negative: bool,
+        mut magnitude: U256,
+        last: Option<u16>,
+        scale: u16,
+        groups_behind_point: u16,
+    ) -> Self {
         let base = U256::from(BASE);
-        let mut groups = Vec::new();
+        let mut groups = Vec::from_iter(last);
         // At most 20 rounds: 256 bits are 78 digits.
         while !magnitude.is_zero() {
             let (rest, group) = match u64::try_from(magnitude) {
@@ -51,7 +69,7 @@ impl Numeric {
             groups.push(u16::try_from(group).expect("a rest of 10,000 has 14 bits"));
             magnitude = rest;
         }
-        let total = i16::try_from(groups.len()).expect("there are at most 20 groups");
+        let total = i16::try_from(groups.len()).expect("there are at most 21 groups");
         let behind = i16::try_from(groups_behind_point).expect("there are at most 64 groups behind the point");
         groups.reverse();
         while groups.last() == Some(&0) {
@@ -94,7 +112,7 @@ impl Numeric {
 
 impl From<U256> for Numeric {
     fn from(value: U256) -> Self {
-        Self::from_groups(false, value, 0, 0)
+        Self::from_groups(false, value, None, 0, 0)
     }
 }
 
@@ -168,6 +186,7 @@ mod tests {
     use tokio_postgres::types::{FromSql, ToSql, Type};
 
     use super::Numeric;
+    use crate::event::Value;
 
     /// The text of a value with decimals, by string operations alone.
     fn naive(unscaled: i128, decimals: u8) -> String {
@@ -198,6 +217,19 @@ mod tests {
             let unscaled = unscaled >> shift;
             let number = over_the_wire(&Numeric::from_decimal(unscaled, decimals));
             prop_assert_eq!(number.to_string(), naive(unscaled, decimals));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn values_of_256_bits_are_exact(limbs in any::<[u64; 4]>(), is_negative in any::<bool>(), decimals in any::<u8>()) {
+            let value = Value { is_negative, magnitude: U256::from_limbs(limbs) };
+            let number = over_the_wire(&Numeric::from_value(&value, decimals));
+            let digits = format!("{:0>width$}", value.magnitude.to_string(), width = usize::from(decimals) + 1);
+            let (whole, fraction) = digits.split_at(digits.len() - usize::from(decimals));
+            let sign = if is_negative && !value.magnitude.is_zero() { "-" } else { "" };
+            let point = if decimals == 0 { "" } else { "." };
+            prop_assert_eq!(number.to_string(), format!("{sign}{whole}{point}{fraction}"));
         }
     }
 

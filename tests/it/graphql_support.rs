@@ -53,6 +53,7 @@ pub(crate) fn network(chain_id: u64) -> Network {
             agent_registry: one(Role::AgentRegistry),
             policy_engine: one(Role::PolicyEngine),
             executor: one(Role::Executor),
+            ..Contracts::default()
         },
         follow: Follow::default(),
     }
@@ -109,7 +110,7 @@ impl History {
             let address = contract(role_of(&event), ordinal);
             let transaction_hash = keccak256(hash);
             let log = Log { address, topics, data, block, transaction_hash, transaction_index: 0, log_index };
-            DecodedLog { log, event: Ok(event) }
+            DecodedLog { event: Event::decode(role_of(&event), &log.topics, &log.data), log }
         });
         let header = Header { number, hash, parent_hash, timestamp: Self::time(number), logs_bloom: None };
         let block_with_logs = Block { header, logs: logs.collect() };
@@ -138,6 +139,7 @@ fn role_of(event: &Event) -> Role {
         Event::AgentRegistry(_) => Role::AgentRegistry,
         Event::Policy(_) => Role::PolicyEngine,
         Event::Executor(_) => Role::Executor,
+        Event::Earlier(event) => event.role(),
     }
 }
 

@@ -16,6 +16,7 @@ mod endpoints;
 mod floors;
 mod follow;
 mod follow_simulation;
+mod generations;
 mod graphiql;
 mod graphql;
 mod graphql_filter;

@@ -4,8 +4,8 @@ use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
 use meikan::block::{Block, BlockRef, DecodedLog, Header, Log};
 use meikan::config::{Addresses, Contracts, Follow, Network};
 use meikan::event::{
-    AgentRegistryEvent, AuditLogEvent, Event, ExecutorEvent, GovernanceEvent, IdentityEvent, PolicyEvent, PolicyLimits,
-    ReputationEvent, Role, Text, ValidationEvent,
+    AgentRegistryEvent, AuditLogEvent, Earlier, EarlierReputationEvent, Event, ExecutorEvent, GovernanceEvent,
+    IdentityEvent, PolicyEvent, PolicyLimits, ReputationEvent, Role, Text, ValidationEvent,
 };
 use meikan::store::Tip;
 
@@ -42,6 +42,7 @@ pub(crate) fn network(chain_id: u64) -> Network {
             agent_registry: one(Role::AgentRegistry),
             policy_engine: one(Role::PolicyEngine),
             executor: one(Role::Executor),
+            ..Contracts::default()
         },
         follow: Follow::default(),
     }
@@ -69,6 +70,7 @@ pub(crate) fn said_by(event: Event, ordinal: u8) -> Said {
         Event::AgentRegistry(_) => Role::AgentRegistry,
         Event::Policy(_) => Role::PolicyEngine,
         Event::Executor(_) => Role::Executor,
+        Event::Earlier(event) => event.role(),
     };
     let (topics, data) = event.encode();
     Said { address: contract(role, ordinal), role, topics, data }
@@ -263,6 +265,9 @@ impl Random {
     fn reputation(&mut self) -> Event {
         let (agent_id, client_address, feedback_index) =
             (self.agent(), self.account(), self.pick(&[0, 1, 2, u64::MAX]));
+        if self.below(6) == 0 {
+            return self.earlier_feedback(agent_id, client_address);
+        }
         Event::Reputation(match self.below(4) {
             0 | 1 => {
                 let tag1 = self.text();
@@ -290,6 +295,45 @@ impl Random {
                 response_hash: self.word(),
             },
         })
+    }
+
+    /// Feedback of earlier generations: without an index, or with a value of 256 bits.
+    fn earlier_feedback(&mut self, agent_id: U256, client_address: Address) -> Event {
+        let (feedback_uri, feedback_hash) = (self.text(), self.word());
+        let feedback = match self.below(3) {
+            0 => EarlierReputationEvent::WordTags {
+                agent_id,
+                client_address,
+                score: self.pick(&[0, 100, 255]),
+                tag1: self.word(),
+                tag2: self.word(),
+                feedback_uri,
+                feedback_hash,
+            },
+            1 => EarlierReputationEvent::HashedTag {
+                agent_id,
+                client_address,
+                score: self.pick(&[0, 100, 255]),
+                tag1: self.word(),
+                tag2: self.text(),
+                feedback_uri,
+                feedback_hash,
+            },
+            _ => EarlierReputationEvent::Unsigned {
+                agent_id,
+                client_address,
+                feedback_index: self.pick(&[1, 2, 3]),
+                value: self.pick(&[U256::ZERO, U256::MAX]),
+                value_decimals: self.pick(&[0, 18, 255]),
+                indexed_tag1: self.word(),
+                tag1: self.text(),
+                tag2: self.text(),
+                endpoint: self.text(),
+                feedback_uri,
+                feedback_hash,
+            },
+        };
+        Event::Earlier(Earlier::Reputation(feedback))
     }
 
     fn validation(&mut self) -> Event {

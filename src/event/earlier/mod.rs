@@ -102,6 +102,16 @@ impl Earlier {
         }
     }
 
+    /// The role of the contracts that emit it.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        match self {
+            Self::Identity(_) => Role::Identity,
+            Self::Reputation(_) | Self::Described(_) => Role::Reputation,
+            Self::Validation(_) => Role::Validation,
+        }
+    }
+
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Identity(event) => event.name(),

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy::primitives::{Address, B256, hex};
+use alloy::primitives::{Address, B256, Bytes, hex};
 use tokio_postgres::types::Type;
 
 use super::At;
@@ -14,7 +14,7 @@ use super::agents::agent_key;
 use super::change::{ChangeEntity, ChangeOp, Changes, event_key};
 use super::timeline::{Place, Timeline};
 use super::totals::Totals;
-use crate::event::{ReputationEvent, Text};
+use crate::event::{ReputationFact, Tag, Text, Value};
 use crate::id::{AgentKey, Deployment};
 use crate::store::error::StoreError;
 use crate::store::network::small;
@@ -36,32 +36,44 @@ impl FeedbackKey {
     }
 }
 
-/// The feedback that an event gives or revokes.
-pub(super) fn feedback_key(deployment: Deployment, event: &ReputationEvent) -> Option<FeedbackKey> {
-    match event {
-        ReputationEvent::NewFeedback { agent_id, client_address, feedback_index, .. }
-        | ReputationEvent::FeedbackRevoked { agent_id, client_address, feedback_index } => Some(FeedbackKey {
-            agent: AgentKey { deployment, agent_id: *agent_id },
-            client: *client_address,
-            index: *feedback_index,
-        }),
-        ReputationEvent::ResponseAppended { .. } => None,
+/// A client of an agent.
+pub(super) type Pair = (AgentKey, Address);
+
+/// The feedback that an event gives or revokes, as far as it can be there already: what has to be counted is new.
+pub(super) fn feedback_key(deployment: Deployment, fact: &ReputationFact) -> Option<FeedbackKey> {
+    let (client, index) = match fact {
+        // A count that has come to its end goes no further: what is there is superseded.
+        ReputationFact::Given(given) => (given.client_address, given.feedback_index.unwrap_or(u64::MAX)),
+        ReputationFact::Revoked { client_address, feedback_index, .. } => (*client_address, *feedback_index),
+        ReputationFact::Answered { .. } => return None,
+    };
+    Some(FeedbackKey { agent: named_agent(deployment, fact), client, index })
+}
+
+/// Whose feedback has to be counted, because the event does not tell its index.
+pub(super) fn counted_pair(deployment: Deployment, fact: &ReputationFact) -> Option<Pair> {
+    match fact {
+        ReputationFact::Given(given) if given.feedback_index.is_none() => {
+            Some((named_agent(deployment, fact), given.client_address))
+        }
+        _ => None,
     }
 }
 
 /// The agent that an event is about.
-pub(super) fn named_agent(deployment: Deployment, event: &ReputationEvent) -> AgentKey {
-    let (ReputationEvent::NewFeedback { agent_id, .. }
-    | ReputationEvent::FeedbackRevoked { agent_id, .. }
-    | ReputationEvent::ResponseAppended { agent_id, .. }) = event;
-    AgentKey { deployment, agent_id: *agent_id }
+pub(super) fn named_agent(deployment: Deployment, fact: &ReputationFact) -> AgentKey {
+    let agent_id = match fact {
+        ReputationFact::Given(given) => given.agent_id,
+        ReputationFact::Revoked { agent_id, .. } | ReputationFact::Answered { agent_id, .. } => *agent_id,
+    };
+    AgentKey { deployment, agent_id }
 }
 
 struct Given {
     place: Place,
-    value: i128,
+    value: Value,
     decimals: u8,
-    tag1: Text,
+    tag1: Tag,
     tag2: Text,
     endpoint: Text,
     uri: Text,
@@ -94,6 +106,9 @@ impl Slot {
     }
 }
 
+/// What is shown of a tag of which only the hash is known.
+static NO_TAG: Text = Text(Bytes::new());
+
 struct Response {
     key: FeedbackKey,
     place: Place,
@@ -106,80 +121,50 @@ struct Response {
 #[derive(Default)]
 pub(super) struct Feedback {
     slots: BTreeMap<FeedbackKey, Slot>,
+    /// The newest index of those whose feedback has to be counted.
+    newest: BTreeMap<Pair, u64>,
     responses: Vec<Response>,
 }
 
 impl Feedback {
-    pub(super) async fn load(sql: &Sql<'_>, keys: &BTreeSet<FeedbackKey>) -> Result<Self, StoreError> {
-        if keys.is_empty() {
-            return Ok(Self::default());
-        }
-        let keys = Arrays::of(keys);
-        let rows = sql
-            .query(
-                "SELECT f.deployment, f.agent_id, f.client, f.feedback_index, f.revoked_block IS NOT NULL AS revoked \
-                 FROM unnest($2::smallint[], $3::numeric[], $4::bytea[], $5::numeric[]) \
-                     AS key (deployment, agent_id, client, feedback_index) \
-                 CROSS JOIN LATERAL (SELECT * FROM feedback f WHERE f.chain_id = $1 \
-                     AND f.deployment = key.deployment AND f.agent_id = key.agent_id AND f.client = key.client \
-                     AND f.feedback_index = key.feedback_index AND f.end_block IS NULL OFFSET 0) f",
-                &[&keys.deployments, &keys.agents, &keys.clients, &keys.indexes],
-            )
-            .await?;
-        let slots = rows.iter().map(|row| {
-            let feedback_index: Numeric = sql::column(row, "feedback_index")?;
-            let key = FeedbackKey {
-                agent: agent_key(row)?,
-                client: sql::address(row, "client")?,
-                index: feedback_index.to_u64().ok_or_else(|| sql::corrupt("a feedback's index is no uint64"))?,
-            };
-            let stored = Stored { revoked: sql::column(row, "revoked")?, revoked_now: None, superseded: None };
-            Ok((key, Slot { stored: Some(stored), given: Timeline::default() }))
-        });
-        Ok(Self { slots: slots.collect::<Result<_, StoreError>>()?, responses: Vec::new() })
+    pub(super) async fn load(
+        sql: &Sql<'_>,
+        keys: &BTreeSet<FeedbackKey>,
+        counted: &BTreeSet<Pair>,
+    ) -> Result<Self, StoreError> {
+        let (slots, newest) = (load_slots(sql, keys).await?, load_newest(sql, counted).await?);
+        Ok(Self { slots, newest, responses: Vec::new() })
     }
 
-    pub(super) fn fold(&mut self, at: &At<'_>, event: &ReputationEvent, totals: &mut Totals, changes: &mut Changes) {
+    pub(super) fn fold(&mut self, at: &At<'_>, fact: &ReputationFact, totals: &mut Totals, changes: &mut Changes) {
         let place = at.place;
-        let agent = named_agent(at.contract.deployment, event);
-        match event {
-            ReputationEvent::NewFeedback {
-                client_address,
-                feedback_index,
-                value,
-                value_decimals,
-                tag1,
-                tag2,
-                endpoint,
-                feedback_uri,
-                feedback_hash,
-                ..
-            } => {
+        let agent = named_agent(at.contract.deployment, fact);
+        match fact {
+            ReputationFact::Given(given) => {
+                let client = given.client_address;
+                let index = given.feedback_index.unwrap_or_else(|| self.next_index((agent, client)));
+                if let Some(newest) = self.newest.get_mut(&(agent, client)) {
+                    *newest = index.max(*newest);
+                }
                 let given = Given {
                     place,
-                    value: *value,
-                    decimals: *value_decimals,
-                    tag1: tag1.clone(),
-                    tag2: tag2.clone(),
-                    endpoint: endpoint.clone(),
-                    uri: feedback_uri.clone(),
-                    hash: *feedback_hash,
+                    value: given.value,
+                    decimals: given.value_decimals,
+                    tag1: given.tag1.clone(),
+                    tag2: given.tag2.clone(),
+                    endpoint: given.endpoint.clone(),
+                    uri: given.feedback_uri.clone(),
+                    hash: given.feedback_hash,
                     revoked: None,
                 };
-                let key = FeedbackKey { agent, client: *client_address, index: *feedback_index };
-                self.give(key, given, totals, changes);
+                self.give(FeedbackKey { agent, client, index }, given, totals, changes);
             }
-            ReputationEvent::FeedbackRevoked { client_address, feedback_index, .. } => {
+            ReputationFact::Revoked { client_address, feedback_index, .. } => {
                 let key = FeedbackKey { agent, client: *client_address, index: *feedback_index };
                 self.revoke(key, place, totals, changes);
             }
-            ReputationEvent::ResponseAppended {
-                client_address,
-                feedback_index,
-                responder,
-                response_uri,
-                response_hash,
-                ..
+            ReputationFact::Answered {
+                client_address, feedback_index, responder, response_uri, response_hash, ..
             } => {
                 let key = FeedbackKey { agent, client: *client_address, index: *feedback_index };
                 let (uri, hash) = (response_uri.clone(), *response_hash);
@@ -189,6 +174,12 @@ impl Feedback {
                 changes.note_agent(ChangeOp::Insert, ChangeEntity::Response, agent, &rest);
             }
         }
+    }
+
+    /// The index of feedback whose event does not tell it: one more than the newest of that agent and client, because
+    /// those registries counted from 1 without gaps.
+    fn next_index(&self, pair: Pair) -> u64 {
+        self.newest.get(&pair).map_or(1, |newest| newest.saturating_add(1))
     }
 
     fn give(&mut self, key: FeedbackKey, given: Given, totals: &mut Totals, changes: &mut Changes) {
@@ -286,6 +277,10 @@ impl Feedback {
         for (key, slot) in &self.slots {
             for version in slot.given.versions() {
                 let given = &version.row;
+                let (tag1, tag1_hash) = match &given.tag1 {
+                    Tag::Text(text) => (text, None),
+                    Tag::Hash(hash) => (&NO_TAG, Some(hash.as_slice())),
+                };
                 copy.row(&[
                     &small(key.agent.deployment),
                     &Numeric::from(key.agent.agent_id),
@@ -296,11 +291,12 @@ impl Feedback {
                     &index(given.place.log_index),
                     &given.place.transaction.as_slice(),
                     &signed(given.place.time),
-                    &Numeric::from_decimal(given.value, 0),
+                    &Numeric::from_value(&given.value, 0),
                     &i16::from(given.decimals),
-                    &Numeric::from_decimal(given.value, given.decimals),
-                    &given.tag1.readable(),
-                    &given.tag1.raw_if_unclean(),
+                    &Numeric::from_value(&given.value, given.decimals),
+                    &tag1.readable(),
+                    &tag1.raw_if_unclean(),
+                    &tag1_hash,
                     &given.tag2.readable(),
                     &given.tag2.raw_if_unclean(),
                     &given.endpoint.readable(),
@@ -346,6 +342,60 @@ impl Feedback {
     }
 }
 
+async fn load_slots(sql: &Sql<'_>, keys: &BTreeSet<FeedbackKey>) -> Result<BTreeMap<FeedbackKey, Slot>, StoreError> {
+    if keys.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let keys = Arrays::of(keys);
+    let rows = sql
+        .query(
+            "SELECT f.deployment, f.agent_id, f.client, f.feedback_index, f.revoked_block IS NOT NULL AS revoked \
+             FROM unnest($2::smallint[], $3::numeric[], $4::bytea[], $5::numeric[]) \
+                 AS key (deployment, agent_id, client, feedback_index) \
+             CROSS JOIN LATERAL (SELECT * FROM feedback f WHERE f.chain_id = $1 \
+                 AND f.deployment = key.deployment AND f.agent_id = key.agent_id AND f.client = key.client \
+                 AND f.feedback_index = key.feedback_index AND f.end_block IS NULL OFFSET 0) f",
+            &[&keys.deployments, &keys.agents, &keys.clients, &keys.indexes],
+        )
+        .await?;
+    let slots = rows.iter().map(|row| {
+        let feedback_index: Numeric = sql::column(row, "feedback_index")?;
+        let key = FeedbackKey {
+            agent: agent_key(row)?,
+            client: sql::address(row, "client")?,
+            index: feedback_index.to_u64().ok_or_else(|| sql::corrupt("a feedback's index is no uint64"))?,
+        };
+        let stored = Stored { revoked: sql::column(row, "revoked")?, revoked_now: None, superseded: None };
+        Ok((key, Slot { stored: Some(stored), given: Timeline::default() }))
+    });
+    slots.collect()
+}
+
+/// The newest index that is held of each pair; 0 where there is none.
+async fn load_newest(sql: &Sql<'_>, pairs: &BTreeSet<Pair>) -> Result<BTreeMap<Pair, u64>, StoreError> {
+    if pairs.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let deployments: Vec<i16> = pairs.iter().map(|(agent, _)| small(agent.deployment)).collect();
+    let agents: Vec<Numeric> = pairs.iter().map(|(agent, _)| Numeric::from(agent.agent_id)).collect();
+    let clients: Vec<&[u8]> = pairs.iter().map(|(_, client)| client.as_slice()).collect();
+    let rows = sql
+        .query(
+            "SELECT coalesce(f.newest, 0) AS newest FROM unnest($2::smallint[], $3::numeric[], $4::bytea[]) \
+                 WITH ORDINALITY AS key (deployment, agent_id, client, place) \
+             CROSS JOIN LATERAL (SELECT max(f.feedback_index) AS newest FROM feedback f WHERE f.chain_id = $1 \
+                 AND f.deployment = key.deployment AND f.agent_id = key.agent_id AND f.client = key.client \
+                 OFFSET 0) f ORDER BY key.place",
+            &[&deployments, &agents, &clients],
+        )
+        .await?;
+    let newest = rows.iter().map(|row| {
+        let newest: Numeric = sql::column(row, "newest")?;
+        newest.to_u64().ok_or_else(|| sql::corrupt("a feedback's index is no uint64"))
+    });
+    pairs.iter().zip(newest).map(|(pair, newest)| Ok((*pair, newest?))).collect()
+}
+
 const COLUMNS: &[(&str, Type)] = &[
     ("deployment", Type::INT2),
     ("agent_id", Type::NUMERIC),
@@ -361,6 +411,7 @@ const COLUMNS: &[(&str, Type)] = &[
     ("value", Type::NUMERIC),
     ("tag1", Type::TEXT),
     ("tag1_raw", Type::BYTEA),
+    ("tag1_hash", Type::BYTEA),
     ("tag2", Type::TEXT),
     ("tag2_raw", Type::BYTEA),
     ("endpoint", Type::TEXT),

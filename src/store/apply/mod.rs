@@ -35,7 +35,7 @@ use self::audit::AuditTrail;
 use self::blocks::UndecodedLogs;
 use self::change::{Changes, Told};
 use self::digest::Digests;
-use self::feedback::{Feedback, FeedbackKey, feedback_key};
+use self::feedback::{Feedback, FeedbackKey, Pair, counted_pair, feedback_key};
 use self::files::Files;
 use self::metadata::{ApprovalKey, Approvals, Metadata, approval_key};
 use self::timeline::Place;
@@ -46,7 +46,7 @@ use super::network::Contract;
 use super::sql::{self, Sql};
 use super::verification;
 use crate::block::{Block, DecodedLog, Log};
-use crate::event::{Event, IdentityEvent};
+use crate::event::{Event, Fact, IdentityEvent};
 use crate::id::AgentKey;
 
 /// An event's place and the contract that emitted it.
@@ -65,7 +65,7 @@ impl Contracts {
 
     /// The event of a log, where it is one.
     fn decode(&self, log: &Log) -> Option<Event> {
-        Event::decode(self.0.get(&log.address)?.role, &log.topics, &log.data).ok()
+        self.0.get(&log.address)?.decode(log).ok()
     }
 
     fn names(&self, sql: &Sql<'_>) -> AgentNames {
@@ -75,7 +75,7 @@ impl Contracts {
     /// What a log that was kept says to the present decoder.
     fn decoded(&self, log: Log) -> Result<DecodedLog, StoreError> {
         let contract = self.0.get(&log.address).ok_or_else(|| sql::corrupt("a raw log is of no contract"))?;
-        Ok(DecodedLog { event: Event::decode(contract.role, &log.topics, &log.data), log })
+        Ok(DecodedLog { event: contract.decode(&log), log })
     }
 
     fn at(&self, block: &Block, decoded: &DecodedLog) -> Result<At<'_>, StoreError> {
@@ -100,6 +100,7 @@ struct Keys {
     totals: BTreeSet<AgentKey>,
     approvals: BTreeSet<ApprovalKey>,
     feedback: BTreeSet<FeedbackKey>,
+    counted: BTreeSet<Pair>,
     validations: BTreeSet<ValidationKey>,
     intents: BTreeSet<B256>,
 }
@@ -107,21 +108,22 @@ struct Keys {
 impl Keys {
     fn add(&mut self, contract: &Contract, event: &Event) {
         let deployment = contract.deployment;
-        match event {
-            Event::Identity(event) => {
+        match event.fact() {
+            Some(Fact::Identity(events)) => events.iter().for_each(|event| {
                 self.agents.extend(changed_agent(deployment, event));
                 self.totals.extend(named_agent(deployment, event));
                 self.approvals.extend(approval_key(deployment, event));
+            }),
+            Some(Fact::Reputation(fact)) => {
+                self.totals.insert(feedback::named_agent(deployment, &fact));
+                self.feedback.extend(feedback_key(deployment, &fact));
+                self.counted.extend(counted_pair(deployment, &fact));
             }
-            Event::Reputation(event) => {
-                self.totals.insert(feedback::named_agent(deployment, event));
-                self.feedback.extend(feedback_key(deployment, event));
+            Some(Fact::Validation(event)) => {
+                self.totals.insert(validations::named_agent(deployment, &event));
+                self.validations.insert(validation_key(contract, &event));
             }
-            Event::Validation(event) => {
-                self.totals.insert(validations::named_agent(deployment, event));
-                self.validations.insert(validation_key(contract, event));
-            }
-            _ => {
+            None => {
                 let audit = event.audit().filter(|audit| audit.wallet_agent.is_none());
                 self.intents.extend(audit.and_then(|audit| audit.intent_id));
             }
@@ -153,7 +155,7 @@ impl Fold {
             metadata: Metadata::default(),
             approvals: Approvals::load(sql, &keys.approvals).await?,
             files: Files::default(),
-            feedback: Feedback::load(sql, &keys.feedback).await?,
+            feedback: Feedback::load(sql, &keys.feedback, &keys.counted).await?,
             validations,
             audit: AuditTrail::load(sql, &keys.intents).await?,
             totals: Totals::load(sql, &counted).await?,
@@ -169,17 +171,17 @@ impl Fold {
             Err(reason) => return self.undecoded.fold(at, &decoded.log, reason),
         };
         *self.events.entry(event.name()).or_default() += 1;
-        match event {
-            Event::Identity(event) => self.identity(at, event),
-            Event::Reputation(event) => {
-                self.feedback.fold(at, event, &mut self.totals, &mut self.changes);
-                self.begin_agent(at, feedback::named_agent(at.contract.deployment, event));
+        match event.fact() {
+            Some(Fact::Identity(events)) => events.iter().for_each(|event| self.identity(at, event)),
+            Some(Fact::Reputation(fact)) => {
+                self.feedback.fold(at, &fact, &mut self.totals, &mut self.changes);
+                self.begin_agent(at, feedback::named_agent(at.contract.deployment, &fact));
             }
-            Event::Validation(event) => {
-                self.validations.fold(at, event, &mut self.totals, &mut self.changes);
-                self.begin_agent(at, validations::named_agent(at.contract.deployment, event));
+            Some(Fact::Validation(event)) => {
+                self.validations.fold(at, &event, &mut self.totals, &mut self.changes);
+                self.begin_agent(at, validations::named_agent(at.contract.deployment, &event));
             }
-            _ => self.audit.fold(at, event, &mut self.changes),
+            None => self.audit.fold(at, event, &mut self.changes),
         }
     }
 

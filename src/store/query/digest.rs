@@ -10,7 +10,7 @@ use super::snapshot::{BlockInfo, Snapshot};
 use super::sql::Statement;
 use crate::block::{Finality, Log};
 use crate::digest::{Domain, StateDigest};
-use crate::event::{Event, Role};
+use crate::event::{Event, Generation, Role};
 use crate::store::StoreError;
 use crate::store::digest::{self, CHECKPOINT_LOGS, COLUMNS, Held, RawRange};
 
@@ -133,12 +133,16 @@ impl Snapshot {
     /// Adds logs to a digest, apart from the tasks that wait for others: it takes some milliseconds.
     async fn add_logs(&self, chain_id: i64, mut held: Held, range: RawRange) -> Result<Held, QueryError> {
         let watched = self.contracts().iter().filter(|contract| contract.chain_id == chain_id);
-        let roles: HashMap<Vec<u8>, Role> =
-            watched.filter_map(|contract| Some((contract.address.clone(), Role::from_name(&contract.role)?))).collect();
+        let decoders: HashMap<Vec<u8>, (Role, Option<Generation>)> = watched
+            .filter_map(|contract| {
+                let generation = contract.generation.as_deref().and_then(Generation::from_name);
+                Some((contract.address.clone(), (Role::from_name(&contract.role)?, generation)))
+            })
+            .collect();
         let adding = tokio::task::spawn_blocking(move || {
             let decode = |log: &Log| {
-                let role = *roles.get(log.address.as_slice())?;
-                Event::decode(role, &log.topics, &log.data).ok()
+                let (role, generation) = *decoders.get(log.address.as_slice())?;
+                Event::decode_of(role, generation, &log.topics, &log.data).ok()
             };
             digest::add_range(&mut held, chain_id.unsigned_abs(), &range, decode).map(|()| held)
         });

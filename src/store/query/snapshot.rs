@@ -118,6 +118,7 @@ pub(super) struct Contract {
     pub(super) address: Vec<u8>,
     pub(super) deployment: i64,
     pub(super) ordinal: i64,
+    pub(super) generation: Option<String>,
 }
 
 /// The watched contracts of all networks.
@@ -145,7 +146,7 @@ const NETWORKS: &str = "SELECT n.chain_id, n.name, c.tip_number, c.tip_hash, c.t
      LEFT JOIN verification v USING (chain_id) \
      LEFT JOIN block b ON b.chain_id = n.chain_id AND b.number = c.tip_number ORDER BY n.chain_id";
 
-const CONTRACTS: &str = "SELECT chain_id, contract_id::bigint, role, address, deployment::bigint, ordinal::bigint \
+const CONTRACTS: &str = "SELECT chain_id, contract_id::bigint, role, address, deployment::bigint, ordinal::bigint, generation \
      FROM contract ORDER BY chain_id, contract_id";
 
 impl Snapshot {
@@ -346,5 +347,6 @@ fn read_contract(row: &Row) -> Result<Contract, tokio_postgres::Error> {
         address: row.try_get(3)?,
         deployment: row.try_get(4)?,
         ordinal: row.try_get(5)?,
+        generation: row.try_get(6)?,
     })
 }

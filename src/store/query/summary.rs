@@ -3,7 +3,7 @@
 //! The database adds up exact decimals, grouped by their number of decimal places; [`contract_summary`] then does what
 //! `getSummary` does with 256-bit integers, truncation and wrap-around included, so that both agree to the last bit.
 
-use alloy::primitives::I256;
+use alloy::primitives::{I256, U256, keccak256};
 use serde_json::json;
 
 use super::error::{QueryError, bad_input};
@@ -106,7 +106,15 @@ impl Snapshot {
             if let Some(wanted) = wanted.as_deref().filter(|wanted| !wanted.is_empty()) {
                 let wanted = value::text(tag, &json!(wanted))?;
                 // The contract compares bytes: an unreadable tag's readable form is another tag.
-                conditions.push(format!("f.{tag} = {}::text AND f.{tag}_raw IS NULL", statement.bind(wanted)));
+                let hash = keccak256(wanted.as_bytes()).to_vec();
+                let text = format!("f.{tag} = {}::text AND f.{tag}_raw IS NULL", statement.bind(wanted));
+                conditions.push(match tag {
+                    // Of some first tags only the hash was told.
+                    "tag1" => {
+                        format!("(({text} AND f.tag1_hash IS NULL) OR f.tag1_hash = {}::bytea)", statement.bind(hash))
+                    }
+                    _ => text,
+                });
             }
         }
         for (name, sign, bound_at) in [("since", ">=", &question.since), ("until", "<=", &question.until)] {
@@ -159,8 +167,7 @@ fn summary_of(rows: &[tokio_postgres::Row]) -> Result<Summary, QueryError> {
         groups.push(DecimalsGroup {
             decimals: u8::try_from(decimals).unwrap_or(SCALE),
             count: count.unsigned_abs(),
-            sum: I256::from_dec_str(&sum)
-                .map_err(|_| QueryError::TooComplex("the sum is beyond what the contract can add up".to_owned()))?,
+            sum: wrapped(&sum),
         });
     }
     let Some(first) = rows.first() else { return Ok(Summary::default()) };
@@ -175,6 +182,16 @@ fn summary_of(rows: &[tokio_postgres::Row]) -> Result<Summary, QueryError> {
         min: first.try_get(8)?,
         max: first.try_get(9)?,
     })
+}
+
+/// A whole number of any size as the 256 bits that a contract keeps of it. Values of earlier generations can be that large.
+fn wrapped(number: &str) -> I256 {
+    let (is_negative, digits) = number.strip_prefix('-').map_or((false, number), |digits| (true, digits));
+    let magnitude = digits.bytes().fold(U256::ZERO, |sum, digit| {
+        sum.wrapping_mul(U256::from(10)).wrapping_add(U256::from(digit.wrapping_sub(b'0')))
+    });
+    let value = I256::from_raw(magnitude);
+    if is_negative { value.wrapping_neg() } else { value }
 }
 
 #[cfg(test)]

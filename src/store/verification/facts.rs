@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use alloy::primitives::{Address, B256, U256, keccak256};
 
 use crate::block::Log;
-use crate::event::{Event, IdentityEvent, ReputationEvent, Text, ValidationEvent};
+use crate::event::{Earlier, Event, IdentityEvent, ReputationEvent, Text, ValidationEvent};
 use crate::store::error::StoreError;
 use crate::store::network::{Contract, small};
 use crate::store::numeric::Numeric;
@@ -42,10 +42,24 @@ pub(super) fn decode<'a>(contracts: &[Contract], logs: &'a BTreeMap<u64, Vec<Log
     let by_address: HashMap<Address, Contract> =
         contracts.iter().map(|contract| (contract.address, *contract)).collect();
     let decode = |log: &'a Log| {
-        let contract = *by_address.get(&log.address)?;
-        Some(Decoded { log, contract, event: Event::decode(contract.role, &log.topics, &log.data).ok() })
+        let contract = by_address.get(&log.address).copied();
+        let events = contract.map_or_else(Vec::new, |contract| match contract.decode(log) {
+            Ok(event) => as_today(event).into_iter().map(|event| (contract, Some(event))).collect(),
+            Err(_) => vec![(contract, None)],
+        });
+        events.into_iter().map(move |(contract, event)| Decoded { log, contract, event })
     };
-    logs.values().flatten().filter_map(decode).collect()
+    logs.values().flatten().flat_map(decode).collect()
+}
+
+/// An event of an earlier generation as those of today's registries that tell the same; feedback, whose index may not be
+/// told, stays what it is.
+fn as_today(event: Event) -> Vec<Event> {
+    match event {
+        Event::Earlier(Earlier::Identity(event)) => event.as_today().into_iter().map(Event::Identity).collect(),
+        Event::Earlier(Earlier::Validation(event)) => vec![Event::Validation(event.as_today())],
+        event => vec![event],
+    }
 }
 
 /// The tables whose rows begin with a log, each with how the row names it.

@@ -79,6 +79,12 @@ fn own_fields() -> Vec<Field> {
         Field::numeric("valueRaw", "{t}.value_raw", "The value as the contract has it, in units of 10^-valueDecimals."),
         Field::int("valueDecimals", "{t}.value_decimals", "The decimal places of the value, 0 to 18."),
         Field::text("tag1", "{t}.tag1", "What the value measures, such as `starred`; may be empty.").nullable(),
+        Field::bytes(
+            "tag1Hash",
+            "{t}.tag1_hash",
+            "keccak256 of the first tag, where an earlier registry told no more of it; `tag1` is empty then.",
+        )
+        .nullable(),
         Field::text("tag2", "{t}.tag2", "Refines `tag1`, such as `day`; may be empty.").nullable(),
         Field::text("endpoint", "{t}.endpoint", "The agent's endpoint that was used; may be empty.").nullable(),
         Field::text("feedbackURI", "{t}.feedback_uri", "Where the feedback file is; may be empty.").nullable(),
