@@ -4,8 +4,8 @@ use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
 use meikan::block::{Block, BlockRef, DecodedLog, Header, Log};
 use meikan::config::{Addresses, Contracts, Follow, Network};
 use meikan::event::{
-    AgentRegistryEvent, AuditLogEvent, Earlier, EarlierReputationEvent, Event, ExecutorEvent, GovernanceEvent,
-    IdentityEvent, PolicyEvent, PolicyLimits, ReputationEvent, Role, Text, ValidationEvent,
+    AgentRegistryEvent, AuditLogEvent, EarlierReputationEvent, Event, ExecutorEvent, GovernanceEvent, IdentityEvent,
+    PolicyEvent, PolicyLimits, ReputationEvent, Role, Text, ValidationEvent,
 };
 use meikan::store::Tip;
 
@@ -79,6 +79,63 @@ pub(crate) fn said_by(event: Event, ordinal: u8) -> Said {
 /// A log that is no event.
 pub(crate) fn noise(topics: Vec<B256>) -> Said {
     Said { address: contract(Role::Identity, 0), role: Role::Identity, topics, data: Bytes::from_static(b"noise") }
+}
+
+/// Some feedback as registries of earlier generations would have told it: without an index, or with 256 bits.
+pub(crate) fn aged(said: Said) -> Said {
+    let Ok(Event::Reputation(ReputationEvent::NewFeedback {
+        agent_id,
+        client_address,
+        feedback_index,
+        value,
+        value_decimals,
+        indexed_tag1,
+        tag1,
+        tag2,
+        endpoint,
+        feedback_uri,
+        feedback_hash,
+    })) = Event::decode(said.role, &said.topics, &said.data)
+    else {
+        return said;
+    };
+    let score = value_decimals;
+    let event = match value {
+        0 => EarlierReputationEvent::WordTags {
+            agent_id,
+            client_address,
+            score,
+            tag1: indexed_tag1,
+            tag2: feedback_hash,
+            feedback_uri,
+            feedback_hash,
+        },
+        -1 => EarlierReputationEvent::HashedTag {
+            agent_id,
+            client_address,
+            score,
+            tag1: indexed_tag1,
+            tag2,
+            feedback_uri,
+            feedback_hash,
+        },
+        i128::MAX => EarlierReputationEvent::Unsigned {
+            agent_id,
+            client_address,
+            feedback_index,
+            value: U256::MAX,
+            value_decimals,
+            indexed_tag1,
+            tag1,
+            tag2,
+            endpoint,
+            feedback_uri,
+            feedback_hash,
+        },
+        _ => return said,
+    };
+    let (topics, data) = event.encode();
+    Said { topics, data, ..said }
 }
 
 /// Blocks from [`START`] up.
@@ -265,9 +322,6 @@ impl Random {
     fn reputation(&mut self) -> Event {
         let (agent_id, client_address, feedback_index) =
             (self.agent(), self.account(), self.pick(&[0, 1, 2, u64::MAX]));
-        if self.below(6) == 0 {
-            return self.earlier_feedback(agent_id, client_address);
-        }
         Event::Reputation(match self.below(4) {
             0 | 1 => {
                 let tag1 = self.text();
@@ -295,45 +349,6 @@ impl Random {
                 response_hash: self.word(),
             },
         })
-    }
-
-    /// Feedback of earlier generations: without an index, or with a value of 256 bits.
-    fn earlier_feedback(&mut self, agent_id: U256, client_address: Address) -> Event {
-        let (feedback_uri, feedback_hash) = (self.text(), self.word());
-        let feedback = match self.below(3) {
-            0 => EarlierReputationEvent::WordTags {
-                agent_id,
-                client_address,
-                score: self.pick(&[0, 100, 255]),
-                tag1: self.word(),
-                tag2: self.word(),
-                feedback_uri,
-                feedback_hash,
-            },
-            1 => EarlierReputationEvent::HashedTag {
-                agent_id,
-                client_address,
-                score: self.pick(&[0, 100, 255]),
-                tag1: self.word(),
-                tag2: self.text(),
-                feedback_uri,
-                feedback_hash,
-            },
-            _ => EarlierReputationEvent::Unsigned {
-                agent_id,
-                client_address,
-                feedback_index: self.pick(&[1, 2, 3]),
-                value: self.pick(&[U256::ZERO, U256::MAX]),
-                value_decimals: self.pick(&[0, 18, 255]),
-                indexed_tag1: self.word(),
-                tag1: self.text(),
-                tag2: self.text(),
-                endpoint: self.text(),
-                feedback_uri,
-                feedback_hash,
-            },
-        };
-        Event::Earlier(Earlier::Reputation(feedback))
     }
 
     fn validation(&mut self) -> Event {

@@ -2,7 +2,7 @@
 //! (F19, F66), on one of several networks (F21).
 
 use crate::digest::{digests, naive};
-use crate::store_chain::{Chain, Random, START};
+use crate::store_chain::{Chain, Random, START, aged};
 use crate::store_support::{Fixture, follow};
 
 /// Histories that are played; each has its seed as its chain id.
@@ -38,7 +38,7 @@ async fn play(fixture: &Fixture, random: &mut Random, chain_id: u64, chain: &Cha
             let leave = random.between(known.unwrap_or(START), at);
             let mut fork = chain.fork(leave, step + 1);
             for _ in 0..random.between(1, 6) {
-                fork.add(random.logs());
+                fork.add(random.logs().into_iter().map(aged).collect());
             }
             follow(&mut writer, &fork, Some(leave), fork.tip(), None).await.unwrap();
             let back = random.between(known.unwrap_or(START), leave);
@@ -60,7 +60,7 @@ async fn f66_a_rewound_history_equals_a_fresh_one() {
         let mut random = Random(seed);
         let mut chain = Chain::default();
         for _ in 0..random.between(5, 40) {
-            chain.add(random.logs());
+            chain.add(random.logs().into_iter().map(aged).collect());
         }
         let finalized = random.between(START, chain.tip());
         play(&forked, &mut random, seed, &chain, finalized).await;
