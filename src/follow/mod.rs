@@ -6,6 +6,7 @@
 //! at a height that we hold, never a lower head (F13); its replacement is fetched and verified first and swapped in with
 //! the same transaction that undoes (F23). The loop around the step ([`run`]) only sleeps and counts.
 
+mod census;
 mod plan;
 mod progress;
 mod reorg;
@@ -38,6 +39,8 @@ pub struct Follower {
     in_doubt: bool,
     /// The chain's head as of the last step.
     head: Option<Tip>,
+    /// Holes in counters that nobody could fill, so far.
+    vain_suspicions: u32,
 }
 
 /// What a step did.
@@ -140,7 +143,16 @@ impl Follower {
     pub fn new(network: &config::Network, chain: Arc<Chain>, writer: Writer) -> Self {
         let limits =
             Limits { range_blocks: network.follow.max_range_blocks, by_hash_blocks: network.follow.by_hash_blocks };
-        Self { chain, writer, start: network.start_block, limits, cursor: None, in_doubt: true, head: None }
+        Self {
+            chain,
+            writer,
+            start: network.start_block,
+            limits,
+            cursor: None,
+            in_doubt: true,
+            head: None,
+            vain_suspicions: 0,
+        }
     }
 
     /// The chain, for waiting on its hints.
@@ -299,6 +311,7 @@ impl Follower {
             return self.reorganise(cursor, shown).await;
         }
         let range = self.chain.range(from, to).await?;
+        let range = self.without_holes(range).await?;
         let tip = tip(&range.to);
         if shown.finalized.is_some_and(|finalized| finalized.number == tip.number && finalized.hash != tip.hash) {
             return Err(unstable(format!("block {} is final under another hash than the range's", tip.number)));

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use alloy::primitives::{Address, B256, U256, keccak256};
+use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
 use meikan::audit::{Audit, Auditor, Settings, Stretch, Verdict};
 use meikan::block::Method;
 use meikan::chain::Chain;
@@ -284,6 +284,70 @@ async fn f5_lost_feedback_is_found_by_the_census_where_headers_are_not_served() 
     let verdict = stage.verdict().await;
     assert_eq!(told(&verdict.findings), [("FEEDBACK_GAP", 13)]);
     assert_eq!(verdict.findings[0].from, 7);
+}
+
+#[tokio::test]
+async fn f5_a_hole_in_a_counter_is_filled_before_the_range_is_committed() {
+    let chain = final_chain();
+    let second = chain.another_endpoint();
+    chain.endpoint().fail("eth_getLogs", FOR_EVER, Fault::WithoutBlock(9));
+    let network = network(&[chain.url(), second.url()]);
+    let node = Node::fresh(std::slice::from_ref(&network)).await;
+    chain.endpoint().recover();
+    assert_same(&node.tables(CHAIN_ID).await, &Node::fresh(&[network]).await.tables(CHAIN_ID).await);
+    let stage = Stage::over(node, &self::network(&[chain.url()])).await;
+    assert_eq!(told(&stage.verdict().await.findings), []);
+}
+
+#[tokio::test]
+async fn a_registry_that_does_not_keep_count_is_ingested_and_no_finding() {
+    let chain = FakeChain::new(CHAIN_ID);
+    for number in 1..=BLOCKS {
+        chain.mine(registered(number * 5));
+    }
+    chain.finalize(BLOCKS);
+    let stage = Stage::ingested(&chain, None).await;
+    let verdict = stage.verdict().await;
+    assert_eq!((told(&verdict.findings), verdict.method), (vec![], Method::ReceiptsRoot));
+    assert!(verdict.untold[0].contains("the contract does not keep count"), "{verdict:#?}");
+}
+
+#[tokio::test]
+async fn a_registry_that_answers_otherwise_than_our_rows_is_found() {
+    let chain = final_chain();
+    let database = Stage::ingested(&chain, None).await.node;
+    let mut network = network(&[chain.url()]);
+    network.follow.audit_call_samples = 5;
+    let stage = Stage::over(database, &network).await;
+    let untold = stage.verdict().await.untold;
+    assert!(untold[0].starts_with("getLastIndex(uint256,address) at block 30 is not answered"), "{untold:?}");
+    // Nine times -7 of two decimals.
+    let (last, summary) = (U256::from(9), [U256::from(9), U256::ZERO - U256::from(7), U256::from(2)]);
+    let ask = |signature: &str, words: &[U256]| {
+        let words = words.iter().flat_map(|word| word.to_be_bytes::<32>());
+        Bytes::from_iter(keccak256(signature)[..4].iter().copied().chain(words))
+    };
+    let answer = |words: &[U256]| Bytes::from_iter(words.iter().flat_map(|word| word.to_be_bytes::<32>()));
+    let somebody = U256::from_be_bytes(SOMEBODY.into_word().0);
+    let (of_last, of_summary) = (
+        ask("getLastIndex(uint256,address)", &[U256::ZERO, somebody]),
+        ask(
+            "getSummary(uint256,address[],string,string)",
+            &[0, 128, 192, 224, 1]
+                .map(U256::from)
+                .into_iter()
+                .chain([somebody, U256::ZERO, U256::ZERO])
+                .collect::<Vec<_>>(),
+        ),
+    );
+    chain.answer_call(REPUTATION, of_last.clone(), answer(&[last]));
+    chain.answer_call(REPUTATION, of_summary, answer(&summary));
+    let verdict = stage.verdict().await;
+    assert_eq!((told(&verdict.findings), &verdict.untold), (vec![], &vec![]));
+    chain.answer_call(REPUTATION, of_last, answer(&[last + U256::ONE]));
+    let verdict = stage.verdict().await;
+    assert_eq!(told(&verdict.findings), [("CALL", 4)]);
+    assert!(verdict.findings[0].description.contains("answers 10 at block 30 where our rows give 9"), "{verdict:#?}");
 }
 
 #[tokio::test]

@@ -1,0 +1,129 @@
+//! Before a range of final blocks is committed: do the registries' counters have a hole in it?
+//!
+//! Agent ids and feedback indexes rise by one. Between two of them in one range nothing may be missing, so a hole is a
+//! reason to ask everybody for the range once more (F5). It is a suspicion only: what nobody else shows either is
+//! committed as it is, and a contract that does not keep count is soon asked about no more.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use alloy::primitives::{Address, U256};
+use tracing::{debug, warn};
+
+use crate::block::Block;
+use crate::chain::Range;
+use crate::event::{Event, IdentityEvent, ReputationEvent};
+
+use super::{FollowError, Follower, unstable};
+
+/// Suspicions in vain after which this process looks for holes no more.
+const MAX_VAIN: u32 = 3;
+
+/// Most blocks of one range that are fetched by themselves; what differs in more is left to the audit.
+const MAX_FILLED: usize = 200;
+
+impl Follower {
+    /// The range with what its answer left out, where a hole in a counter showed that something is missing and
+    /// somebody has it.
+    pub(super) async fn without_holes(&mut self, mut range: Range) -> Result<Range, FollowError> {
+        if self.vain_suspicions >= MAX_VAIN || !has_hole(&range.blocks) {
+            return Ok(range);
+        }
+        let (from, to) = (range.from, range.to.number);
+        let Ok(shown) = self.chain.logs_again(from, to).await else { return Ok(range) };
+        let held: HashMap<u64, usize> =
+            range.blocks.iter().map(|block| (block.header.number, block.logs.len())).collect();
+        let told = shown.iter().flat_map(|shown| &shown.logs);
+        let fuller: BTreeSet<u64> = told
+            .filter(|(number, logs)| logs.len() > held.get(number).copied().unwrap_or(0))
+            .map(|(number, _)| *number)
+            .take(MAX_FILLED)
+            .collect();
+        if fuller.is_empty() {
+            self.vain_suspicions += 1;
+            debug!(from, to, "a counter has a hole that no endpoint fills");
+            return Ok(range);
+        }
+        warn!(from, to, blocks = fuller.len(), "an endpoint left out logs that a counter misses and others have");
+        for number in fuller {
+            let block = self.chain.proven_block(number).await?;
+            if number == to && block.header.hash != range.to.hash {
+                return Err(unstable(format!("block {number} changed")));
+            }
+            let place = range.blocks.binary_search_by_key(&number, |block| block.header.number);
+            match place {
+                Ok(place) => range.blocks[place] = block,
+                Err(place) => range.blocks.insert(place, block),
+            }
+        }
+        Ok(range)
+    }
+}
+
+/// Which counter of a contract: its agents, or what a client says about one of them.
+type Counter = (Address, Option<(U256, Address)>);
+
+/// Whether the numbers of a counter in these blocks leave one out.
+fn has_hole(blocks: &[Block]) -> bool {
+    let mut counters: BTreeMap<Counter, BTreeSet<U256>> = BTreeMap::new();
+    for decoded in blocks.iter().flat_map(|block| &block.logs) {
+        let (of, number) = match &decoded.event {
+            Ok(Event::Identity(IdentityEvent::Registered { agent_id, .. })) => (None, *agent_id),
+            Ok(Event::Reputation(ReputationEvent::NewFeedback {
+                agent_id, client_address, feedback_index, ..
+            })) => (Some((*agent_id, *client_address)), U256::from(*feedback_index)),
+            _ => continue,
+        };
+        counters.entry((decoded.log.address, of)).or_default().insert(number);
+    }
+    counters.values().any(|numbers| match (numbers.first(), numbers.last()) {
+        (Some(first), Some(last)) => last - first >= U256::from(numbers.len()),
+        _ => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy::primitives::{Address, B256, Bytes, U256};
+
+    use super::has_hole;
+    use crate::block::{Block, BlockRef, DecodedLog, Header, Log};
+    use crate::event::{Event, IdentityEvent, Text};
+
+    fn registered(contract: u8, agents: &[u64]) -> Vec<DecodedLog> {
+        let decoded = |agent: &u64| {
+            let (agent_id, agent_uri, owner) = (U256::from(*agent), Text::default(), Address::ZERO);
+            let log = Log {
+                address: Address::repeat_byte(contract),
+                topics: vec![],
+                data: Bytes::new(),
+                block: BlockRef { number: 1, hash: B256::ZERO },
+                transaction_hash: B256::ZERO,
+                transaction_index: 0,
+                log_index: 0,
+            };
+            DecodedLog { log, event: Ok(Event::Identity(IdentityEvent::Registered { agent_id, agent_uri, owner })) }
+        };
+        agents.iter().map(decoded).collect()
+    }
+
+    fn block(logs: Vec<DecodedLog>) -> Block {
+        let (hash, parent_hash) = (B256::ZERO, B256::ZERO);
+        Block { header: Header { number: 1, hash, parent_hash, timestamp: 0, logs_bloom: None }, logs }
+    }
+
+    #[test]
+    fn f5_a_number_that_is_left_out_is_a_hole() {
+        for (agents, hole) in [
+            (&[][..], false),
+            (&[7], false),
+            (&[7, 8, 9], false),
+            (&[7, 9], true),
+            (&[0, 1, 2, 4], true),
+            (&[7, 7, 8], false),
+        ] {
+            assert_eq!(has_hole(&[block(registered(1, agents))]), hole, "{agents:?}");
+        }
+        let (one, other) = (block(registered(1, &[1, 2])), block(registered(2, &[40, 41])));
+        assert!(!has_hole(&[one, other]), "each registry counts by itself");
+    }
+}
