@@ -594,3 +594,35 @@ async fn a_demo_for_a_while_ends_by_itself() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(ended.stdout.contains("The demo is over; "), "{}", ended.stdout);
 }
+
+#[tokio::test]
+async fn f5_what_an_endpoint_dropped_is_found_and_repaired_in_the_background() {
+    let (database, chain) = (TestDatabase::create().await, busy_chain(40));
+    chain.finalize(40);
+    chain.endpoint().fail("eth_getLogs", ALWAYS, Fault::WithoutBlock(12));
+    let text = config(&[&chain.url()]);
+    let follow = meikan(&["follow", "--until", "head"]).config(&format!("{text}audit = false\n"));
+    assert_eq!(follow.database(database.url()).end().await.code, Some(0));
+    chain.endpoint().recover();
+
+    let mut run = meikan(&["run"]).config(&text).database(database.url()).start();
+    let site = run.site().await;
+    let found = run.logged("the audit found: log 0 is on the chain and not stored").await;
+    assert!(found.contains("LOG_MISSING") && found.contains("RECEIPTS_ROOT"), "{found}");
+    run.logged("what differed is repaired").await;
+    let verified = |answer: &Answer| sum(&answer.body, "verified_to_block", "network=\"test\"") == 40.0;
+    let metrics = site.until("/metrics", verified).await.body;
+    for (name, label) in [
+        ("audit_findings_total", "kind=\"LOG_MISSING\""),
+        ("audit_repaired_total", "network=\"test\""),
+        ("verification_method", "method=\"RECEIPTS_ROOT\""),
+    ] {
+        assert_eq!(sum(&metrics, name, label), 1.0, "{name}: {metrics}");
+    }
+    let said = site.ask("{ networks { verifiedTo verificationMethod openFindings } agents { id } }").await.json();
+    let network = json!({"verifiedTo": 40, "verificationMethod": "RECEIPTS_ROOT", "openFindings": 0});
+    assert_eq!(said["data"]["networks"][0], network, "{said}");
+    assert_eq!(said["data"]["agents"].as_array().unwrap().len(), 40);
+    run.signal(Signal::TERM);
+    assert_eq!(run.end().await.code, Some(143));
+}
