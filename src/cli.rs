@@ -11,7 +11,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::app::{self, AppError, AuditOptions, Exit, LogFormat, Parts};
 use crate::config::{Config, ConfigError, redact_within};
-use crate::follow::Until;
+use crate::follow::{Reindex, Until};
+use crate::store::Source;
 
 /// What is followed when no configuration is named.
 const DEFAULT_CONFIG: &str = include_str!("../config/taiko.toml");
@@ -77,6 +78,17 @@ enum Command {
     Follow(UntilArgs),
     /// Only serve the API, from a database that another process writes
     Serve,
+    /// Undo a network's blocks from a chosen one on, and ingest them again
+    ///
+    /// From the chain (--source rpc): the first stretch of blocks is fetched and verified before anything is undone, then
+    /// swapped in whole; the rest follows in steps. From the raw logs that are stored (--source store): no endpoint is
+    /// asked, all that derives from the logs is derived again, for example by a newer version that reads more events.
+    /// Readers see the old state until the new one is committed, one swap where it is not too large. Ended half way, by
+    /// whatever, it is gone on with by the next run, follow or reindex.
+    ///
+    /// It takes the place of the writer: stop run or follow first. --dry-run counts what would be undone, beside a
+    /// running node.
+    Reindex(ReindexArgs),
     /// Bring the database's schema up to date (run and follow do it themselves)
     Migrate,
     /// Compare what is stored with the chain; exits with 1 on a difference and says which
@@ -107,6 +119,53 @@ struct AuditArgs {
     /// The last block to look at; without it, the newest one that is indexed
     #[arg(long, env = "MEIKAN_AUDIT_TO", value_name = "BLOCK")]
     to: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+struct ReindexArgs {
+    /// The first block to undo and ingest again: from the start block to the one above the newest that is indexed
+    #[arg(
+        long,
+        env = "MEIKAN_REINDEX_FROM_BLOCK",
+        value_name = "BLOCK",
+        required_unless_present = "accept_deep_reorg"
+    )]
+    from_block: Option<u64>,
+    /// The network's name, where several are configured
+    #[arg(long, env = "MEIKAN_REINDEX_NETWORK", value_name = "NAME")]
+    network: Option<String>,
+    /// Where the blocks come from: the chain's endpoints, or the raw logs that the database holds
+    #[arg(long, env = "MEIKAN_REINDEX_SOURCE", value_enum, default_value = "rpc")]
+    source: SourceArg,
+    /// Change nothing, only tell what would be undone
+    #[arg(long, env = "MEIKAN_REINDEX_DRY_RUN")]
+    dry_run: bool,
+    /// Accept that the chain replaced blocks that were final: go back to the newest block that it still has
+    #[arg(long, env = "MEIKAN_REINDEX_ACCEPT_DEEP_REORG")]
+    accept_deep_reorg: bool,
+}
+
+/// [`Source`] on the command line.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum SourceArg {
+    /// The chain: headers and logs are fetched again
+    Rpc,
+    /// The raw logs that the database holds; no endpoint is asked
+    Store,
+}
+
+impl ReindexArgs {
+    fn asked(&self) -> Reindex {
+        Reindex {
+            from: self.from_block,
+            source: match self.source {
+                SourceArg::Rpc => Source::Rpc,
+                SourceArg::Store => Source::Store,
+            },
+            dry_run: self.dry_run,
+            accept_deep_reorg: self.accept_deep_reorg,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -200,6 +259,7 @@ async fn run(cli: Cli) -> Result<Exit, AppError> {
             app::run(cli.common.read()?, Parts::Follow, args.until.unwrap_or(Until::Forever)).await
         }
         Command::Serve => app::run(cli.common.read()?, Parts::Serve, Until::Forever).await,
+        Command::Reindex(args) => app::reindex(cli.common.read()?, args.network.as_deref(), args.asked()).await,
         Command::Migrate => app::migrate(cli.common.read()?).await,
         Command::Audit(args) => {
             let options = AuditOptions { network: args.network, from: args.from, to: args.to };

@@ -170,6 +170,9 @@ pub struct Follow {
     pub audit_receipts_percent: u8,
     /// In each stretch of 500 blocks, of how many agents and clients the registry's own answer is asked.
     pub audit_call_samples: u32,
+    /// Raw logs and headers that one transaction of a re-index from the store derives from, at most. What fits is one
+    /// swap for readers.
+    pub reindex_step_logs: u64,
 }
 
 impl Default for Follow {
@@ -190,6 +193,7 @@ impl Default for Follow {
             audit_requests_per_second: 5,
             audit_receipts_percent: 100,
             audit_call_samples: 2,
+            reindex_step_logs: 200_000,
         }
     }
 }
@@ -508,6 +512,7 @@ impl Follow {
             ("quorum", self.quorum as u64),
             ("audit_blocks_per_second", self.audit_blocks_per_second.into()),
             ("audit_requests_per_second", self.audit_requests_per_second.into()),
+            ("reindex_step_logs", self.reindex_step_logs),
         ];
         if self.audit_receipts_percent > 100 {
             return Err(invalid(format!("network {network}: audit_receipts_percent is above 100")));

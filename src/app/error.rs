@@ -1,6 +1,7 @@
 //! Everything that ends the process, with its exit code (0 done, 1 a check found a difference, 2 usage or configuration,
 //! 3 database, 4 chain, 130 and 143 on signals).
 
+use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 
@@ -8,7 +9,7 @@ use crate::audit::AuditError;
 use crate::config::ConfigError;
 use crate::demo::DemoError;
 use crate::embedded::EmbeddedError;
-use crate::follow::FollowError;
+use crate::follow::{FollowError, ReindexError};
 use crate::store::StoreError;
 
 /// How a command ended that did not fail.
@@ -69,6 +70,18 @@ pub enum AppError {
         /// Why.
         source: Box<AuditError>,
     },
+    /// What was asked for contradicts the configuration.
+    Usage {
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// A network cannot be re-indexed.
+    Reindex {
+        /// Its name.
+        network: String,
+        /// Why.
+        source: Box<ReindexError>,
+    },
     /// The demo's own parts.
     Demo(DemoError),
 }
@@ -78,17 +91,36 @@ impl AppError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Listen { .. } => 2,
+            Self::Config(_) | Self::Listen { .. } | Self::Usage { .. } => 2,
             Self::Serve(_) => 1,
             Self::Embedded(_) | Self::Store(_) => 3,
-            Self::Follow { source, .. } if matches!(**source, FollowError::Store(_)) => 3,
+            Self::Follow { source, .. } => of_follow(source),
+            Self::Reindex { source, .. } => match &**source {
+                ReindexError::Refused { .. } => 2,
+                ReindexError::Busy { .. } | ReindexError::Lost { .. } => 3,
+                ReindexError::Unserved { source, .. } => of_follow(source),
+                ReindexError::Follow(source) => of_follow(source),
+            },
             Self::Audit { source, .. } if matches!(**source, AuditError::Store(_)) => 3,
-            Self::Follow { .. } | Self::Audit { .. } | Self::Demo(_) => 4,
+            Self::Audit { .. } | Self::Demo(_) => 4,
         }
     }
 }
 
-impl std::fmt::Display for AppError {
+fn of_follow(error: &FollowError) -> u8 {
+    if matches!(error, FollowError::Store(_)) { 3 } else { 4 }
+}
+
+/// The error of a network, which some name themselves.
+fn write_follow(f: &mut std::fmt::Formatter<'_>, network: &str, error: &FollowError) -> std::fmt::Result {
+    match error {
+        FollowError::Chain(error) => error.fmt(f),
+        FollowError::Store(error @ StoreError::Network { .. }) => error.fmt(f),
+        error => write!(f, "network {network}: {error}"),
+    }
+}
+
+impl Display for AppError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Config(error) => error.fmt(f),
@@ -101,10 +133,12 @@ impl std::fmt::Display for AppError {
             Self::Serve(error) => write!(f, "the server ended: {error}; start it again"),
             Self::Embedded(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
-            Self::Follow { network, source } => match &**source {
-                // These name their network themselves.
-                FollowError::Chain(error) => error.fmt(f),
-                FollowError::Store(error @ StoreError::Network { .. }) => error.fmt(f),
+            Self::Follow { network, source } => write_follow(f, network, source),
+            Self::Usage { reason } => f.write_str(reason),
+            Self::Reindex { network, source } => match &**source {
+                ReindexError::Follow(error) => write_follow(f, network, error),
+                // These name it themselves.
+                error @ (ReindexError::Busy { .. } | ReindexError::Lost { .. }) => error.fmt(f),
                 error => write!(f, "network {network}: {error}"),
             },
             Self::Audit { network, source } => match &**source {

@@ -8,6 +8,7 @@ mod check;
 mod demo;
 mod error;
 mod logging;
+mod reindex;
 mod signals;
 
 use std::io::{self, Write};
@@ -33,6 +34,7 @@ pub use self::check::check;
 pub use self::demo::{DemoOptions, demo};
 pub use self::error::{AppError, Exit};
 pub use self::logging::{LogFormat, start_logging};
+pub use self::reindex::reindex;
 use self::signals::Signals;
 
 /// Longest time that the parts have for their orderly end before they are cut off; a step that is cut off is rolled back.

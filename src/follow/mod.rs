@@ -9,6 +9,7 @@
 mod census;
 mod plan;
 mod progress;
+mod reindex;
 mod reorg;
 mod repair;
 mod run;
@@ -21,14 +22,17 @@ use crate::block::{Block, BlockRef, Header};
 use crate::chain::{Chain, ChainError};
 use crate::config;
 use crate::fault::Fault;
-use crate::store::{Applied, Batch, Cursor, StoreError, Tip, Writer};
+use crate::store::{Applied, Batch, Cursor, Job, Rederived, Source, StoreError, Tip, Writer};
 
 use self::plan::{Limits, Plan, View, decide};
 pub use self::progress::BARS;
+pub use self::reindex::{Reindex, ReindexError, Report, reindex};
 pub use self::run::{Counter, Desk, Repair, Stop, Until, desk, follow, follow_at};
 
 /// Makes one network's tables converge on its chain.
 pub struct Follower {
+    /// The network's name.
+    name: String,
     chain: Arc<Chain>,
     writer: Writer,
     start: u64,
@@ -70,6 +74,8 @@ pub enum Outcome {
         /// What was written.
         applied: Box<Applied>,
     },
+    /// Went on with a re-index from the store, before anything else.
+    Rederived(Box<Rederived>),
 }
 
 /// Why a step failed.
@@ -86,6 +92,8 @@ pub enum FollowError {
     },
     /// A block that we verified as final has another hash now (F15).
     FinalizedReplaced {
+        /// The network's name.
+        network: String,
         /// Its height.
         number: u64,
         /// The hash that we hold.
@@ -101,10 +109,11 @@ impl std::fmt::Display for FollowError {
             Self::Chain(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
             Self::Unstable { reason } => write!(f, "the chain changed while it was read: {reason}; trying again"),
-            Self::FinalizedReplaced { number, held, shown } => write!(
+            Self::FinalizedReplaced { network, number, held, shown } => write!(
                 f,
                 "the finalized block {number} was replaced: we hold {held}, the chain shows {shown}; nothing is written \
-                 until an operator has looked at it"
+                 until an operator accepts it with `meikan reindex --network {network} --accept-deep-reorg`, which \
+                 tells with --dry-run what it would undo"
             ),
         }
     }
@@ -140,10 +149,12 @@ impl FollowError {
 impl Follower {
     /// Prepares to follow a network whose writer's lock is held.
     #[must_use]
-    pub fn new(network: &config::Network, chain: Arc<Chain>, writer: Writer) -> Self {
+    pub fn new(network: &config::Network, chain: Arc<Chain>, mut writer: Writer) -> Self {
+        writer.set_reindex_step_logs(network.follow.reindex_step_logs);
         let limits =
             Limits { range_blocks: network.follow.max_range_blocks, by_hash_blocks: network.follow.by_hash_blocks };
         Self {
+            name: network.name.clone(),
             chain,
             writer,
             start: network.start_block,
@@ -207,24 +218,35 @@ impl Follower {
     }
 
     async fn try_step(&mut self) -> Result<Outcome, FollowError> {
-        let head = self.chain.head().await?;
-        let seen = tip(&head.header);
-        self.head = Some(seen);
-        let safe = head.safe.map(|safe| safe.number);
-        let finalized = head.finalized.as_ref().map(Header::block);
-        self.writer.observe_head(seen, safe, finalized.map(|finalized| finalized.number)).await?;
         let cursor = match self.cursor {
             Some(cursor) if !self.in_doubt => cursor,
             _ => self.look().await?,
         };
         // Until the step has ended well; it may also be dropped on the way.
         self.in_doubt = true;
-        let shown = Shown { head: seen.number, safe, finalized };
-        let outcome = self.advance(&cursor, &shown, &head.header).await?;
+        if let Some(Job { source: Source::Store, .. }) = cursor.reindex
+            && let Some(step) = self.writer.resume().await?
+        {
+            self.look().await?;
+            return Ok(Outcome::Rederived(Box::new(step)));
+        }
+        let (head, shown) = self.look_at_chain().await?;
+        let outcome = self.advance(&cursor, &shown, &head).await?;
         if !matches!(outcome, Outcome::AtHead) {
             self.look().await?;
         }
         Ok(outcome)
+    }
+
+    /// Asks what the chain shows, and notes it.
+    async fn look_at_chain(&mut self) -> Result<(Header, Shown), FollowError> {
+        let head = self.chain.head().await?;
+        let seen = tip(&head.header);
+        self.head = Some(seen);
+        let safe = head.safe.map(|safe| safe.number);
+        let finalized = head.finalized.as_ref().map(Header::block);
+        self.writer.observe_head(seen, safe, finalized.map(|finalized| finalized.number)).await?;
+        Ok((head.header, Shown { head: seen.number, safe, finalized }))
     }
 
     /// Reads the cursor anew. What it says is asserted by every transaction that builds on it.

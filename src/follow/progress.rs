@@ -8,6 +8,7 @@ use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 use tracing::info;
 
 use super::Outcome;
+use crate::store::Rederived;
 
 /// Blocks behind the head from which on it is a backfill and worth telling.
 const BACKFILL_BLOCKS: u64 = 500;
@@ -42,21 +43,35 @@ impl Progress {
 
     /// Takes in what a step did.
     pub(super) fn show(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Advanced { from, to, head, applied } => {
+                let events = applied.events.values().sum();
+                self.moved(*from, *to, *head, events, head.saturating_sub(*to) >= BACKFILL_BLOCKS);
+            }
+            Outcome::Rederived(step) => self.rederived(step),
+            Outcome::AtHead | Outcome::Reorganised { .. } => self.step_began = Instant::now(),
+        }
+    }
+
+    /// Takes in a step of a re-index from the store.
+    pub(super) fn rederived(&mut self, step: &Rederived) {
+        self.moved(step.from, step.to, step.target, step.events.values().sum(), !step.is_done());
+    }
+
+    fn moved(&mut self, from: u64, to: u64, goal: u64, events: u64, is_behind: bool) {
         let began = std::mem::replace(&mut self.step_began, Instant::now());
-        let Outcome::Advanced { from, to, head, applied } = outcome else { return };
-        let is_behind = head.saturating_sub(*to) >= BACKFILL_BLOCKS;
         if self.backfill.is_none() && is_behind {
             // Each backfill is told by itself: a rate since the start would be that of a quiet week.
-            self.backfill = Some(Backfill { bar: None, began, first: *from, events: 0, told: None });
+            self.backfill = Some(Backfill { bar: None, began, first: from, events: 0, told: None });
         }
         let Some(backfill) = &mut self.backfill else { return };
         // A reorganisation on the way may have gone back behind its beginning.
-        backfill.first = backfill.first.min(*from);
-        backfill.events += applied.events.values().sum::<u64>();
+        backfill.first = backfill.first.min(from);
+        backfill.events += events;
         if is_behind {
-            backfill.tell(&self.network, *to, *head);
+            backfill.tell(&self.network, to, goal);
         } else if let Some(backfill) = self.backfill.take() {
-            backfill.finish(&self.network, *to);
+            backfill.finish(&self.network, to);
         }
     }
 }

@@ -72,7 +72,8 @@ impl Follower {
         };
         match cursor.finalized {
             Some(held) if held.hash != shown.hash => {
-                Err(FollowError::FinalizedReplaced { number, held: held.hash, shown: shown.hash })
+                let network = self.name.clone();
+                Err(FollowError::FinalizedReplaced { network, number, held: held.hash, shown: shown.hash })
             }
             _ => Ok(shown.block()),
         }

@@ -159,7 +159,7 @@ async fn become_writer(store: &Store, network: &config::Network) -> Result<Write
 }
 
 /// Steps until it is done; nothing when the right to write was lost.
-async fn follow_as_writer(
+pub(super) async fn follow_as_writer(
     follower: &mut Follower,
     desk: &mut Desk,
     network: &config::Network,
@@ -253,6 +253,7 @@ fn count(network: &str, outcome: &Outcome) {
             count_events(network, applied);
             ("reorganised", to - ancestor)
         }
+        Outcome::Rederived(step) => ("rederived", (step.to + 1).saturating_sub(step.from)),
     };
     counter!(names::STEPS, "network" => network.to_owned(), "outcome" => name).increment(1);
     counter!(names::BLOCKS, "network" => network.to_owned()).increment(blocks);

@@ -3,7 +3,7 @@
 //! From the chain, a rewind to any block and the first stretch that replaces it are one transaction
 //! ([`Writer::reingest`]); the loop's ordinary steps bring the rest. From the store ([`Writer::rederive`]), headers and
 //! raw logs stay, and all that derives from them is undone and derived again: in one transaction where it fits
-//! [`STEP_ROWS`], so that readers see one swap, else in several, each of which leaves the tables as of the block that the
+//! [`STEP_LOGS`], so that readers see one swap, else in several, each of which leaves the tables as of the block that the
 //! cursor names. What is under way is a row of `reindex`, written and ended in the transactions that it is about: after
 //! a crash whoever becomes the writer goes on with it ([`Writer::resume`]).
 
@@ -18,9 +18,10 @@ use super::sql::{self, signed};
 use super::step::{Cursor, Floor, Step, clamped};
 use super::writer::Writer;
 use crate::block::{Block, BlockRef};
+use crate::id::ChainId;
 
-/// Logs and headers that one transaction derives from, at most; a whole segment of logs more.
-pub(super) const STEP_ROWS: u64 = 200_000;
+/// Logs and headers that one transaction derives from, at most, where nothing else is set; and a segment of logs more.
+pub(super) const STEP_LOGS: u64 = 200_000;
 
 /// What is held in memory of them at a time.
 const BOUNDS: Bounds = Bounds { logs: 10_000, segment_bytes: 8 << 20, headers: 10_000 };
@@ -109,10 +110,10 @@ impl Writer {
         self.apply_above(batch, Floor::Asked(kept)).await
     }
 
-    /// Lets a step of a re-index from the store derive from at most so many logs and headers: fewer make it longer, and
-    /// show the tables as of earlier blocks meanwhile.
-    pub fn set_rederived_per_step(&mut self, rows: u64) {
-        self.rederived_per_step = rows.max(1);
+    /// Lets a step of a re-index from the store derive from at most so many logs and headers. Where that does not fit
+    /// all of them, the tables are as of earlier blocks meanwhile.
+    pub fn set_reindex_step_logs(&mut self, logs: u64) {
+        self.reindex_step_logs = logs.max(1);
     }
 
     /// Undoes all that derives from block `from` on, and derives it again from the raw logs that are held, with the
@@ -172,7 +173,7 @@ impl Writer {
     }
 
     fn bounds(&self) -> StepBounds {
-        let rows = self.rederived_per_step;
+        let rows = self.reindex_step_logs;
         StepBounds {
             rows,
             stretch: Bounds { logs: BOUNDS.logs.min(rows), headers: BOUNDS.headers.min(rows), ..BOUNDS },
@@ -211,26 +212,8 @@ impl Step<'_> {
         self.derive(job, lowest.max(1), undone.seq, bounds).await
     }
 
-    /// The tip, when a re-index may begin at that block.
     fn reach(&self, from: u64) -> Result<Tip, StoreError> {
-        let (chain, start) = (self.sql.chain_id, self.start_block);
-        let unreachable = |reason: String| Err(StoreError::Unreachable { reason });
-        let Some(tip) = self.cursor.tip else {
-            return unreachable(format!("nothing of chain {chain} is indexed yet; `meikan follow` begins"));
-        };
-        if from < start {
-            return unreachable(format!(
-                "block {from} is below the start block; the lowest that can be reached is {start}"
-            ));
-        }
-        if from > tip.number + 1 {
-            return unreachable(format!(
-                "block {from} is not indexed yet, and a re-index never moves forward; the highest block it can begin at \
-                 is {}",
-                tip.number + 1
-            ));
-        }
-        Ok(tip)
+        reach(self.sql.chain_id, self.start_block, self.cursor.tip, from)
     }
 
     /// The re-index from the store that is under way.
@@ -405,6 +388,27 @@ impl Step<'_> {
             .await?;
         Ok(())
     }
+}
+
+/// The tip, when a re-index may begin at that block.
+pub(super) fn reach(chain_id: ChainId, start: u64, tip: Option<Tip>, from: u64) -> Result<Tip, StoreError> {
+    let unreachable = |reason: String| Err(StoreError::Unreachable { reason });
+    let Some(tip) = tip else {
+        return unreachable(format!("nothing of chain {chain_id} is indexed yet; `meikan follow` begins with it"));
+    };
+    if from < start {
+        return unreachable(format!(
+            "block {from} is below the start block; the lowest block that a re-index can begin at is {start}"
+        ));
+    }
+    let highest = tip.number + 1;
+    if from > highest {
+        return unreachable(format!(
+            "block {from} is not indexed yet, and a re-index never moves forward; the highest block that it can begin \
+             at is {highest}"
+        ));
+    }
+    Ok(tip)
 }
 
 impl Job {

@@ -11,6 +11,15 @@ use crate::block::{Block, BlockRef};
 /// The channel on which each commit is told: the payload is `chain_id seq`.
 pub const CHANNEL: &str = "meikan";
 
+/// The cursor of the network `$1`, for [`read_cursor`].
+pub(super) const CURSOR: &str = "SELECT c.epoch, c.seq, c.tip_number, c.tip_hash, c.tip_at, c.safe_number, \
+     c.finalized_number, c.finalized_hash, n.start_block, r.source AS reindex_source, \
+     r.from_block AS reindex_from_block, r.target_number AS reindex_target_number, \
+     r.target_hash AS reindex_target_hash, r.target_at AS reindex_target_at, r.safe_number AS reindex_safe_number, \
+     r.finalized_number AS reindex_finalized_number, r.finalized_hash AS reindex_finalized_hash, \
+     r.told_from AS reindex_told_from \
+     FROM cursor c JOIN network n USING (chain_id) LEFT JOIN reindex r USING (chain_id) WHERE c.chain_id = $1";
+
 /// How far a network is committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
@@ -62,18 +71,7 @@ impl<'a> Step<'a> {
         contracts: &'a Contracts,
         start_block: u64,
     ) -> Result<Self, StoreError> {
-        let rows = sql
-            .query(
-                "SELECT c.epoch, c.seq, c.tip_number, c.tip_hash, c.tip_at, c.safe_number, c.finalized_number, \
-                     c.finalized_hash, r.source AS reindex_source, r.from_block AS reindex_from_block, \
-                     r.target_number AS reindex_target_number, r.target_hash AS reindex_target_hash, \
-                     r.target_at AS reindex_target_at, r.safe_number AS reindex_safe_number, \
-                     r.finalized_number AS reindex_finalized_number, r.finalized_hash AS reindex_finalized_hash, \
-                     r.told_from AS reindex_told_from \
-                 FROM cursor c LEFT JOIN reindex r USING (chain_id) WHERE c.chain_id = $1 FOR UPDATE OF c",
-                &[],
-            )
-            .await?;
+        let rows = sql.query(&format!("{CURSOR} FOR UPDATE OF c"), &[]).await?;
         let row = rows.first().ok_or_else(|| sql::corrupt("a network has no cursor"))?;
         if sql::column::<i64>(row, "epoch")? != epoch {
             return Err(StoreError::Fenced { chain_id: sql.chain_id });
@@ -273,7 +271,8 @@ impl<'a> Step<'a> {
     }
 }
 
-fn read_cursor(row: &tokio_postgres::Row) -> Result<Cursor, StoreError> {
+/// Reads a row of [`CURSOR`].
+pub(super) fn read_cursor(row: &tokio_postgres::Row) -> Result<Cursor, StoreError> {
     let optional = |name| sql::optional_number(row, name);
     let tip = match optional("tip_number")? {
         None => None,

@@ -14,7 +14,7 @@ use super::Store;
 use super::apply::{Applied, Batch, Contracts, Tip};
 use super::error::StoreError;
 use super::network;
-use super::reindex::STEP_ROWS;
+use super::reindex::STEP_LOGS;
 use super::sql::{self, Sql, signed};
 use super::step::{Cursor, Finalized, Floor, Step, clamped};
 use crate::block::{Block, BlockRef};
@@ -66,7 +66,7 @@ pub struct Writer {
     /// Ranges of blocks that are known to have partitions.
     partitions: HashSet<u64>,
     /// Logs and headers that one step of a re-index from the store derives from, at most.
-    pub(super) rederived_per_step: u64,
+    pub(super) reindex_step_logs: u64,
     /// Rows inserted since the planner's statistics were last brought up to date, and how many of them bring that on.
     unanalyzed_rows: u64,
     analyze_at_rows: u64,
@@ -107,7 +107,7 @@ impl Store {
             start_block: sql::number(&row, "start_block")?,
             contracts,
             partitions: HashSet::new(),
-            rederived_per_step: STEP_ROWS,
+            reindex_step_logs: STEP_LOGS,
             unanalyzed_rows: 0,
             analyze_at_rows: analyzed_rows.max(FIRST_ANALYZE_ROWS),
             client,
@@ -116,6 +116,16 @@ impl Store {
         while writer.begin("catch up the digest").await?.catch_up_digest().await? {}
         Ok(Some(writer))
     }
+}
+
+/// Reads a row of `number, hash, parent_hash, block_at`.
+pub(super) fn read_header(row: &tokio_postgres::Row) -> Result<StoredHeader, StoreError> {
+    Ok(StoredHeader {
+        number: sql::number(row, "number")?,
+        hash: sql::hash(row, "hash")?,
+        parent_hash: sql::hash(row, "parent_hash")?,
+        timestamp: sql::number(row, "block_at")?,
+    })
 }
 
 /// How many rows the planner believes a network's tables to have: a writer that starts on a large database has nothing to
@@ -165,15 +175,7 @@ impl Writer {
             )
             .await
             .map_err(StoreError::database("headers"))?;
-        let header = |row| {
-            Ok(StoredHeader {
-                number: sql::number(row, "number")?,
-                hash: sql::hash(row, "hash")?,
-                parent_hash: sql::hash(row, "parent_hash")?,
-                timestamp: sql::number(row, "block_at")?,
-            })
-        };
-        rows.iter().map(header).collect()
+        rows.iter().map(read_header).collect()
     }
 
     /// Undoes blocks where that is asked for, then adds the batch's: all of it, with the cursor, or nothing.

@@ -12,15 +12,15 @@ use crate::support::postgres::{self, TestDatabase, connect};
 use crate::support::program::{CHAIN_ID, Meikan, PATIENCE, config, dead_address, meikan, meikan_on_terminal};
 use crate::support::tcp_postgres::TcpPostgres;
 
-const USAGE: i32 = 2;
-const DATABASE: i32 = 3;
-const CHAIN: i32 = 4;
+pub(crate) const USAGE: i32 = 2;
+pub(crate) const DATABASE: i32 = 3;
+pub(crate) const CHAIN: i32 = 4;
 
-const COMMANDS: [&str; 8] = ["run", "follow", "serve", "migrate", "audit", "check", "schema", "demo"];
+const COMMANDS: [&str; 9] = ["run", "follow", "serve", "reindex", "migrate", "audit", "check", "schema", "demo"];
 
 /// Runs it to its end, which must be a refusal with that code, nothing on standard output and one sentence that says
 /// all of that.
-async fn refused(program: Meikan, code: i32, said: &[&str]) {
+pub(crate) async fn refused(program: Meikan, code: i32, said: &[&str]) {
     let ended = program.end().await;
     let sentence = ended.sentence();
     assert_eq!(ended.code, Some(code), "{sentence}");
@@ -258,7 +258,14 @@ async fn help_teaches_every_command_and_flag() {
             help.stdout
         );
     }
-    for (command, word) in [("run", "--until"), ("follow", "--until"), ("demo", "--for"), ("demo", "--reorgs")] {
+    for (command, word) in [
+        ("run", "--until"),
+        ("follow", "--until"),
+        ("demo", "--for"),
+        ("demo", "--reorgs"),
+        ("reindex", "--from-block"),
+        ("reindex", "--dry-run"),
+    ] {
         let help = meikan(&[command, "--help"]).end().await.stdout;
         assert!(help.contains(word), "{command}: {help}");
     }

@@ -9,7 +9,7 @@ use meikan::chain::Chain;
 use meikan::config::{Addresses, Contracts, Database, Follow, Network};
 use meikan::event::{Event, IdentityEvent, ReputationEvent, Text};
 use meikan::fault::Fault as Meaning;
-use meikan::follow::{FollowError, Follower, Outcome};
+use meikan::follow::{FollowError, Follower, Outcome, Reindex, ReindexError, Report, reindex};
 use meikan::store::Store;
 use serde_json::json;
 
@@ -30,12 +30,12 @@ const LOCK_DEADLINE: Duration = Duration::from_secs(10);
 /// A node on a database of its own.
 pub(crate) struct Node {
     pub(crate) database: TestDatabase,
-    network: Network,
+    pub(crate) network: Network,
     pub(crate) follower: Follower,
 }
 
 impl Node {
-    async fn on(chain: &FakeChain) -> Self {
+    pub(crate) async fn on(chain: &FakeChain) -> Self {
         Self::with(&[chain.url()], Follow::default()).await
     }
 
@@ -43,7 +43,7 @@ impl Node {
         Self::start(TestDatabase::create().await, network(urls, follow)).await
     }
 
-    async fn start(database: TestDatabase, network: Network) -> Self {
+    pub(crate) async fn start(database: TestDatabase, network: Network) -> Self {
         let store = Store::connect(&Database { url: database.url().into(), ..Database::default() }).await.unwrap();
         store.migrate().await.unwrap();
         let chain = Chain::connect(&network).await.unwrap();
@@ -79,11 +79,19 @@ impl Node {
         panic!("not at the head after {MAX_STEPS} steps: {outcomes:?}");
     }
 
+    /// Ends the process, lets an operator re-index, and starts it again.
+    pub(crate) async fn reindexed(self, asked: &Reindex) -> (Self, Result<Report, ReindexError>) {
+        drop(self.follower);
+        let store = Store::connect(&Database { url: self.database.url().into(), ..Database::default() }).await.unwrap();
+        let report = reindex(&store, &self.network, asked).await;
+        (Self::start(self.database, self.network).await, report)
+    }
+
     pub(crate) fn tip(&self) -> u64 {
         self.follower.tip().map_or(0, |tip| tip.number)
     }
 
-    async fn dump(&self) -> Dump {
+    pub(crate) async fn dump(&self) -> Dump {
         tables::dump(&postgres::connect(self.database.url()).await, CHAIN_ID).await
     }
 
@@ -96,7 +104,7 @@ impl Node {
     }
 }
 
-fn network(urls: &[String], follow: Follow) -> Network {
+pub(crate) fn network(urls: &[String], follow: Follow) -> Network {
     Network {
         name: "taiko".into(),
         chain_id: CHAIN_ID,

@@ -84,7 +84,7 @@ async fn f66_a_reindex_from_any_block_equals_a_fresh_store_from_both_sources() {
             let from = random.between(START, chain.tip() + 1);
             if random.below(2) == 0 {
                 // All of it in one step, or in several.
-                writer.set_rederived_per_step(if random.below(2) == 0 { u64::MAX } else { random.between(1, 30) });
+                writer.set_reindex_step_logs(if random.below(2) == 0 { u64::MAX } else { random.between(1, 30) });
                 let first = writer.rederive(from).await.unwrap();
                 to_the_end(&mut writer, first).await;
             } else if from <= chain.tip() {
@@ -156,7 +156,7 @@ async fn a_repair_brings_blocks_that_an_endpoint_left_out() {
         let (mut writer, mut expected) = (fixture.writer(CHAIN).await, fresh.writer(CHAIN).await);
         ingest(&mut writer, &lying, Some(START + 14)).await;
         ingest(&mut expected, &chain, Some(START + 14)).await;
-        writer.set_rederived_per_step(7);
+        writer.set_reindex_step_logs(7);
         let blocks: Vec<_> = left_out.iter().map(|place| chain.blocks[*place].clone()).collect();
         let first = writer.repair(&blocks).await.unwrap();
         assert_eq!(first.from, blocks[0].header.number);
@@ -186,9 +186,9 @@ async fn f61_f62_a_reindex_forward_or_below_the_start_is_refused_with_what_is_po
     let (fixture, chain, mut writer) = settled(61).await;
     let before = fixture.dump(CHAIN).await;
     let forward = writer.rederive(chain.tip() + 2).await.unwrap_err();
-    assert!(forward.to_string().contains("the highest block it can begin at is 30"), "{forward}");
+    assert!(forward.to_string().contains("the highest block that it can begin at is 30"), "{forward}");
     let below = writer.rederive(START - 1).await.unwrap_err();
-    assert!(below.to_string().contains("the lowest that can be reached is 10"), "{below}");
+    assert!(below.to_string().contains("the lowest block that a re-index can begin at is 10"), "{below}");
     assert_eq!(fixture.dump(CHAIN).await, before);
     let empty = Fixture::create().await;
     let nothing = empty.writer(CHAIN).await.rederive(START).await.unwrap_err();
@@ -227,7 +227,7 @@ async fn raw_logs_that_are_missing_damaged_or_too_new_are_refused_before_anythin
         let derived = "SELECT count(*) FROM feedback";
         let before = fixture.value(derived).await;
         for step in [u64::MAX, 3] {
-            writer.set_rederived_per_step(step);
+            writer.set_reindex_step_logs(step);
             let error = writer.rederive(START + 2).await.unwrap_err();
             assert!(error.to_string().contains(said) && error.to_string().contains("--source rpc"), "{error}");
             assert_eq!(error.fault(), Fault::Fatal);
@@ -246,7 +246,7 @@ async fn raw_logs_that_are_missing_damaged_or_too_new_are_refused_before_anythin
 async fn a_reindex_of_several_steps_names_the_block_it_is_at_and_lets_nothing_come_between() {
     let (fixture, chain, mut writer) = settled(8).await;
     let before = fixture.dump(CHAIN).await;
-    writer.set_rederived_per_step(5);
+    writer.set_reindex_step_logs(5);
     let first = writer.rederive(START).await.unwrap();
     assert!(!first.is_done());
     let cursor = writer.cursor().await.unwrap();
@@ -281,7 +281,7 @@ async fn what_a_reindex_takes_back_it_tells_again_also_of_blocks_that_became_fin
         let mut told = fixture.changes(CHAIN, 0).await;
         told.sort();
         if from_store {
-            writer.set_rederived_per_step(9);
+            writer.set_reindex_step_logs(9);
             let first = writer.rederive(START + 3).await.unwrap();
             to_the_end(&mut writer, first).await;
         } else {

@@ -25,6 +25,9 @@ const FINAL_BLOCKS: u64 = 2_600;
 /// Blocks of one commit: many, so that there is a middle.
 const RANGE_BLOCKS: u64 = 20;
 
+/// Raw logs of one transaction of a re-index from the store: many of them, so that there is a middle.
+const STEP_LOGS: u64 = 20;
+
 /// The process is killed once the cursor is there.
 const KILLED_AT: [u64; 5] = [1, 600, 1_300, 2_700, 3_100];
 
@@ -101,7 +104,7 @@ impl Program {
         let config = format!(
             "[[network]]\nname = \"{}\"\nchain_id = {CHAIN_ID}\nrpc_urls = [\"{}\"]\nstart_block = 0\n\
              [network.contracts]\nidentity = \"{IDENTITY}\"\nreputation = \"{REPUTATION}\"\n\
-             [network.follow]\nmax_range_blocks = {}\n",
+             [network.follow]\nmax_range_blocks = {}\nreindex_step_logs = {STEP_LOGS}\n",
             network.name, network.rpc_urls[0], network.follow.max_range_blocks
         );
         std::fs::write(folder.path().join("meikan.toml"), config).unwrap();
@@ -109,21 +112,30 @@ impl Program {
     }
 
     fn follow_until_head(&self) -> Running {
+        self.start(&["follow", "--until", "head"])
+    }
+
+    fn start(&self, arguments: &[&str]) -> Running {
         let mut command = Command::new(env!("CARGO_BIN_EXE_meikan"));
-        command.args(["follow", "--until", "head", "--config"]).arg(self.folder.path().join("meikan.toml"));
+        command.args(arguments).arg("--config").arg(self.folder.path().join("meikan.toml"));
         command.args(["--database-url", self.database.url()]).stdin(Stdio::null()).stdout(Stdio::null());
         Running(command.stderr(Stdio::null()).spawn().unwrap())
     }
 
     /// Waits until that block is committed, and looks which one is.
     async fn committed(&self, block: u64) -> u64 {
+        self.tip(|tip| tip >= block).await
+    }
+
+    /// Waits until the newest block that is committed is such a one.
+    async fn tip(&self, is_wanted: impl Fn(u64) -> bool) -> u64 {
         let client = connect(self.database.url()).await;
         let reached = async {
             loop {
                 // Before the first migration there is no table.
                 let tip = client.query_opt("SELECT tip_number FROM cursor WHERE tip_number IS NOT NULL", &[]).await;
                 let tip = tip.ok().flatten().map_or(0, |row| row.get::<_, i64>(0).unsigned_abs());
-                if tip >= block {
+                if is_wanted(tip) {
                     return tip;
                 }
                 sleep(LOOK_EVERY).await;
@@ -182,6 +194,36 @@ async fn f60_kills_in_mid_backfill_leave_the_tables_of_an_undisturbed_run() {
     assert!(program.follow_until_head().ended().await.success());
     assert_eq!(program.committed(BLOCKS).await, BLOCKS);
 
+    let undisturbed = Node::fresh(&[network(&chain, Follow::default().max_range_blocks)]).await;
+    let node = Node::start_on(Arc::clone(&program.database), &[network(&chain, RANGE_BLOCKS)]).await;
+    assert_same(&node.tables(CHAIN_ID).await, &undisturbed.tables(CHAIN_ID).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f60_f66_kills_in_mid_reindex_leave_the_tables_of_an_undisturbed_run() {
+    let chain = FakeChain::new(CHAIN_ID);
+    for number in 1..=BLOCKS {
+        chain.mine(logs(number));
+    }
+    chain.finalize(FINAL_BLOCKS);
+    let program = Program::new(&network(&chain, RANGE_BLOCKS)).await;
+    assert!(program.follow_until_head().ended().await.success());
+    for source in ["rpc", "store"] {
+        let reindex = || program.start(&["reindex", "--from-block", "300", "--source", source]);
+        // Once in the middle of it, and once more in the middle of what goes on with it.
+        let running = reindex();
+        let first = program.tip(|tip| tip < BLOCKS).await;
+        running.kill();
+        let running = program.follow_until_head();
+        program.committed(first + 200).await;
+        running.kill();
+        let second = program.tip(|_| true).await;
+        assert!(300 < first && first < second && second < BLOCKS, "in the middle: {first}, {second}");
+        // Whichever command comes next ends it.
+        let next = if source == "rpc" { program.follow_until_head() } else { reindex() };
+        assert!(next.ended().await.success());
+        assert_eq!(program.tip(|_| true).await, BLOCKS);
+    }
     let undisturbed = Node::fresh(&[network(&chain, Follow::default().max_range_blocks)]).await;
     let node = Node::start_on(Arc::clone(&program.database), &[network(&chain, RANGE_BLOCKS)]).await;
     assert_same(&node.tables(CHAIN_ID).await, &undisturbed.tables(CHAIN_ID).await);
