@@ -1,9 +1,10 @@
 //! The registries' earlier generations, from the log to the answer: each is told in today's terms, and counts as much.
 
 use alloy::primitives::{Address, B256, Bytes, I256, U256, keccak256};
+use meikan::config::{Addresses, Contracts, Generations, Network};
 use meikan::event::{
     DescribedFeedback, Earlier, EarlierIdentityEvent, EarlierReputationEvent, EarlierValidationEvent, Event,
-    GovernanceEvent, Role, Text, Undecoded,
+    Generation, GovernanceEvent, Role, Text, Undecoded,
 };
 use meikan::store::StoreError;
 use serde_json::{Value, json};
@@ -11,6 +12,8 @@ use serde_json::{Value, json};
 use crate::graphql_support::{CHAIN, Node, account, feedback, hex, registered, requested, responded, revoked};
 use crate::store_chain::{Chain, GENESIS, START, contract, network, said};
 use crate::store_support::{Fixture, follow};
+use crate::support::fake_chain::{FakeChain, RawLog};
+use crate::support::node::Node as FollowingNode;
 use crate::support::tables::assert_same;
 
 /// A text of up to 32 bytes in a word.
@@ -307,6 +310,62 @@ async fn f50_earlier_agents_and_validations_are_told_in_todays_terms() {
     assert_eq!(data["validations"], expected);
 }
 
+/// A network of an identity and a reputation registry of which the logs do not tell all.
+fn followed(chain: &FakeChain) -> Network {
+    let reputation = contract(Role::Reputation, 0);
+    let generations = Generations([(reputation, Generation::January2026Text)].into());
+    let contracts = Contracts {
+        identity: Addresses(vec![contract(Role::Identity, 0)]),
+        reputation: Addresses(vec![reputation]),
+        generations,
+        ..Contracts::default()
+    };
+    Network { rpc_urls: vec![chain.url()], start_block: 1, contracts, ..network(CHAIN) }
+}
+
+#[tokio::test]
+async fn f50_an_upgraded_registry_is_followed_through_a_reorganisation() {
+    let chain = FakeChain::new(CHAIN);
+    let log = |event: Event| {
+        let role = if matches!(event, Event::Identity(_)) { Role::Identity } else { Role::Reputation };
+        RawLog::from((contract(role, 0), event))
+    };
+    let described = |client: u8, tag: &str| {
+        Event::Earlier(Earlier::Described(DescribedFeedback::HashedTagEndpoint {
+            agent_id: U256::ZERO,
+            client_address: account(client),
+            score: 70,
+            tag1: keccak256(tag),
+            tag2: Text::from(tag),
+            endpoint: Text::from("https://agent"),
+            feedback_uri: Text::default(),
+            feedback_hash: B256::ZERO,
+        }))
+    };
+    chain.mine(registered(0, 1, "").into_iter().map(log));
+    for client in [5, 6] {
+        chain.mine([october(0, client, 50, "a"), november(0, client, 60, "b")].map(log));
+    }
+    let networks = [followed(&chain)];
+    let mut node = FollowingNode::fresh(&networks).await;
+    // Both tags are alike: only the configuration tells the endpoint from the second tag.
+    chain
+        .reorg(1, vec![vec![log(described(5, "a"))], vec![log(feedback(0, 5, 4, (1, 0), "a")), log(revoked(0, 5, 3))]]);
+    node.catch_up().await;
+    let given = node.ask("{ feedbacks { feedbackIndex endpoint tag2 isRevoked } }").await;
+    let of = |index: &str, endpoint: &str, tag2: &str, is_revoked: bool| json!({"feedbackIndex": index, "endpoint": endpoint, "tag2": tag2, "isRevoked": is_revoked});
+    let expected = [
+        of("1", "", "day", false),
+        of("2", "", "day", false),
+        of("3", "https://agent", "a", true),
+        of("4", "https://Agent.example/A_1%", "day", false),
+    ];
+    assert_eq!(given["feedbacks"], json!(expected));
+    let fresh = FollowingNode::fresh(&networks).await;
+    assert_same(&node.tables(CHAIN).await, &fresh.tables(CHAIN).await);
+    assert_eq!(node.digests(CHAIN, 1).await, fresh.digests(CHAIN, 1).await);
+}
+
 #[tokio::test]
 async fn f50_a_decoder_that_learns_a_generation_derives_its_old_logs_again() {
     let (used, fresh) = tokio::join!(Fixture::create(), Fixture::create());
@@ -358,7 +417,7 @@ async fn f50_a_generation_cannot_be_changed_under_indexed_blocks() {
     let fixture = Fixture::create().await;
     let registry: Address = contract(Role::Reputation, 0);
     let mut named = network(1);
-    named.contracts.generations.0.insert(registry, meikan::event::Generation::November2025);
+    named.contracts.generations.0.insert(registry, Generation::November2025);
     fixture.store.register(&named, GENESIS).await.unwrap();
     // Until blocks are indexed it may.
     let mut writer = fixture.writer(1).await;
