@@ -394,6 +394,34 @@ async fn f50_a_decoder_that_learns_a_generation_derives_its_old_logs_again() {
 }
 
 #[tokio::test]
+async fn f50_the_audit_holds_rows_against_logs_of_earlier_generations() {
+    let fixture = Fixture::create().await;
+    let mut writer = fixture.writer(1).await;
+    let mut chain = Chain::default();
+    chain
+        .add(registered(0, 1, "").into_iter().map(said).collect())
+        .add(in_every_layout().into_iter().map(said).collect());
+    let answer = reputation(EarlierReputationEvent::ResponseWithoutHash {
+        agent_id: U256::ZERO,
+        client_address: account(10),
+        feedback_index: 1,
+        responder: account(3),
+        response_uri: Text::from("ipfs://answer"),
+    });
+    chain.add(vec![said(answer), said(revoked(0, 10, 1))]);
+    follow(&mut writer, &chain, None, chain.tip(), None).await.unwrap();
+    let misfits = async || {
+        let held = fixture.store.held(1, START, chain.tip()).await.unwrap();
+        held.misfits.iter().map(|misfit| (misfit.table, misfit.block)).collect::<Vec<_>>()
+    };
+    assert_eq!(misfits().await, []);
+    let damage = "UPDATE feedback SET value = 81, value_raw = 81 WHERE client = $1";
+    fixture.client.execute(damage, &[&account(15).as_slice()]).await.unwrap();
+    fixture.client.execute("DELETE FROM feedback_response", &[]).await.unwrap();
+    assert_eq!(misfits().await, [("feedback_response", START + 2), ("feedback", START + 1)]);
+}
+
+#[tokio::test]
 async fn f50_what_holds_no_fact_is_listed_with_the_reason() {
     let fixture = Fixture::create().await;
     let mut writer = fixture.writer(1).await;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use alloy::primitives::{Address, B256, U256, keccak256};
 
 use crate::block::Log;
-use crate::event::{Earlier, Event, IdentityEvent, ReputationEvent, Text, ValidationEvent};
+use crate::event::{Event, Fact, IdentityEvent, ReputationEvent, ReputationFact, Tag, Text, ValidationEvent};
 use crate::store::error::StoreError;
 use crate::store::network::{Contract, small};
 use crate::store::numeric::Numeric;
@@ -52,14 +52,58 @@ pub(super) fn decode<'a>(contracts: &[Contract], logs: &'a BTreeMap<u64, Vec<Log
     logs.values().flatten().flat_map(decode).collect()
 }
 
-/// An event of an earlier generation as those of today's registries that tell the same; feedback, whose index may not be
-/// told, stays what it is.
+/// An event of an earlier generation as those of today's registries that tell the same. Feedback that none of them could
+/// tell stays what it is, and its row is held against the place of its log alone.
 fn as_today(event: Event) -> Vec<Event> {
-    match event {
-        Event::Earlier(Earlier::Identity(event)) => event.as_today().into_iter().map(Event::Identity).collect(),
-        Event::Earlier(Earlier::Validation(event)) => vec![Event::Validation(event.as_today())],
-        event => vec![event],
-    }
+    let Event::Earlier(_) = &event else { return vec![event] };
+    let today = match event.fact() {
+        Some(Fact::Identity(events)) => Some(events.iter().cloned().map(Event::Identity).collect()),
+        Some(Fact::Validation(answer)) => Some(vec![Event::Validation(answer.into_owned())]),
+        Some(Fact::Reputation(fact)) => todays_reputation(fact).map(|event| vec![Event::Reputation(event)]),
+        None => None,
+    };
+    today.unwrap_or_else(|| vec![event])
+}
+
+/// Nothing for feedback without an index, of which only the hash of a tag is known, or with a value beyond 128 bits.
+fn todays_reputation(fact: ReputationFact) -> Option<ReputationEvent> {
+    Some(match fact {
+        ReputationFact::Given(given) => {
+            let Tag::Text(tag1) = given.tag1 else { return None };
+            let magnitude = i128::try_from(given.value.magnitude).ok()?;
+            ReputationEvent::NewFeedback {
+                agent_id: given.agent_id,
+                client_address: given.client_address,
+                feedback_index: given.feedback_index?,
+                value: if given.value.is_negative { -magnitude } else { magnitude },
+                value_decimals: given.value_decimals,
+                indexed_tag1: keccak256(&tag1.0),
+                tag1,
+                tag2: given.tag2,
+                endpoint: given.endpoint,
+                feedback_uri: given.feedback_uri,
+                feedback_hash: given.feedback_hash,
+            }
+        }
+        ReputationFact::Revoked { agent_id, client_address, feedback_index } => {
+            ReputationEvent::FeedbackRevoked { agent_id, client_address, feedback_index }
+        }
+        ReputationFact::Answered {
+            agent_id,
+            client_address,
+            feedback_index,
+            responder,
+            response_uri,
+            response_hash,
+        } => ReputationEvent::ResponseAppended {
+            agent_id,
+            client_address,
+            feedback_index,
+            responder,
+            response_uri,
+            response_hash,
+        },
+    })
 }
 
 /// The tables whose rows begin with a log, each with how the row names it.
