@@ -24,6 +24,7 @@ mod graphql_filter;
 mod graphql_pin;
 mod graphql_request;
 mod graphql_support;
+mod one_writer;
 mod ops;
 mod quorum;
 mod reindex;
