@@ -90,8 +90,8 @@ fn base_fields(answer: &Map<String, Value>) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// Fields that forks added, in their order: London, Shanghai, Cancun (three), Prague, Amsterdam.
-const LATER_FIELDS: [&str; 7] = [
+/// Fields that forks added, in their order: London, Shanghai, Cancun (three), Prague, Amsterdam (two).
+const LATER_FIELDS: [&str; 8] = [
     "baseFeePerGas",
     "withdrawalsRoot",
     "blobGasUsed",
@@ -99,12 +99,15 @@ const LATER_FIELDS: [&str; 7] = [
     "parentBeaconBlockRoot",
     "requestsHash",
     "blockAccessListHash",
+    "slotNumber",
 ];
 
 fn later_field(answer: &Map<String, Value>, name: &str) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     match name {
-        "baseFeePerGas" | "blobGasUsed" | "excessBlobGas" => field::<U256>(answer, name)?.encode(&mut out),
+        "baseFeePerGas" | "blobGasUsed" | "excessBlobGas" | "slotNumber" => {
+            field::<U256>(answer, name)?.encode(&mut out)
+        }
         _ => field::<B256>(answer, name)?.encode(&mut out),
     }
     Some(out)

@@ -60,26 +60,29 @@ impl Chain {
         Ok(sealed)
     }
 
-    /// Looks at the other endpoints for headers whose fields hash to their hash, in the place of those that do not.
+    /// Looks at the other endpoints for headers whose fields hash to their hash, in the place of those that do not. Where
+    /// none does the chain may hash its headers in another way: then one header of each endpoint is enough to know.
     async fn prove(&self, sealed: &mut [Sealed]) {
         for endpoint in self.pool.available() {
-            let open: Vec<u64> =
+            let mut open: Vec<u64> =
                 sealed.iter().filter(|sealed| !sealed.proven).map(|sealed| sealed.header.number).collect();
-            // Where none is proven the chain hashes its headers in another way, and asking the others is in vain.
-            if open.is_empty() || open.len() == sealed.len() && self.pool.endpoints.len() == 1 {
+            if open.is_empty() || self.pool.endpoints.len() == 1 {
                 return;
             }
             if self.pool.verify(endpoint).await.is_err() {
                 continue;
             }
+            if open.len() == sealed.len() {
+                let Ok(first) = endpoint.sealed(&open[..1]).await else { continue };
+                if !first[0].proven {
+                    continue;
+                }
+                take_proven(sealed, first);
+                open.remove(0);
+            }
             for numbers in open.chunks(HEADERS_PER_REQUEST) {
                 let Ok(others) = endpoint.sealed(numbers).await else { break };
-                for other in others.into_iter().filter(|other| other.proven) {
-                    let same = sealed.iter_mut().find(|sealed| sealed.header.block() == other.header.block());
-                    if let Some(same) = same {
-                        *same = other;
-                    }
-                }
+                take_proven(sealed, others);
             }
         }
     }
@@ -190,6 +193,15 @@ impl Chain {
             shown.push(Shown { logs: by_block(logs), method: Method::LogsAgain, by });
         }
         Ok(shown)
+    }
+}
+
+/// Puts proven headers in the place of the same ones that are not.
+fn take_proven(sealed: &mut [Sealed], others: Vec<Sealed>) {
+    for other in others.into_iter().filter(|other| other.proven) {
+        if let Some(same) = sealed.iter_mut().find(|sealed| sealed.header.block() == other.header.block()) {
+            *same = other;
+        }
     }
 }
 
