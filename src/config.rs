@@ -656,6 +656,11 @@ mod tests {
             (format!("{NETWORK}\n[network.follow]\nquorum = 0"), "quorum is 0"),
             (format!("{NETWORK}\n[network.follow]\nquorum = 2"), "quorum is 2, but there are 1 endpoint(s)"),
             (NETWORK.replace("chain_id", "fallback_rpc_urls = ['ftp://a']\nchain_id"), "ftp://a does not begin with"),
+            (
+                format!("{NETWORK}\n[network.follow]\naudit_receipts_percent = 101"),
+                "audit_receipts_percent is above 100",
+            ),
+            (format!("{NETWORK}\n[network.follow]\naudit_blocks_per_second = 0"), "audit_blocks_per_second is 0"),
             (NETWORK.replace("identity", "reputation"), "more reputation than identity"),
             (NETWORK.replace("= \"taiko\"", "= \"t a\""), "is not made of letters"),
         ] {

@@ -23,7 +23,7 @@ use crate::fault::Fault;
 use crate::id::ChainId;
 use crate::store::{Store, StoreError};
 
-pub use self::run::{Audit, watch};
+pub use self::run::{Audit, Pass, watch};
 pub use self::stretch::{STRETCH_BLOCKS, Stretch, Verdict};
 
 /// Looks at what is stored of one network.

@@ -6,7 +6,7 @@ use metrics::{counter, gauge};
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use crate::block::Method;
+use crate::block::{Block, Method};
 use crate::fault::Fault;
 use crate::metrics as names;
 use crate::store::verification::{Audited, Finding, Recorded, Verified};
@@ -40,17 +40,26 @@ pub enum Audit {
     },
 }
 
-/// Audits for as long as it is polled: until there is nothing to do, then again when there is. `repair` is asked to
-/// ingest blocks once more, and tells whether that was done.
+/// Where the loop is.
+#[derive(Debug, Default)]
+pub struct Pass {
+    /// The block to go on from; nothing: from what is verified.
+    next: Option<u64>,
+    /// The newest block that was looked at.
+    seen_to: Option<u64>,
+}
+
+/// Audits for as long as it is polled: until there is nothing to do, then again when there is. `repair` is given
+/// blocks as the chain proves them, to put them in the place of what is stored, and tells whether that was done.
 pub async fn watch<R, F>(auditor: &Auditor, repair: R)
 where
-    R: Fn(Vec<u64>) -> F,
+    R: Fn(Vec<Block>) -> F,
     F: Future<Output = bool>,
 {
-    let mut next = None;
+    let mut pass = Pass::default();
     loop {
         let began = Instant::now();
-        let pause = match auditor.turn(&mut next, &repair).await {
+        let pause = match auditor.turn(&mut pass, &repair).await {
             Ok(Audit::UpToDate { open: false }) => IDLE_PAUSE,
             Ok(Audit::UpToDate { open: true }) => RETRY_PAUSE,
             Ok(Audit::Looked { verdict, .. }) => {
@@ -71,14 +80,14 @@ where
 }
 
 impl Auditor {
-    /// Looks at the next stretch of final blocks, records what was seen, and has repaired what differs. `next` is the
-    /// block to go on from; nothing: from what is verified.
+    /// Looks at the next stretch of final blocks, records what was seen, and has repaired what differs. What stays
+    /// open is left behind, and once all is seen it is looked at again, by itself.
     ///
     /// # Errors
     /// [`AuditError`]; nothing is recorded then.
-    pub async fn turn<R, F>(&self, next: &mut Option<u64>, repair: &R) -> Result<Audit, AuditError>
+    pub async fn turn<R, F>(&self, pass: &mut Pass, repair: &R) -> Result<Audit, AuditError>
     where
-        R: Fn(Vec<u64>) -> F,
+        R: Fn(Vec<Block>) -> F,
         F: Future<Output = bool>,
     {
         self.store.begin_verification(self.chain_id).await?;
@@ -86,9 +95,9 @@ impl Auditor {
         self.show(standing.verified);
         let Some(finalized) = standing.finalized else { return Ok(Audit::UpToDate { open: false }) };
         let unverified = standing.verified.map_or(standing.start, |verified| verified.number + 1);
-        let from = next.unwrap_or(unverified).max(unverified);
+        let from = pass.next.unwrap_or(unverified).max(unverified);
         if from > finalized.number {
-            *next = None;
+            pass.next = None;
             return Ok(Audit::UpToDate { open: from > unverified });
         }
         let stretch = Stretch {
@@ -104,7 +113,7 @@ impl Auditor {
             self.warn(&verdict.findings);
             // What is open is known before anything is tried.
             self.record(&verdict, None, standing.rewinds).await?;
-            if blocks.len() <= MAX_REPAIRED_BLOCKS && repair(blocks).await {
+            if blocks.len() <= MAX_REPAIRED_BLOCKS && repair(self.fetch(&blocks).await?).await {
                 // A repair rewinds too.
                 standing = self.store.standing(self.chain_id).await?;
                 verdict = self.verify(stretch).await?;
@@ -117,10 +126,23 @@ impl Auditor {
         });
         let recorded = self.record(&verdict, verified, standing.rewinds).await?;
         if recorded.is_some() {
-            *next = Some(stretch.to + 1);
+            let seen_to = pass.seen_to.map_or(stretch.to, |seen_to| seen_to.max(stretch.to));
+            pass.seen_to = Some(seen_to);
+            // A stretch that is still open after it was looked at again: what is above it was seen.
+            pass.next = Some(if verdict.findings.is_empty() { stretch.to } else { seen_to } + 1);
             self.show(verified.or(standing.verified));
         }
         Ok(Audit::Looked { verdict: Box::new(verdict), recorded })
+    }
+
+    /// These blocks as the chain proves them: here, so that whoever writes waits for no endpoint.
+    async fn fetch(&self, numbers: &[u64]) -> Result<Vec<Block>, AuditError> {
+        let mut blocks = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            sleep(self.settings.request_pause).await;
+            blocks.push(self.chain.proven_block(*number).await?);
+        }
+        Ok(blocks)
     }
 
     async fn record(

@@ -153,12 +153,10 @@ impl Auditor {
         Ok(())
     }
 
-    /// Whether a block with logs is among those that are held against their receipts.
+    /// Whether a block with logs is among those that are held against their receipts: the same ones for the same seed.
     fn is_chosen(&self, number: u64) -> bool {
         let hash = keccak256([self.settings.seed.to_be_bytes(), number.to_be_bytes()].concat());
-        u16::from(hash[0]) * 256 + u16::from(hash[1])
-            < u16::MAX / 100 * u16::from(self.settings.receipts_percent.min(99))
-            || self.settings.receipts_percent >= 100
+        u16::from_be_bytes([hash[0], hash[1]]) % 100 < u16::from(self.settings.receipts_percent)
     }
 
     /// One block by its receipts, or by what every endpoint tells of it.

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::block::Block;
 use crate::chain::Chain;
 use crate::config::{self, redact};
 use crate::fault::Fault;
@@ -49,11 +50,11 @@ pub enum Stop {
 /// Orders for a network's writer that wait at most; who gives one waits for its end.
 const MAX_ORDERS: usize = 1;
 
-/// An order for a network's writer: to ingest final blocks once more.
+/// An order for a network's writer: to put final blocks in the place of what is stored of them.
 #[derive(Debug)]
 pub struct Repair {
-    /// The blocks, rising.
-    pub blocks: Vec<u64>,
+    /// The blocks as the chain proves them, rising.
+    pub blocks: Vec<Block>,
     /// Hears whether it was done.
     pub done: oneshot::Sender<bool>,
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
-use meikan::audit::{Audit, Auditor, Settings, Stretch, Verdict};
+use meikan::audit::{Audit, Auditor, Pass, STRETCH_BLOCKS, Settings, Stretch, Verdict};
 use meikan::block::Method;
 use meikan::chain::Chain;
 use meikan::config::{Addresses, Contracts, Database, Follow, Network};
@@ -148,8 +148,7 @@ impl Stage {
 
     /// One turn of the background audit, without anybody who repairs.
     async fn turn(&self) -> Audit {
-        let mut next = None;
-        self.auditor.turn(&mut next, &|_| std::future::ready(false)).await.unwrap()
+        self.auditor.turn(&mut Pass::default(), &|_| std::future::ready(false)).await.unwrap()
     }
 
     async fn verified_to(&self) -> Option<u64> {
@@ -178,10 +177,10 @@ impl Stage {
                 repaired.await.unwrap()
             }
         };
-        let mut next = None;
+        let mut pass = Pass::default();
         let verified = async {
             while store.standing(CHAIN_ID).await.unwrap().verified.is_none_or(|verified| verified.number < BLOCKS) {
-                auditor.turn(&mut next, &repair).await.unwrap();
+                auditor.turn(&mut pass, &repair).await.unwrap();
             }
         };
         timeout(DEADLINE, verified).await.expect("everything is verified in time");
@@ -241,6 +240,25 @@ async fn f5_a_log_whose_block_the_bloom_vouches_for_is_found_by_receipts() {
     assert_eq!(told(&stage.verdict().await.findings), [("LOG_MISSING", 12)]);
     stage.turn().await;
     assert_eq!(stage.verified_to().await, None, "nothing is verified beyond what is open");
+}
+
+#[tokio::test]
+async fn f5_a_sample_proves_less_and_says_so() {
+    let chain = final_chain();
+    let node = Stage::ingested(&chain, Some(Fault::WithoutLog(12, 0))).await.node;
+    let network = network(&[chain.url()]);
+    let verdict = async |receipts_percent, node| {
+        let mut stage = Stage::over(node, &network).await;
+        let settings = Settings { receipts_percent, ..Settings::thorough(&network) };
+        let over = Arc::new(Chain::connect(&network).await.unwrap());
+        stage.auditor = Auditor::new(&network, over, Arc::clone(&stage.store), settings);
+        (stage.verdict().await, stage.node)
+    };
+    let (none, node) = verdict(0, node).await;
+    assert_eq!((told(&none.findings), none.method, none.proven_blocks), (vec![], Method::Bloom, 0));
+    let (some, node) = verdict(50, node).await;
+    assert!((1..19).contains(&some.proven_blocks) && some.method == Method::Bloom, "{some:#?}");
+    assert_eq!(told(&verdict(100, node).await.0.findings), [("LOG_MISSING", 12)]);
 }
 
 #[tokio::test]
@@ -507,9 +525,30 @@ async fn a_rewind_lowers_what_is_verified_and_forgets_audits_that_began_before()
     assert_eq!(store.record(CHAIN_ID, &late).await.unwrap(), None);
     let lowered = store.standing(CHAIN_ID).await.unwrap().verified.unwrap();
     assert_eq!((lowered.number, lowered.hash), (20, None));
-    auditor.turn(&mut None, &|_| std::future::ready(false)).await.unwrap();
+    auditor.turn(&mut Pass::default(), &|_| std::future::ready(false)).await.unwrap();
     assert_eq!(store.standing(CHAIN_ID).await.unwrap().verified, before.verified);
     drop(database);
+}
+
+#[tokio::test]
+async fn what_stays_open_is_looked_at_again_without_the_rest() {
+    let chain = final_chain();
+    chain.mine_empty(3 * STRETCH_BLOCKS);
+    chain.finalize(3 * STRETCH_BLOCKS);
+    let stage = Stage::ingested(&chain, None).await;
+    stage.sql("UPDATE block SET hash = decode(repeat('09', 32), 'hex') WHERE number = 12").await;
+    let mut pass = Pass::default();
+    let mut looked = Vec::new();
+    for _ in 0..7 {
+        looked.push(match stage.auditor.turn(&mut pass, &|_| std::future::ready(false)).await.unwrap() {
+            Audit::Looked { verdict, .. } => verdict.stretch.from,
+            Audit::UpToDate { open } => {
+                assert!(open);
+                0
+            }
+        });
+    }
+    assert_eq!(looked, [1, 501, 1001, 0, 1, 0, 1]);
 }
 
 #[tokio::test]
