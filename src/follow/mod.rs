@@ -193,7 +193,8 @@ impl Follower {
     /// Whether the right to write is lost, after that error: to another process, or with the connection.
     #[must_use]
     pub fn is_writer_lost(&self, error: &FollowError) -> bool {
-        self.writer.is_closed() || matches!(error, FollowError::Store(StoreError::Fenced { .. }))
+        let FollowError::Store(error) = error else { return self.writer.is_closed() };
+        self.writer.is_closed() || error.spoils_connection() || matches!(error, StoreError::Fenced { .. })
     }
 
     /// Does the next thing there is to do, at most one.

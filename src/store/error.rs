@@ -154,6 +154,12 @@ impl StoreError {
         move |source| Self::Database { operation, source }
     }
 
+    /// Whether the connection that it happened on can serve nothing any more.
+    #[must_use]
+    pub fn spoils_connection(&self) -> bool {
+        matches!(self, Self::Database { source, .. } if is_out_of_step(source))
+    }
+
     /// What the loop around the failed step is to do.
     #[must_use]
     pub fn fault(&self) -> Fault {
@@ -166,13 +172,19 @@ impl StoreError {
     }
 }
 
+/// Whether the driver hears answers to other statements than it sent: after a COPY that the server refuses to begin it
+/// sends one message more than it waits for. Such a connection serves nothing any more.
+fn is_out_of_step(error: &tokio_postgres::Error) -> bool {
+    error.to_string() == "unexpected message from server"
+}
+
 /// A failure of the connection or of the server's resources passes (F59); what the server says about a statement or
 /// about who we are does not.
 fn fault_of(error: &tokio_postgres::Error) -> Fault {
     // An error without a code is one of the connection itself, or a value that the driver refused to send or read.
     let Some(state) = error.code() else {
         let driver = std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>());
-        return if error.is_closed() || driver || error.to_string().contains("timeout") {
+        return if error.is_closed() || driver || is_out_of_step(error) || error.to_string().contains("timeout") {
             Fault::Retry
         } else {
             Fault::Fatal
