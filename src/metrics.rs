@@ -44,6 +44,12 @@ pub const ENDPOINT_LAG: &str = "rpc_endpoint_lag_blocks";
 pub const ENDPOINT_STUCK: &str = "rpc_endpoint_stuck_total";
 /// Times that another endpoint was preferred; label `network`.
 pub const ENDPOINT_SWITCHES: &str = "rpc_endpoint_switches_total";
+/// Seconds since the chain's head last rose, by this node's clock; label `network`.
+pub const HEAD_STANDING: &str = "chain_head_standing_seconds";
+/// Seconds since finality last rose, by this node's clock; label `network`.
+pub const FINALITY_STANDING: &str = "chain_finality_standing_seconds";
+/// Times that finality stalled, vanished or moved back; labels `network`, `kind`.
+pub const FINALITY_FAULTS: &str = "chain_finality_faults_total";
 /// Requests for which fewer endpoints answered than the quorum wants; label `network`.
 pub const QUORUM_UNMET: &str = "chain_quorum_unmet_total";
 /// Disputes between endpoints about logs; labels `network`, `settlement`.
@@ -110,6 +116,9 @@ fn describe() {
     describe_gauge!(ENDPOINT_LAG, "Blocks by which an endpoint's head is behind the others'");
     describe_counter!(ENDPOINT_STUCK, "Times that an endpoint's head stood while those of others rose");
     describe_counter!(ENDPOINT_SWITCHES, "Times that another endpoint was preferred");
+    describe_gauge!(HEAD_STANDING, Unit::Seconds, "Seconds since the chain's head last rose");
+    describe_gauge!(FINALITY_STANDING, Unit::Seconds, "Seconds since finality last rose");
+    describe_counter!(FINALITY_FAULTS, "Times that finality stalled, vanished or moved back");
     describe_counter!(QUORUM_UNMET, "Requests for which fewer endpoints answered than the quorum wants");
     describe_counter!(DISPUTES, "Disputes between endpoints about logs");
     describe_counter!(BLOOM_SUSPICIONS, "Blocks whose bloom shows an event that an answer left out");

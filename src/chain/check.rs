@@ -98,8 +98,9 @@ pub(super) fn linked(headers: &[Header]) -> Result<(), String> {
     Ok(())
 }
 
-/// The logs of watched contracts by block, in order and each once. Logs marked as removed are dropped (F10); the
-/// caller holds what is left against headers.
+/// The logs of watched contracts by block, in order and each once; the caller holds them against headers. An answer with
+/// logs marked as removed is of a branch that is gone, and what is left without them would look like a block without
+/// logs: it is refused, so that the chain is looked at again (F10).
 pub(super) fn logs(
     watched: &Watched,
     from: u64,
@@ -108,8 +109,11 @@ pub(super) fn logs(
 ) -> Result<BTreeMap<u64, Vec<Log>>, String> {
     let mut blocks = BTreeMap::<u64, Vec<Log>>::new();
     for log in wire {
-        if log.removed || !watched.roles.contains_key(&log.address) {
+        if !watched.roles.contains_key(&log.address) {
             continue;
+        }
+        if log.removed {
+            return Err("a log is marked as removed: the chain changed while it was read".into());
         }
         let log = sealed(log)?;
         if !(from..=to).contains(&log.block.number) {
@@ -265,8 +269,10 @@ mod tests {
     }
 
     #[test]
-    fn f10_removed_logs_are_dropped() {
-        assert_eq!(places(vec![WireLog { removed: true, ..log(5, 3) }, log(5, 4)]), Ok(vec![(5, 4)]));
+    fn f10_an_answer_with_removed_logs_is_refused() {
+        assert!(places(vec![WireLog { removed: true, ..log(5, 3) }, log(5, 4)]).is_err());
+        let of_another = WireLog { removed: true, address: Address::ZERO, ..log(5, 3) };
+        assert_eq!(places(vec![of_another, log(5, 4)]), Ok(vec![(5, 4)]));
     }
 
     #[test]

@@ -34,13 +34,14 @@ pub(super) fn head_l1_origin() -> Call {
     Call { method: "taiko_headL1Origin", params: serde_json::json!([]) }
 }
 
-/// The safe block as far as `head` reaches: an endpoint that lags names one above its own head (F16).
+/// The safe block, if `head` reaches it. One above the head does not make the head safe: the head may be a lagging
+/// backend's, of a branch that is gone (F13, F16).
 pub(super) fn clamp_safe(safe: BlockRef, head: &Header) -> Option<BlockRef> {
     match safe.number.cmp(&head.number) {
         std::cmp::Ordering::Less => Some(safe),
         // Two blocks at one height: the answers are of different moments, so neither is claimed.
         std::cmp::Ordering::Equal => (safe.hash == head.hash).then_some(safe),
-        std::cmp::Ordering::Greater => Some(head.block()),
+        std::cmp::Ordering::Greater => None,
     }
 }
 
@@ -89,9 +90,9 @@ mod tests {
     }
 
     #[test]
-    fn f16_what_is_above_the_head_is_clamped_to_it() {
+    fn f16_a_safe_block_above_the_head_makes_no_block_safe() {
         let head = header(9);
-        assert_eq!(clamp_safe(header(12).block(), &head), Some(head.block()));
+        assert_eq!(clamp_safe(header(12).block(), &head), None);
         assert_eq!(clamp_safe(header(7).block(), &head), Some(header(7).block()));
         assert_eq!(clamp_safe(BlockRef { number: 9, hash: B256::ZERO }, &head), None);
     }

@@ -225,6 +225,11 @@ impl LogReader<'_> {
     }
 }
 
+/// Whether endpoints are known to cut off without a word at that number of logs (F6).
+pub(super) fn is_suspicious(logs: usize) -> bool {
+    SUSPICIOUS_COUNTS.contains(&logs)
+}
+
 /// Whether another way of asking for the same logs may work.
 fn refuses_the_way(kind: Kind) -> bool {
     matches!(kind, Kind::TooLarge(_) | Kind::Permanent | Kind::Unsupported)

@@ -5,6 +5,9 @@
 //! and genesis before the first use and after each lost connection. What leaves this floor is [`crate::block`]'s
 //! values: nothing of JSON-RPC.
 //!
+//! Of several endpoints the one that fares best is asked (`look`, `score`, `rate`); where a quorum is wanted they are held
+//! against each other (`quorum`, `compare`), and doubts about one answer are looked into (`doubt`).
+//!
 //! `classify` knows what a refusal means, `check` what belongs together, `range` how much to ask for, `finality` what
 //! Taiko says about L1: all pure. `head` and `logs` ask for what their names say, `hint` listens, `transport` and
 //! `wire` are the format below, `probe` is for an operator who wants to know what endpoints can do. `proof` is what a block's
@@ -15,6 +18,7 @@ mod check;
 mod classify;
 mod compare;
 mod connection;
+mod doubt;
 mod endpoint;
 mod error;
 mod finality;
@@ -31,17 +35,18 @@ mod range;
 mod rate;
 mod score;
 mod transport;
+mod watch;
 mod wire;
 mod witness;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use ::metrics::counter;
 use alloy::primitives::{Address, B256, Bytes};
 use alloy::transports::BoxTransport;
-use futures_util::future::{join, join_all, try_join_all};
+use futures_util::future::{join, try_join_all};
 use serde_json::json;
+use tokio::time::Instant;
 
 use self::check::Watched;
 use self::endpoint::{Call, Endpoint};
@@ -49,12 +54,12 @@ use self::head::Told;
 use self::hint::Hint;
 use self::logs::LogReader;
 use self::pool::Pool;
+use self::watch::Watches;
 use self::wire::{header_by_number, quantity};
-use crate::block::{Block, Header, Log};
+use crate::block::{Block, Header};
 use crate::config;
 use crate::dispute::Dispute;
 use crate::id::ChainId;
-use crate::metrics;
 
 pub use self::classify::{Kind, RangeHint};
 pub use self::endpoint::EndpointRole;
@@ -97,6 +102,7 @@ pub struct Chain {
     quorum: Quorum,
     /// Disputes that nobody has written down yet.
     disputes: Mutex<Vec<Dispute>>,
+    watches: Mutex<Watches>,
 }
 
 /// How many endpoints must agree on logs (F12).
@@ -149,6 +155,7 @@ impl Chain {
                 unmet: AtomicBool::new(false),
             },
             disputes: Mutex::default(),
+            watches: Mutex::default(),
         }
     }
 
@@ -170,11 +177,15 @@ impl Chain {
     /// [`ChainError`] when no endpoint answers.
     pub async fn head(&self) -> Result<Head, ChainError> {
         let head = head::newest(&self.pool, &self.told);
-        if self.quorum.endpoints < 2 {
-            return head.await;
-        }
-        let (head, heights) = join(head, self.pool.heights()).await;
-        self.shared(head?, heights).await
+        let head = if self.quorum.endpoints < 2 {
+            head.await?
+        } else {
+            let (head, heights) = join(head, self.pool.heights()).await;
+            self.shared(head?, heights).await?
+        };
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        watches.see(&self.pool.network, &head, Instant::now());
+        Ok(head)
     }
 
     /// The header of that height; nothing when the chain is not that high yet.
@@ -192,6 +203,25 @@ impl Chain {
                 Ok(header)
             })
             .await
+    }
+
+    /// The hashes of the block of that height, asked anew of every endpoint that can be asked; of a single one twice.
+    /// Where some confirm the hash that is `known` to be right, the others are left (F15).
+    pub async fn hashes_again(&self, number: u64, known: Option<B256>) -> Vec<B256> {
+        let endpoints = self.pool.by_rank();
+        let times = if endpoints.len() == 1 { 2 } else { 1 };
+        let mut told = Vec::with_capacity(endpoints.len() * times);
+        for endpoint in endpoints.iter().flat_map(|endpoint| std::iter::repeat_n(endpoint, times)) {
+            let header = |endpoint: Arc<Endpoint>| async move { endpoint.header(number).await };
+            if let Ok(Some(header)) = self.pool.ask_one(endpoint, &header).await {
+                told.push((endpoint, header.hash));
+            }
+        }
+        if told.iter().any(|(_, hash)| Some(*hash) == known) {
+            let wrong = told.iter().filter(|(_, hash)| Some(*hash) != known);
+            wrong.for_each(|(endpoint, _)| endpoint.score().lost_dispute());
+        }
+        told.into_iter().map(|(_, hash)| hash).collect()
     }
 
     /// The headers of those heights, in their order. Neighbours are linked.
@@ -221,7 +251,7 @@ impl Chain {
             })
             .await?;
         let logs = self.agreed_on_blocks(std::slice::from_ref(header), first).await?;
-        Ok(self.assemble(header.clone(), logs.concat()).await)
+        self.assemble(header.clone(), logs.concat()).await
     }
 
     /// Blocks with their logs, in the order of the headers: all of them, or the first ones when logs are large.
@@ -247,7 +277,7 @@ impl Chain {
             let is_all = logs.len() == headers.len();
             bytes += logs.iter().flatten().map(|log| log.data.len()).sum::<usize>();
             let assembled = headers.iter().zip(logs).map(|(header, logs)| self.assemble(header.clone(), logs));
-            blocks.extend(join_all(assembled).await);
+            blocks.extend(try_join_all(assembled).await?);
             if !is_all {
                 break;
             }
@@ -256,11 +286,14 @@ impl Chain {
     }
 
     /// The blocks as they are, but for those without logs whose bloom shows some and of which an endpoint has them (F3).
-    pub async fn hear_blooms(&self, blocks: Vec<Block>) -> Vec<Block> {
+    ///
+    /// # Errors
+    /// [`ChainError`] when a doubt about a block could not be looked into, because no endpoint answers at the moment.
+    pub async fn hear_blooms(&self, blocks: Vec<Block>) -> Result<Vec<Block>, ChainError> {
         let heard = blocks.into_iter().map(|block| async move {
-            if block.logs.is_empty() { self.assemble(block.header, vec![]).await } else { block }
+            if block.logs.is_empty() { self.assemble(block.header, vec![]).await } else { Ok(block) }
         });
-        join_all(heard).await
+        try_join_all(heard).await
     }
 
     /// The logs from block `from` on, as far towards `to` as one answer goes. `to` must not be above the head.
@@ -282,7 +315,7 @@ impl Chain {
         let silent_end = covered.blocks.last().is_none_or(|(last, _)| last.number != covered.end.number);
         let end = silent_end.then(|| (covered.end.clone(), vec![]));
         for (header, logs) in covered.blocks.into_iter().chain(end) {
-            blocks.push(self.assemble(header, logs).await);
+            blocks.push(self.assemble(header, logs).await?);
         }
         blocks.retain(|block| !block.logs.is_empty());
         Ok(Range { from, to: covered.end, blocks })
@@ -313,59 +346,5 @@ impl Chain {
         let call = &call;
         let code: Bytes = self.pool.ask(move |endpoint| async move { endpoint.request(call).await }).await?;
         Ok(!code.is_empty())
-    }
-
-    /// The block of these logs, once its bloom has been heard.
-    async fn assemble(&self, header: Header, mut logs: Vec<Log>) -> Block {
-        if let Some(contract) = check::missing(&self.watched, &header, &logs) {
-            counter!(metrics::BLOOM_SUSPICIONS, "network" => self.pool.network.clone()).increment(1);
-            if let Some(found) = self.search(&header, logs.len()).await {
-                tracing::warn!(
-                    network = self.pool.network, block = header.number, %contract,
-                    "an endpoint left out logs that the block's bloom and another answer show; the fuller one is used"
-                );
-                logs = found;
-            }
-        }
-        Block { logs: logs.into_iter().filter_map(|log| self.watched.decode(log)).collect(), header }
-    }
-
-    /// Looks for more logs of a block than one answer gave: at every endpoint, again and by receipts (F3). Receipts
-    /// that show no more end the search: a bloom may be wrong by chance.
-    async fn search(&self, header: &Header, known: usize) -> Option<Vec<Log>> {
-        let mut confirmed = false;
-        for endpoint in self.pool.available() {
-            if self.pool.verify(endpoint).await.is_err() {
-                continue;
-            }
-            let reader = LogReader { endpoint, watched: &self.watched };
-            if let Ok(logs) = reader.out_of_receipts(header).await {
-                if logs.len() > known {
-                    return Some(logs);
-                }
-                confirmed = true;
-                break;
-            }
-            if let Ok(logs) = reader.of_block(header).await
-                && logs.len() > known
-            {
-                return Some(logs);
-            }
-        }
-        if !confirmed {
-            counter!(metrics::BLOOM_UNRESOLVED, "network" => self.pool.network.clone()).increment(1);
-            // On a chain with full blocks chance does this all the time; an operator is told once, the metric counts.
-            if self.unresolved_told.swap(true, Ordering::Relaxed) {
-                tracing::debug!(network = self.pool.network, block = header.number, "a bloom's suspicion stays open");
-            } else {
-                tracing::warn!(
-                    network = self.pool.network,
-                    block = header.number,
-                    "the block's bloom shows logs that no endpoint returns, and none serves receipts to tell; going on, \
-                     and only counting this from now on"
-                );
-            }
-        }
-        None
     }
 }

@@ -247,7 +247,8 @@ impl Follower {
         let safe = head.safe.map(|safe| safe.number);
         let finalized = head.finalized.as_ref().map(Header::block);
         self.writer.observe_head(seen, safe, finalized.map(|finalized| finalized.number)).await?;
-        Ok((head.header, Shown { head: seen.number, safe, finalized }))
+        let shown = Shown { head: seen.number, safe: head.safe, tells_safe: head.promises.safe, finalized };
+        Ok((head.header, shown))
     }
 
     /// Reads the cursor anew. What it says is asserted by every transaction that builds on it.
@@ -303,8 +304,9 @@ impl Follower {
         }
         // Headers without events are not kept below finality; a head down there is a lagging endpoint's.
         let finalized = self.final_block(cursor, shown, &[], u64::MAX).await?;
-        if finalized != cursor.finalized || shown.safe != cursor.safe {
-            self.writer.finalize(finalized, shown.safe).await?;
+        let safe = self.safe_block(cursor, shown, &[], u64::MAX).await?;
+        if finalized != cursor.finalized || safe != cursor.safe {
+            self.writer.finalize(finalized, safe).await?;
             self.look().await?;
         }
         Ok(Outcome::AtHead)
@@ -333,21 +335,32 @@ impl Follower {
         if !self.holds_tip(cursor).await? {
             return self.reorganise(cursor, shown).await;
         }
+        let batch = self.final_batch(cursor, shown, from, to).await?;
+        self.commit(shown, from, batch).await
+    }
+
+    /// A range of final blocks, as much of it as one answer covers.
+    async fn final_batch(&mut self, cursor: &Cursor, shown: &Shown, from: u64, to: u64) -> Result<Batch, FollowError> {
         let range = self.chain.range(from, to).await?;
         let range = self.without_holes(range).await?;
         let tip = tip(&range.to);
         if shown.finalized.is_some_and(|finalized| finalized.number == tip.number && finalized.hash != tip.hash) {
             return Err(unstable(format!("block {} is final under another hash than the range's", tip.number)));
         }
-        let batch = Batch {
+        // The end becomes final here, and what is final cannot be taken back: one answer is not enough (F15).
+        let again = self.chain.hashes_again(tip.number, None).await;
+        if again.is_empty() || again.iter().any(|hash| *hash != tip.hash) {
+            return Err(unstable(format!("block {} is not told alike by all", tip.number)));
+        }
+        Ok(Batch {
             expected_tip: cursor.tip.map(|tip| tip.block()),
             rewind_to: None,
             blocks: range.blocks,
             tip,
             finalized: Some(tip.block()),
-            safe: shown.safe,
-        };
-        self.commit(shown, from, batch).await
+            // What is final is proposed.
+            safe: shown.tells_safe.then_some(tip.number),
+        })
     }
 
     async fn commit(&mut self, shown: &Shown, from: u64, batch: Batch) -> Result<Outcome, FollowError> {
@@ -367,8 +380,9 @@ impl Follower {
         let blocks = self.blocks(shown, &mut headers).await?;
         let Some(last) = headers.last() else { return Err(unstable("no header was answered".into())) };
         let finalized = self.final_block(cursor, shown, &headers, rewind_to.unwrap_or(u64::MAX)).await?;
+        let safe = self.safe_block(cursor, shown, &headers, rewind_to.unwrap_or(u64::MAX)).await?;
         let expected_tip = cursor.tip.map(|tip| tip.block());
-        Ok(Batch { expected_tip, rewind_to, blocks, tip: tip(last), finalized, safe: shown.safe })
+        Ok(Batch { expected_tip, rewind_to, blocks, tip: tip(last), finalized, safe })
     }
 
     /// The logs of these headers: by hash near the head, by range below it. Both may end early.
@@ -385,7 +399,34 @@ impl Follower {
             return Err(unstable(format!("block {} changed", range.to.number)));
         }
         // Of most blocks the range told only by silence, which is worth as much as their blooms say (F3).
-        Ok(self.chain.hear_blooms(merge(headers, range.blocks)?).await)
+        Ok(self.chain.hear_blooms(merge(headers, range.blocks)?).await?)
+    }
+
+    /// The newest block that is proposed on L1 and that we hold under the same hash, as in [`Self::final_block`]; unlike
+    /// finality it may step back. While it is unknown, or of a branch that is not ours, the last one known stays (F16).
+    async fn safe_block(
+        &mut self,
+        cursor: &Cursor,
+        shown: &Shown,
+        headers: &[Header],
+        kept: u64,
+    ) -> Result<Option<u64>, FollowError> {
+        if !shown.tells_safe {
+            return Ok(None);
+        }
+        let finalized = cursor.finalized.map(|finalized| finalized.number);
+        // A network that tells has a safe block, if only one that is below all that we hold.
+        let known = cursor.safe.or(finalized).unwrap_or_default().min(kept);
+        let Some(safe) = shown.safe else { return Ok(Some(known)) };
+        if safe.number <= kept && (cursor.safe == Some(safe.number) || finalized >= Some(safe.number)) {
+            return Ok(Some(safe.number));
+        }
+        let held = match headers.iter().find(|header| header.number == safe.number) {
+            Some(header) => Some(header.hash),
+            None if safe.number <= kept => self.held(safe.number).await?,
+            None => None,
+        };
+        Ok(Some(if held == Some(safe.hash) { safe.number } else { known }))
     }
 
     /// The newest block that is final and that we hold under the same hash: with these headers, and with ours up to the
@@ -419,7 +460,9 @@ impl Follower {
 #[derive(Debug, Clone, Copy)]
 struct Shown {
     head: u64,
-    safe: Option<u64>,
+    safe: Option<BlockRef>,
+    /// The network tells what is proposed on L1, if not at the moment.
+    tells_safe: bool,
     finalized: Option<BlockRef>,
 }
 

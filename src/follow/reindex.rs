@@ -13,7 +13,7 @@ use tracing::info;
 use super::plan::{Plan, View, decide};
 use super::progress::Progress;
 use super::run::{Until, desk, follow_as_writer};
-use super::{FollowError, Follower, tip, unstable};
+use super::{FollowError, Follower, unstable};
 use crate::block::{BlockRef, Header};
 use crate::chain::Chain;
 use crate::config;
@@ -365,16 +365,8 @@ impl Follower {
                 )));
             }
             Plan::Final { from, to } => {
-                let range = self.chain.range(from, to).await?;
-                let tip = tip(&range.to);
-                Batch {
-                    expected_tip: cursor.tip.map(|tip| tip.block()),
-                    rewind_to: Some(kept.number),
-                    blocks: range.blocks,
-                    tip,
-                    finalized: Some(tip.block()),
-                    safe: shown.safe,
-                }
+                let batch = self.final_batch(&cursor, &shown, from, to).await?;
+                Batch { rewind_to: Some(kept.number), ..batch }
             }
             Plan::Headers { from, to } | Plan::Blocks { from, to } => {
                 let headers = self.headers(from, to).await?;

@@ -14,6 +14,9 @@ const COMPARED_AT_ONCE: u64 = 128;
 /// Most blocks of the new branch that come with the swap; the steps after it bring the rest.
 const SWAPPED_BLOCKS: u64 = 128;
 
+/// Fewest further answers that confirm that a finalized block was replaced (F15).
+const CONFIRMING_ANSWERS: usize = 2;
+
 impl Follower {
     /// Undoes what the chain no longer has, and commits its replacement in the same transaction.
     pub(super) async fn reorganise(&mut self, cursor: &Cursor, shown: &Shown) -> Result<Outcome, FollowError> {
@@ -72,6 +75,11 @@ impl Follower {
         };
         match cursor.finalized {
             Some(held) if held.hash != shown.hash => {
+                // One answer is no proof: a writer that stops for a single wrong header stays stopped.
+                let again = self.chain.hashes_again(number, Some(held.hash)).await;
+                if again.len() < CONFIRMING_ANSWERS || again.iter().any(|hash| *hash != shown.hash) {
+                    return Err(unstable(format!("the finalized block {number} is not told alike by all")));
+                }
                 let network = self.name.clone();
                 Err(FollowError::FinalizedReplaced { network, number, held: held.hash, shown: shown.hash })
             }

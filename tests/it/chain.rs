@@ -130,14 +130,14 @@ async fn an_l1_origin_that_is_not_found_means_unknown_not_unconfirmed() {
 }
 
 #[tokio::test]
-async fn f13_f16_a_lagging_endpoint_has_a_lower_head_and_makes_nothing_above_it_final() {
+async fn f13_f16_a_lagging_endpoint_has_a_lower_head_and_makes_nothing_final_or_safe() {
     let fake = busy_chain(9);
     fake.propose(8);
     fake.finalize(7);
     fake.endpoint().lag(4);
     let head = connect(&[fake.url()]).await.head().await.expect("the head is answered");
     assert_eq!(head.header.block(), fake.block(5).block());
-    assert_eq!(head.safe, Some(fake.block(5).block()));
+    assert_eq!(head.safe, None, "block 8 is safe, which says nothing about this endpoint's block 5");
     assert_eq!(head.finalized, None, "block 7 is final, which says nothing about this endpoint's block 5");
     assert!(head.promises.finalized);
 }
@@ -406,6 +406,89 @@ async fn f6_a_silent_limit_is_found_out_where_all_logs_are_in_one_half() {
     let chain = connect(&[fake.url()]).await;
     fake.endpoint().fail("eth_getLogs", 99, Fault::FirstLogs(100));
     assert_eq!(agents(&all(&chain, 1, 30).await), (0..150).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn f6_a_single_block_that_is_cut_off_without_a_word_is_found_out() {
+    for receipts in [true, false] {
+        let fake = FakeChain::new(CHAIN_ID);
+        fake.mine((0..130).map(registered));
+        fake.mine((130..230).map(registered));
+        let other = fake.another_endpoint();
+        if !receipts {
+            fake.endpoint().lack("eth_getBlockReceipts");
+            other.lack("eth_getBlockReceipts");
+        }
+        fake.endpoint().fail("eth_getLogs", usize::MAX, Fault::FirstLogs(100));
+        let chain = connect(&[fake.url(), other.url()]).await;
+        let first = header(&chain, 1).await;
+        assert_eq!(chain.block(&first).await.expect("the block is answered").logs.len(), 130);
+        assert_eq!(agents(&all(&chain, 1, 1).await).len(), 130);
+        let second = header(&chain, 2).await;
+        assert_eq!(chain.block(&second).await.expect("the block is answered").logs.len(), 100, "an honest hundred");
+    }
+}
+
+#[tokio::test]
+async fn f10_a_block_whose_logs_are_marked_as_removed_is_never_taken_for_one_without_logs() {
+    let fake = busy_chain(3);
+    let chain = connect(&[fake.url()]).await;
+    let third = header(&chain, 3).await;
+    fake.endpoint().fail("eth_getLogs", usize::MAX, Fault::RemovedLogs);
+    for error in [chain.block(&third).await.err(), chain.range(1, 3).await.err()] {
+        let error = error.expect("the answer is of a branch that is gone");
+        assert_eq!(error.fault(), Outcome::Reorg, "{error}");
+        assert!(error.to_string().contains("marked as removed"), "{error}");
+    }
+    fake.endpoint().recover();
+    assert_eq!(agents(&all(&chain, 1, 3).await), [0, 1, 2]);
+}
+
+#[tokio::test]
+async fn f11_pending_logs_and_logs_above_the_head_are_asked_again() {
+    let fake = busy_chain(3);
+    let chain = connect(&[fake.url()]).await;
+    let mut above = json!([{"address": REGISTRY, "topics": [], "data": "0x", "logIndex": "0x0"}]);
+    above[0]["blockNumber"] = json!("0x63");
+    above[0]["blockHash"] = json!(alloy::primitives::B256::repeat_byte(9));
+    for fault in [Fault::PendingLogs, Fault::Result(above)] {
+        fake.endpoint().fail("eth_getLogs", 1, fault);
+        assert_eq!(agents(&all(&chain, 1, 3).await), [0, 1, 2]);
+    }
+}
+
+#[tokio::test]
+async fn f34_what_the_endpoint_answers_counts_and_not_the_limit_that_it_claims() {
+    let fake = busy_chain(60);
+    // It claims ten thousand blocks, and takes seven.
+    fake.endpoint().limit_range(7, "eth_getLogs is limited to a 10,000 block range");
+    let chain = connect(&[fake.url()]).await;
+    assert_eq!(agents(&all(&chain, 1, 60).await), (0..60).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn f3_a_doubt_that_nobody_can_be_asked_about_at_the_moment_is_not_passed_over() {
+    let fake = busy_chain(3);
+    let chain = connect(&[fake.url()]).await;
+    let third = header(&chain, 3).await;
+    fake.endpoint().fail("eth_getLogs", 1, Fault::EmptyLogs);
+    fake.endpoint().fail("eth_getBlockReceipts", usize::MAX, Fault::Error(-32_000, "internal error".into()));
+    let error = chain.block(&third).await.expect_err("the block's bloom shows logs");
+    assert_eq!(error.fault(), Outcome::Retry, "{error}");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_does_not_forward_l1_origins_takes_the_word_of_one_that_does() {
+    let fake = busy_chain(9);
+    fake.propose(7);
+    let other = fake.another_endpoint();
+    fake.endpoint().lack("taiko_headL1Origin");
+    let chain = connect(&[fake.url(), other.url()]).await;
+    for _ in 0..3 {
+        let head = chain.head().await.expect("the head is answered");
+        assert_eq!((head.safe, head.promises.safe), (Some(fake.block(7).block()), true));
+    }
+    assert_eq!(fake.endpoint().requests("taiko_headL1Origin").len(), 1);
 }
 
 #[tokio::test]

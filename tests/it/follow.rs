@@ -91,6 +91,12 @@ impl Node {
         self.follower.tip().map_or(0, |tip| tip.number)
     }
 
+    /// The newest committed block that is proposed on L1.
+    async fn safe(&self) -> Option<i64> {
+        let client = postgres::connect(self.database.url()).await;
+        client.query_one("SELECT safe_number FROM cursor", &[]).await.unwrap().get(0)
+    }
+
     pub(crate) async fn dump(&self) -> Dump {
         tables::dump(&postgres::connect(self.database.url()).await, CHAIN_ID).await
     }
@@ -311,6 +317,78 @@ async fn f15_a_final_tip_that_is_replaced_is_noticed_before_a_range_is_put_on_to
     let error = node.follower.step().await.unwrap_err();
     assert!(matches!(error, FollowError::FinalizedReplaced { number: 19, .. }), "{error}");
     assert_eq!(node.tip(), 19);
+}
+
+#[tokio::test]
+async fn f15_one_lying_answer_about_a_final_block_stops_nothing() {
+    let chain = busy_chain(30);
+    chain.finalize(20);
+    let mut node = Node::on(&chain).await;
+    // The header at the end of the final range is another one, once.
+    chain.endpoint().before_request(5, {
+        let chain = chain.clone();
+        move || {
+            chain.endpoint().fail("eth_getBlockByNumber", 1, Fault::WrongHash);
+        }
+    });
+    node.sync().await;
+    node.equals_fresh(&chain).await;
+    // So is the final block, when a fork is followed down to it.
+    for wrong in 1..=2 {
+        fork(&chain, 10, 1, 1 + wrong);
+        chain.endpoint().fail("eth_getBlockByNumber", usize::from(wrong), Fault::WrongHash);
+        node.sync().await;
+        node.equals_fresh(&chain).await;
+    }
+}
+
+#[tokio::test]
+async fn f15_an_endpoint_that_tells_another_final_block_alone_stops_nothing() {
+    let chain = busy_chain(30);
+    chain.finalize(20);
+    let other = chain.another_endpoint();
+    let mut node = Node::with(&[chain.url(), other.url()], Follow::default()).await;
+    node.sync().await;
+    let (mut lie, parent) = (json!({}), chain.block(19).hash);
+    for (key, value) in
+        [("number", json!("0x14")), ("hash", json!(B256::repeat_byte(9))), ("parentHash", json!(parent))]
+    {
+        lie[key] = value;
+    }
+    lie["timestamp"] = json!("0x1");
+    fork(&chain, 10, 1, 2);
+    chain.endpoint().fail("eth_getBlockByNumber", 400, Fault::Result(lie));
+    for _ in 0..8 {
+        if let Err(error) = node.follower.step().await {
+            assert_ne!(error.fault(), Meaning::Fatal, "{error}");
+        }
+    }
+    chain.endpoint().recover();
+    node.sync().await;
+    node.equals_fresh(&chain).await;
+}
+
+#[tokio::test]
+async fn f16_a_safe_block_of_another_branch_makes_nothing_safe() {
+    let chain = busy_chain(20);
+    chain.propose(10);
+    let mut node = Node::on(&chain).await;
+    node.sync().await;
+    assert_eq!(node.safe().await, Some(10));
+    let origin = json!({"blockID": "0x12", "l2BlockHash": B256::repeat_byte(9), "l1BlockHeight": "0x64"});
+    chain.endpoint().fail("taiko_headL1Origin", 1, Fault::Result(origin));
+    node.sync().await;
+    assert_eq!(node.safe().await, Some(10), "block 18 is ours under another hash");
+    chain.endpoint().fail("taiko_headL1Origin", 1, Fault::Error(-32_000, "not found".into()));
+    node.sync().await;
+    assert_eq!(node.safe().await, Some(10), "unknown is not unconfirmed");
+    chain.propose(8);
+    node.sync().await;
+    assert_eq!(node.safe().await, Some(8), "a reorganisation of L1 may take a proposal back");
+    chain.propose(19);
+    node.sync().await;
+    assert_eq!(node.safe().await, Some(19));
+    node.equals_fresh(&chain).await;
 }
 
 #[tokio::test]
