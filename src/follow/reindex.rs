@@ -325,7 +325,9 @@ struct Swapped {
 async fn swap(follower: &mut Follower, from: u64) -> Result<Swapped, ReindexError> {
     let mut attempt = 1;
     loop {
-        match follower.reingest(from).await {
+        let swapped = follower.reingest(from).await;
+        follower.record_disputes().await;
+        match swapped {
             Ok(swapped) => return Ok(swapped),
             Err(FollowError::Store(error)) if error.fault() != Fault::Reorg => return Err(error.into()),
             Err(error) if error.fault() == Fault::Fatal || attempt == MAX_ATTEMPTS => {

@@ -130,7 +130,7 @@ async fn f56_readers_that_hold_all_their_connections_do_not_hold_up_the_writer()
     let store = Store::connect(&config).await.unwrap();
     store.register(&network(CHAIN), GENESIS).await.unwrap();
     let held = [store.read().await.unwrap(), store.read().await.unwrap()];
-    let busy = store.read().await.err().expect("there is no third");
+    let busy = store.read().await.expect_err("there is no third");
     assert!(matches!(busy, StoreError::Busy { .. }), "{busy}");
     let chain = chain_of(3, 56);
     let mut writer = store.writer(CHAIN).await.unwrap().expect("nobody else writes");
