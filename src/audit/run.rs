@@ -110,16 +110,20 @@ impl Auditor {
         let mut verdict = self.verify(stretch).await?;
         let blocks = blocks_of(&verdict.findings);
         if !blocks.is_empty() {
-            self.warn(&verdict.findings);
-            // What is open is known before anything is tried.
-            self.record(&verdict, None, standing.rewinds).await?;
+            // What is open is known before anything is tried, and told when it is new.
+            let recorded = self.record(&verdict, None, standing.rewinds).await?;
+            if recorded.is_some_and(|recorded| recorded.new > 0) {
+                self.warn(&verdict.findings);
+            }
             if blocks.len() <= MAX_REPAIRED_BLOCKS && repair(self.fetch(&blocks).await?).await {
                 // A repair rewinds too.
                 standing = self.store.standing(self.chain_id).await?;
                 verdict = self.verify(stretch).await?;
             }
         }
-        let verified = (verdict.findings.is_empty() && from == unverified).then(|| Verified {
+        // A repair may have begun below the stretch.
+        let stands = standing.verified.map_or(standing.start, |verified| verified.number + 1) == from;
+        let verified = (verdict.findings.is_empty() && stands).then(|| Verified {
             number: stretch.to,
             hash: verdict.hash,
             method: standing.verified.map_or(verdict.method, |verified| verified.method.min(verdict.method)),
