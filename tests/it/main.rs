@@ -31,6 +31,7 @@ mod reindex;
 mod store;
 mod store_chain;
 mod store_history;
+mod store_names;
 mod store_reindex;
 mod store_support;
 mod store_tls;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::fake_chain::{FakeChain, RawLog};
 use crate::support::node::Node;
+use crate::support::tables::assert_same;
 
 const CHAIN_ID: u64 = 167_000;
 const IDENTITY: Address = Address::repeat_byte(0x11);
@@ -207,4 +208,115 @@ async fn logs_that_are_no_events_are_kept_and_counted_and_the_follower_goes_on()
     node.catch_up().await;
     assert_eq!(node.tip(), 2);
     assert_eq!(node.all("agents", "id").await, [json!({ "id": "167000:3" }), json!({ "id": "167000:4" })]);
+}
+
+/// Feedback in blocks of one time, page by page in the order of that time.
+async fn pages(node: &Node, direction: &str) -> Vec<String> {
+    let mut ids = Vec::new();
+    let mut after = String::new();
+    // One page more than there can be.
+    for _ in 0..20 {
+        let query = format!(
+            "{{ feedbacks(first: 2, orderBy: createdAt, orderDirection: {direction}{after}) {{ id cursor createdAt }} }}"
+        );
+        let page = node.ask(&query).await["feedbacks"].take();
+        let Some(last) = page.as_array().unwrap().last() else { return ids };
+        after = format!(", after: {}", last["cursor"]);
+        ids.extend(page.as_array().unwrap().iter().map(|given| given["id"].as_str().unwrap().to_owned()));
+    }
+    panic!("the pages do not end: {ids:?}");
+}
+
+/// How much feedback there was as of a block.
+async fn feedback_at(node: &Node, block: u64) -> usize {
+    let query = format!("{{ feedbacks(first: 100, block: {{ number: {block} }}) {{ valueRaw }} }}");
+    node.ask(&query).await["feedbacks"].as_array().unwrap().len()
+}
+
+#[tokio::test]
+async fn f30_blocks_of_one_time_are_told_apart_by_block_and_log_index() {
+    let chain = FakeChain::new(CHAIN_ID);
+    chain.mine(registered(U256::ZERO, "".into()));
+    chain.stop_the_clock();
+    let given =
+        |first: u64, value: i128| (first..first + 3).map(move |index| feedback(U256::ZERO, index, value, 0, "".into()));
+    for block in 0..4 {
+        chain.mine(given(1 + 3 * block, 50));
+    }
+    let mut node = Node::fresh(&[network(&chain)]).await;
+    let ascending = pages(&node, "asc").await;
+    assert_eq!(ascending.len(), 12, "each is on one page: {ascending:?}");
+    assert!(ascending.iter().all(|id| ascending.iter().filter(|other| *other == id).count() == 1));
+    let descending: Vec<String> = pages(&node, "desc").await.into_iter().rev().collect();
+    assert_eq!(ascending, descending);
+    let times = node.ask("{ feedbacks(first: 100) { createdAt } }").await["feedbacks"].take();
+    assert!(times.as_array().unwrap().iter().all(|given| *given == times[0]), "all have one time: {times}");
+
+    // As of a block is by height, and a reorganisation within that time undoes the right blocks.
+    assert_eq!((feedback_at(&node, 3).await, feedback_at(&node, 5).await), (6, 12));
+    chain.reorg(2, vec![given(7, 60).collect::<Vec<_>>(), vec![], vec![]]);
+    node.catch_up().await;
+    assert_eq!((feedback_at(&node, 3).await, feedback_at(&node, 4).await), (6, 9));
+    assert_same(&node.tables(CHAIN_ID).await, &Node::fresh(&[network(&chain)]).await.tables(CHAIN_ID).await);
+}
+
+/// A host that takes connections and says nothing, ever.
+struct SilentHost {
+    listener: std::net::TcpListener,
+}
+
+impl SilentHost {
+    fn start() -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        Self { listener }
+    }
+
+    fn uri(&self, scheme: &str) -> String {
+        format!("{scheme}://{}/card.json", self.listener.local_addr().unwrap())
+    }
+
+    /// Whether anybody has ever asked it.
+    fn was_asked(&self) -> bool {
+        self.listener.accept().is_ok()
+    }
+}
+
+/// A gzip stream that inflates to a thousand times its size.
+fn bomb() -> String {
+    use base64::Engine;
+    use std::io::Write;
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    packed.write_all(br#"{"name":""#).unwrap();
+    packed.write_all(&vec![b'a'; 64 << 20]).unwrap();
+    packed.write_all(br#""}"#).unwrap();
+    let packed = base64::engine::general_purpose::STANDARD.encode(packed.finish().unwrap());
+    format!("data:application/json;enc=gzip;level=9;base64,{packed}")
+}
+
+#[tokio::test]
+async fn f52_hostile_and_slow_files_neither_delay_nor_break_ingestion() {
+    let host = SilentHost::start();
+    let deep = format!("data:application/json,{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let junk = vec![b'd', b'a', b't', b'a', b':', 0xff, 0, b','];
+    let uris: Vec<Text> = vec![
+        Text::from(host.uri("http").as_str()),
+        Text::from(host.uri("https").as_str()),
+        Text::from(format!("ipfs://{}", host.listener.local_addr().unwrap()).as_str()),
+        Text::from(bomb().as_str()),
+        Text::from(deep.as_str()),
+        Text::from(junk),
+        Text::from(r#"data:application/json,{"name":"good"}"#),
+    ];
+    let agents = uris.len();
+    let chain = FakeChain::new(CHAIN_ID);
+    for (agent, uri) in (0_u64..).zip(uris) {
+        chain.mine(registered(U256::from(agent), uri));
+    }
+    let node = Node::fresh(&[network(&chain)]).await;
+    assert_eq!(node.tip(), chain.head().number);
+    assert_eq!(node.all("agents", "id").await.len(), agents, "each agent is there, whatever its file is");
+    let files = node.all("agentRegistrationFiles", "name").await;
+    assert_eq!(files, [json!({"name": "good"})]);
+    assert!(!host.was_asked(), "ingestion asks nobody for files");
 }

@@ -172,13 +172,15 @@ struct Truth {
     calls: HashMap<(Address, Bytes), Bytes>,
     /// Forks so far: makes the blocks of a fork differ from those that they replace.
     forks: u64,
+    /// The block from which on all have one time.
+    stopped_at: Option<u64>,
 }
 
 impl Truth {
     fn append(&mut self, logs: Vec<RawLog>) -> BlockRef {
         let number = self.blocks.len() as u64;
         let parent_hash = self.blocks.last().map_or(B256::ZERO, |parent| parent.hash);
-        let timestamp = GENESIS_AT + number * BLOCK_TIME_S;
+        let timestamp = GENESIS_AT + number.min(self.stopped_at.unwrap_or(number)) * BLOCK_TIME_S;
         let extra_data = [self.chain_id.to_be_bytes(), self.forks.to_be_bytes()].concat().into();
         let receipts_root = receipts_root(&logs);
         let unsealed = FakeBlock { number, hash: B256::ZERO, parent_hash, timestamp, logs, extra_data, receipts_root };
@@ -208,6 +210,7 @@ impl FakeChain {
             code: HashSet::new(),
             calls: HashMap::new(),
             forks: 0,
+            stopped_at: None,
         };
         let truth = Arc::new(Mutex::new(truth));
         truth.lock().unwrap().append(vec![]);
@@ -264,6 +267,12 @@ impl FakeChain {
         for logs in blocks {
             self.mine(logs);
         }
+    }
+
+    /// Gives all blocks from now on the time of the newest one.
+    pub(crate) fn stop_the_clock(&self) {
+        let mut truth = self.truth();
+        truth.stopped_at = Some(truth.blocks.len() as u64 - 1);
     }
 
     /// Calls this block and all below it final.
