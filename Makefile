@@ -14,7 +14,7 @@ NPM_INSTALL := npm install --no-save --no-audit --no-fund --loglevel=error --pre
 CONTRACT_SOURCES := $(shell find contracts/src contracts/foundry.toml -type f)
 WEB_SOURCES := $(shell find web/src web/build.mjs -type f)
 
-.PHONY: help demo build test check contracts web postgres system unit coverage clean
+.PHONY: help demo build test simulate kill failures check contracts web postgres system unit coverage clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,16 @@ test: system web contracts postgres ## Run every test, with coverage
 
 unit: ## Run the Rust tests alone, without coverage
 	cargo test --locked
+
+simulate: postgres ## Play new histories for ever, or COUNT of them, or the one of SEED (KEEP_GOING=1)
+	SEED=$(SEED) COUNT=$(COUNT) KEEP_GOING=$(KEEP_GOING) \
+		cargo test --locked --test it -- simulation::run::simulate --ignored --exact --nocapture
+
+kill: postgres ## Kill the node at random moments, KILLS times (200), and compare what it leaves
+	KILLS=$(KILLS) cargo test --locked --test it -- f60_many_kills --ignored --nocapture
+
+failures: ## Say which tests show what is done about each known failure
+	tests/failures.sh
 
 contracts: contracts/out/.built ## Build the contracts (Foundry from npm)
 

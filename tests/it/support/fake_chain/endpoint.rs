@@ -68,11 +68,6 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// Whether logs are missing from the answer, and nothing else is wrong with it.
-    fn leaves_logs_out(&self) -> bool {
-        matches!(self, Self::EmptyLogs | Self::FirstLogs(_))
-    }
-
     /// Whether it spoils the whole HTTP answer, not one entry.
     fn is_of_transport(&self) -> bool {
         matches!(self, Self::Http(..) | Self::Text(_) | Self::Hang | Self::CutOff)
@@ -98,8 +93,6 @@ struct Manners {
     batch_limit: Option<(usize, String)>,
     /// Refuses queries by block hash with these words.
     hash_refusal: Option<String>,
-    /// Tells the truth about ranges of final blocks, whatever else it does.
-    honest_about_final: bool,
     unsupported: HashSet<String>,
     /// Method, how often still, and what.
     faults: Vec<(String, usize, Fault)>,
@@ -206,12 +199,6 @@ impl FakeEndpoint {
     /// Sees the chain grow again.
     pub(crate) fn thaw(&self) {
         self.manners().frozen_at = None;
-    }
-
-    /// Leaves no logs out of ranges of final blocks, whatever faults it has.
-    pub(crate) fn be_honest_about_final(&self) -> &Self {
-        self.manners().honest_about_final = true;
-        self
     }
 
     /// Answers `eth_getLogs` from a backend that is so many blocks behind.
@@ -365,12 +352,6 @@ impl Teller {
         (fault, answers.into_iter().filter_map(|(_, answer)| answer).collect())
     }
 
-    /// Whether it is about logs of final blocks.
-    fn is_final(&self, method: &str, params: &Value) -> bool {
-        let to = params[0].get("toBlock").and_then(Value::as_str).map(quantity);
-        method == "eth_getLogs" && to.is_some_and(|to| self.truth.lock().unwrap().finalized >= Some(to))
-    }
-
     fn answer(&self, request: &Value) -> (Option<Fault>, Option<Value>) {
         let method = request["method"].as_str().expect("a request has a method");
         let params = &request["params"];
@@ -378,18 +359,11 @@ impl Teller {
         turns.into_iter().for_each(|turn| (turn.0)());
         let mut manners = self.manners.lock().unwrap();
         manners.requests.push((method.into(), params.clone()));
-        let honest = manners.honest_about_final && self.is_final(method, params);
-        let due = |fault: &&mut (String, usize, Fault)| {
-            fault.0 == method && fault.1 > 0 && !(honest && fault.2.leaves_logs_out())
-        };
-        let fault = manners.faults.iter_mut().find(due).map(|fault| {
+        let fault = manners.faults.iter_mut().find(|(name, times, _)| name == method && *times > 0).map(|fault| {
             fault.1 -= 1;
             fault.2.clone()
         });
-        let lag = std::mem::replace(&mut manners.log_lag, 0);
-        manners.log_lag = if honest { 0 } else { lag };
         let result = View { truth: &self.truth.lock().unwrap(), manners: &manners }.result(method, params);
-        manners.log_lag = lag;
         let mut id = request["id"].clone();
         let (of_transport, result) = match fault {
             Some(fault) if fault.is_of_transport() => (Some(fault), result),

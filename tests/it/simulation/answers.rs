@@ -1,0 +1,134 @@
+//! A set of answers through the node's own router, as of the newest block and of earlier ones, against the model's.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
+use meikan::api::{self, ApiState};
+use meikan::config::Api;
+use meikan::store::Store;
+use serde_json::{Value, json};
+use tower_service::Service;
+
+use super::digest::Digest;
+use super::model::{AgentKey, Model, readable};
+use super::story::CHAIN_ID;
+use super::traffic::{Cast, known_uri};
+use meikan::event::Role;
+
+/// Most bytes of an answer.
+const MAX_ANSWER_BYTES: usize = 64 << 20;
+
+/// Asks a node over its database.
+pub(super) struct Asker(Router);
+
+/// What is asked as of a block.
+const QUESTION: &str = "query Q($at: Int!, $block: BigInt!) { \
+    agents(first: 1000, block: { number: $at }) { id owner agentURI agentURIType registered agentWallet operators createdAt \
+        updatedAt totalFeedback lastActivity } \
+    feedbacks(first: 1000, block: { number: $at }) { id valueRaw valueDecimals tag1 isRevoked createdAt } \
+    validations(first: 1000, block: { number: $at }) { id response responseCount } \
+    stateDigest(chainId: 167000, block: $block) { events rawLogs eventCount rawLogCount } }";
+
+impl Asker {
+    pub(super) fn new(store: Arc<Store>) -> Self {
+        Self(api::router(ApiState::new(store, Api::default()), None))
+    }
+
+    async fn ask(&self, query: &str, variables: Value) -> Value {
+        let body = json!({ "query": query, "variables": variables }).to_string();
+        let request = Request::post("/graphql").header("content-type", "application/json").body(Body::from(body));
+        let response = self.0.clone().call(request.expect("a request")).await.expect("a router answers");
+        let body = to_bytes(response.into_body(), MAX_ANSWER_BYTES).await.expect("an answer has a body");
+        let mut answer: Value = serde_json::from_slice(&body).expect("an answer is JSON");
+        assert!(answer.get("errors").is_none(), "{query}: {}", answer["errors"]);
+        answer["data"].take()
+    }
+
+    /// Asserts that what is answered as of a block is what the chain says up to there.
+    pub(super) async fn assert_answers(&self, block: u64, cast: &Cast, model: &Model, digest: &Digest) {
+        let variables = json!({"at": block, "block": block.to_string()});
+        let answer = self.ask(QUESTION, variables).await;
+        for (root, expected) in [
+            ("agents", agents(cast, model)),
+            ("feedbacks", feedbacks(cast, model)),
+            ("validations", validations(cast, model)),
+        ] {
+            let answered = answer[root].as_array().expect("a list").iter();
+            let answered: BTreeMap<String, &Value> =
+                answered.map(|entity| (entity["id"].as_str().expect("an id").to_owned(), entity)).collect();
+            for (id, entity) in &expected {
+                assert_eq!(answered.get(id).copied(), Some(entity), "{root} {id} as of block {block}");
+            }
+            let invented: Vec<_> = answered.keys().filter(|id| !expected.contains_key(*id)).collect();
+            assert!(invented.is_empty(), "{root} as of block {block}: {invented:?}");
+        }
+        let [events, raw_logs, event_count, log_count] = digest.shown();
+        let expected =
+            json!({"events": events, "rawLogs": raw_logs, "eventCount": event_count, "rawLogCount": log_count});
+        assert_eq!(answer["stateDigest"], expected, "stateDigest as of block {block}");
+    }
+}
+
+fn hex(bytes: impl AsRef<[u8]>) -> String {
+    format!("0x{}", alloy::hex::encode(bytes))
+}
+
+fn agent_id(cast: &Cast, (deployment, id): AgentKey) -> String {
+    if deployment == 0 {
+        return format!("{CHAIN_ID}:{id}");
+    }
+    let registry = cast.0.iter().find(|actor| actor.role == Role::Identity && actor.deployment == deployment);
+    format!("{CHAIN_ID}:{}:{id}", hex(registry.expect("each deployment has one").address))
+}
+
+fn agents(cast: &Cast, model: &Model) -> BTreeMap<String, Value> {
+    let mut agents = BTreeMap::new();
+    for (key, history) in &model.agents {
+        let agent = history.now().expect("agents do not end");
+        let total = model.totals[key].now().expect("totals do not end");
+        let mut operators = model.operators(key.0, agent.owner);
+        operators.extend(agent.approved);
+        let id = agent_id(cast, *key);
+        let kind = if agent.uri_set.is_some() { known_uri(&agent.uri).kind } else { "unknown" };
+        let entity = json!({
+            "id": id, "owner": hex(agent.owner), "agentURI": readable(&agent.uri), "agentURIType": kind,
+            "registered": agent.registered, "agentWallet": agent.wallet.map(hex),
+            "operators": operators.iter().map(hex).collect::<Vec<_>>(), "createdAt": agent.created.time.to_string(),
+            "updatedAt": total.updated_at.to_string(), "totalFeedback": (total.feedback - total.revoked).to_string(),
+            "lastActivity": total.last_activity.to_string(),
+        });
+        agents.insert(id, entity);
+    }
+    agents
+}
+
+fn feedbacks(cast: &Cast, model: &Model) -> BTreeMap<String, Value> {
+    let mut feedbacks = BTreeMap::new();
+    for ((agent, client, index), history) in &model.feedback {
+        let Some(given) = history.now() else { continue };
+        let id = format!("{}:{}:{index}", agent_id(cast, *agent), hex(client));
+        let entity = json!({
+            "id": id, "valueRaw": given.value.to_string(), "valueDecimals": given.decimals,
+            "tag1": readable(&given.tag1), "isRevoked": given.revoked.is_some(), "createdAt": given.at.time.to_string(),
+        });
+        feedbacks.insert(id, entity);
+    }
+    feedbacks
+}
+
+fn validations(cast: &Cast, model: &Model) -> BTreeMap<String, Value> {
+    let mut validations = BTreeMap::new();
+    for ((contract, hash), history) in &model.validations {
+        let Some(validation) = history.now() else { continue };
+        let actor = &cast.0[*contract];
+        let registry = if actor.ordinal == 0 { String::new() } else { format!("{}:", hex(actor.address)) };
+        let id = format!("{registry}{}", hex(hash));
+        let response = validation.answer.as_ref().map(|answer| answer.response);
+        let entity = json!({"id": id, "response": response, "responseCount": validation.answers});
+        validations.insert(id, entity);
+    }
+    validations
+}
