@@ -2,12 +2,14 @@
 
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use alloy::primitives::{Address, B256, U256, keccak256};
 use meikan::config::{Addresses, Contracts, Follow, Network};
 use meikan::event::{Event, GovernanceEvent, IdentityEvent, ReputationEvent};
 use tokio::time::{sleep, timeout};
 
+use super::draw::Draw;
 use crate::support::fake_chain::{FakeChain, RawLog};
 use crate::support::folder::Folder;
 use crate::support::node::{DEADLINE, LOOK_EVERY, Node};
@@ -155,6 +157,12 @@ impl Running {
         assert!(status.code().is_none(), "it ended before it was killed: {status}");
     }
 
+    /// SIGKILL, unless it has ended by itself; whether it was killed.
+    fn kill_if_running(mut self) -> bool {
+        let _ = self.0.kill();
+        self.0.wait().unwrap().code().is_none()
+    }
+
     async fn ended(mut self) -> ExitStatus {
         let ended = async {
             loop {
@@ -172,6 +180,85 @@ impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+/// What has been done of the drill, so that a run goes on where the last one ended.
+struct Drill {
+    file: std::path::PathBuf,
+}
+
+impl Drill {
+    fn open() -> Self {
+        let folder = match std::env::var_os("MEIKAN_SIMULATION_DIR").filter(|folder| !folder.is_empty()) {
+            Some(folder) => folder.into(),
+            None => std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("simulation"),
+        };
+        std::fs::create_dir_all(&folder).unwrap();
+        Self { file: folder.join("kills.tsv") }
+    }
+
+    /// The rounds that are done and the kills in them.
+    fn done(&self) -> (u64, u64) {
+        let lines = std::fs::read_to_string(&self.file).unwrap_or_default();
+        let kills = lines.lines().filter_map(|line| line.split('\t').nth(1)?.parse::<u64>().ok());
+        (lines.lines().count() as u64, kills.sum())
+    }
+
+    fn enter(&self, round: u64, kills: u64) {
+        use std::io::Write;
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&self.file).unwrap();
+        writeln!(file, "{round}\t{kills}").unwrap();
+    }
+}
+
+/// Most milliseconds that a process lives before it is killed: it may not even have begun, or have committed a lot.
+const MAX_LIFE_MS: u64 = 700;
+
+/// Kills of one round: each round is a backfill of its own.
+const KILLS_PER_ROUND: u64 = 20;
+
+/// One backfill whose process is killed at random moments, while the chain above finality is reorganised again and again.
+async fn killed_at_random(round: u64) -> u64 {
+    let mut draw = Draw::new(round);
+    let chain = FakeChain::new(CHAIN_ID);
+    for number in 1..=BLOCKS / 4 {
+        chain.mine(logs(number));
+    }
+    chain.finalize(FINAL_BLOCKS / 4);
+    let program = Program::new(&network(&chain, 1 + draw.below(RANGE_BLOCKS))).await;
+    let mut kills = 0;
+    while kills < KILLS_PER_ROUND {
+        let running = program.follow_until_head();
+        sleep(Duration::from_millis(draw.below(MAX_LIFE_MS))).await;
+        let head = chain.head().number;
+        let depth = 1 + draw.below(head - FINAL_BLOCKS / 4);
+        let first = head - depth + 1;
+        // The new branch is shifted, so that its blocks differ, and longer, so that there is always something to do.
+        let shift = draw.below(35);
+        chain.reorg(depth, (first..=head + 1 + draw.below(20)).map(|number| logs(number + shift)).collect());
+        sleep(Duration::from_millis(draw.below(MAX_LIFE_MS / 4))).await;
+        kills += u64::from(running.kill_if_running());
+    }
+    assert!(program.follow_until_head().ended().await.success());
+    let undisturbed = Node::fresh(&[network(&chain, Follow::default().max_range_blocks)]).await;
+    let node = Node::start_on(Arc::clone(&program.database), &[network(&chain, RANGE_BLOCKS)]).await;
+    assert_same(&node.tables(CHAIN_ID).await, &undisturbed.tables(CHAIN_ID).await);
+    kills
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes some minutes: make kill"]
+async fn f60_many_kills_at_random_moments_during_reorganisations() {
+    let wanted = std::env::var("KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(200);
+    let drill = Drill::open();
+    let (mut rounds, mut kills) = drill.done();
+    println!("{kills} kills in {rounds} rounds were done before, as {} says", drill.file.display());
+    while kills < wanted {
+        let more = killed_at_random(rounds).await;
+        drill.enter(rounds, more);
+        (rounds, kills) = (rounds + 1, kills + more);
+        println!("{kills} kills in {rounds} rounds; the tables are those of an undisturbed run");
     }
 }
 
