@@ -42,6 +42,10 @@ while IFS= read -r binary; do
     objects+=(--object "$binary")
 done < <(grep -o '"executable":"[^"]*"' "$target/build.json" | cut -d'"' -f4 | sort -u)
 
+# What each failure that is known from the field is answered with, by the names of the tests that have just run.
+mapfile -t tests < <(grep '"test":true' "$target/build.json" | grep -o '"executable":"[^"]*"' | cut -d'"' -f4 | sort -u)
+tests/failures.sh "${tests[@]}"
+
 "$profdata" merge --sparse --output "$target/tests.profdata" "$profiles"/*.profraw
 "$cov" report "${objects[@]}" --instr-profile "$target/tests.profdata" \
     --ignore-filename-regex '(/\.cargo/|/rustc/|/tests/|/target/|tests\.rs|build\.rs)' --show-region-summary=false \
