@@ -52,10 +52,11 @@ fn events_of_others() -> [(Role, Event); 3] {
     ]
 }
 
+/// Names of the events that our contracts can emit; those of earlier generations are in no ABI of theirs.
 fn all_event_names() -> BTreeSet<String> {
     let topics: BTreeSet<(Role, B256)> =
         Role::ALL.into_iter().flat_map(|role| Event::topics(role).map(move |topic| (role, topic))).collect();
-    let names = topics.iter().map(|(role, topic)| witness::Events::of(*role).name(topic));
+    let names = topics.iter().filter_map(|(role, topic)| witness::Events::of(*role).name(topic));
     names.collect()
 }
 

@@ -96,9 +96,9 @@ impl Events {
         Self(events.map(|event| (event.selector(), event)).collect())
     }
 
-    /// The name of the event with this topic0.
-    pub(super) fn name(&self, topic0: &B256) -> String {
-        self.0[topic0].name.clone()
+    /// The name of the event with this topic0, if it is in one of the ABIs.
+    pub(super) fn name(&self, topic0: &B256) -> Option<String> {
+        self.0.get(topic0).map(|event| event.name.clone())
     }
 
     /// Name and parameters of an event.
