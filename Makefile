@@ -37,7 +37,7 @@ unit: ## Run the Rust tests alone, without coverage
 
 simulate: postgres ## Play new histories for ever, or COUNT of them, or the one of SEED (KEEP_GOING=1)
 	SEED=$(SEED) COUNT=$(COUNT) KEEP_GOING=$(KEEP_GOING) \
-		cargo test --locked --test it -- simulation::run::simulate --ignored --exact --nocapture
+		cargo test --locked --profile simulation --test it -- simulation::run::simulate --ignored --exact --nocapture
 
 kill: postgres ## Kill the node at random moments, KILLS times (200), and compare what it leaves
 	KILLS=$(KILLS) cargo test --locked --test it -- f60_many_kills --ignored --nocapture

@@ -11,8 +11,8 @@ use crate::support::tables::raw_logs;
 
 /// Tables that are looked at in another way: `raw_logs` by its logs, `cursor` by its columns, `change` by what holds of
 /// it; or not at all, because they say what was configured or seen.
-const APART: [&str; 8] =
-    ["raw_logs", "cursor", "change", "head", "network", "contract", "verification", "verification_finding"];
+const APART: [&str; 9] =
+    ["raw_logs", "cursor", "change", "head", "dispute", "network", "contract", "verification", "verification_finding"];
 
 /// What is read of one table.
 struct Table {
