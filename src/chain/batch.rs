@@ -34,10 +34,10 @@ fn is_passing(answer: &Answer) -> bool {
 
 impl Endpoint {
     /// Many requests, in JSON-RPC batches, answers in their order. Entries that failed in passing are asked again, few
-    /// of them alone, many in smaller batches (F40); a refusal of the batch as such makes batches smaller for good.
+    /// of them alone, many in smaller batches (F40); a refusal of the batch as such makes batches smaller for a while.
     pub(super) async fn batch(&self, calls: &[Call]) -> Result<Vec<Answer>, Failure> {
         let mut answers: Vec<Option<Answer>> = calls.iter().map(|_| None).collect();
-        let mut size = self.batch_requests.load(Ordering::Relaxed);
+        let mut size = self.batch_size();
         for round in 0..MAX_BATCH_ROUNDS {
             let due: Vec<_> =
                 (0..calls.len()).filter(|index| answers[*index].as_ref().is_none_or(is_passing)).collect();
@@ -72,10 +72,15 @@ impl Endpoint {
             let rest = &chunk[answers.len()..];
             let part: Vec<_> = rest[..size.min(rest.len())].iter().map(|index| calls[*index].clone()).collect();
             match self.batch_once(&part).await {
-                Ok(part) => answers.extend(part),
+                Ok(part) => {
+                    if part.len() == self.most_batch_requests {
+                        self.large_batches.answered();
+                    }
+                    answers.extend(part);
+                }
                 Err(failure) if part.len() > 1 && matches!(failure.kind, Kind::Permanent | Kind::Unsupported) => {
                     size = (part.len() / BATCH_DIVISOR).max(1);
-                    self.batch_requests.fetch_min(size, Ordering::Relaxed);
+                    self.refused_batch(size);
                     tracing::info!(%failure, size, "the endpoint refuses batches of this size; they are smaller now");
                 }
                 // Two entries are a range and its end: there the range is what is too large.
@@ -86,6 +91,22 @@ impl Endpoint {
             }
         }
         Ok(answers)
+    }
+
+    /// Most requests of a batch that the endpoint is believed to take.
+    fn batch_size(&self) -> usize {
+        let learnt = self.large_batches.holds().then(|| self.batch_requests.load(Ordering::Relaxed));
+        learnt.unwrap_or(self.most_batch_requests)
+    }
+
+    /// A batch was refused as such: for a while this size is the largest.
+    fn refused_batch(&self, size: usize) {
+        if self.large_batches.holds() {
+            self.batch_requests.fetch_min(size, Ordering::Relaxed);
+        } else {
+            self.batch_requests.store(size, Ordering::Relaxed);
+            self.large_batches.refused();
+        }
     }
 
     /// One batch, as it is answered.

@@ -3,7 +3,7 @@
 //! Every request has a total deadline (F41), is counted by method and outcome, and fails with a [`Failure`] that names
 //! the endpoint without its credentials, even when the endpoint's own words repeat them.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use super::classify::{Kind, classify, shorten};
 use super::connection::Connection;
 use super::error::Failure;
 use super::health::Health;
+use super::lesson::Lesson;
 use super::range::Span;
 use super::rate::Bucket;
 use super::score::Score;
@@ -74,8 +75,12 @@ pub(super) struct Endpoint {
     connection: Connection,
     /// The longest that one request may take.
     pub(super) deadline: Duration,
-    /// Most requests of a batch, as configured or as learnt.
+    /// Most requests of a batch, as configured.
+    pub(super) most_batch_requests: usize,
+    /// Most requests of a batch while larger ones are refused.
     pub(super) batch_requests: AtomicUsize,
+    /// Batches of more were refused.
+    pub(super) large_batches: Lesson,
     permits: Semaphore,
     bucket: Mutex<Bucket>,
     pub(super) health: Health,
@@ -86,9 +91,9 @@ pub(super) struct Endpoint {
     /// The head that it last named (F2).
     confirmed_head: AtomicU64,
     /// It refused a query by block hash although one by range worked (F37).
-    pub(super) refuses_hash_queries: AtomicBool,
-    /// It does not know `taiko_headL1Origin`.
-    pub(super) lacks_l1_origin: AtomicBool,
+    pub(super) hash_queries: Lesson,
+    /// It did not know `taiko_headL1Origin`.
+    pub(super) l1_origin: Lesson,
 }
 
 impl std::fmt::Debug for Endpoint {
@@ -122,7 +127,9 @@ impl Endpoint {
             network: network.name.clone(),
             connection,
             deadline: Duration::from_millis(follow.request_deadline_ms),
+            most_batch_requests: batch_requests.max(1),
             batch_requests: AtomicUsize::new(batch_requests.max(1)),
+            large_batches: Lesson::default(),
             permits: Semaphore::new(follow.concurrent_requests),
             bucket: Mutex::new(Bucket::new(follow.requests_per_second)),
             health: Health::default(),
@@ -130,8 +137,8 @@ impl Endpoint {
             next_look: Mutex::default(),
             span: Mutex::new(Span::new(follow.max_range_blocks)),
             confirmed_head: AtomicU64::new(0),
-            refuses_hash_queries: AtomicBool::new(false),
-            lacks_l1_origin: AtomicBool::new(false),
+            hash_queries: Lesson::default(),
+            l1_origin: Lesson::default(),
         }
     }
 

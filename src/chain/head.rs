@@ -73,21 +73,23 @@ pub(super) async fn newest(pool: &Pool, told: &Told) -> Result<Head, ChainError>
 async fn safe(pool: &Pool, told: &Told, first: &Arc<Endpoint>) -> Option<BlockRef> {
     let others = pool.available().filter(|endpoint| !Arc::ptr_eq(endpoint, first));
     for endpoint in std::iter::once(first).chain(others) {
-        if endpoint.lacks_l1_origin.load(Ordering::Relaxed) || pool.verify(endpoint).await.is_err() {
+        if endpoint.l1_origin.holds() || pool.verify(endpoint).await.is_err() {
             continue;
         }
         match endpoint.request::<Option<L1Origin>>(&head_l1_origin()).await {
             Ok(origin) => {
+                endpoint.l1_origin.answered();
                 told.safe.store(true, Ordering::Relaxed);
                 return origin.and_then(|origin| origin.proposed());
             }
             // The endpoint knows the question, but not the answer.
             Err(failure) if failure.message.to_lowercase().contains("not found") && is_answer(failure.kind) => {
+                endpoint.l1_origin.answered();
                 told.safe.store(true, Ordering::Relaxed);
                 return None;
             }
             Err(failure) if matches!(failure.kind, Kind::Unsupported | Kind::Permanent) => {
-                endpoint.lacks_l1_origin.store(true, Ordering::Relaxed);
+                endpoint.l1_origin.refused();
             }
             Err(_) => return None,
         }

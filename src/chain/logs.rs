@@ -5,7 +5,6 @@
 //! against the header of its block before it leaves this file.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
 
 use super::Watched;
 use super::check;
@@ -44,7 +43,7 @@ impl LogReader<'_> {
     /// The logs of several blocks, in their order: by hash in one batch.
     pub(super) async fn of_blocks(&self, headers: &[Header]) -> Result<Vec<Vec<Log>>, Failure> {
         let mut all = Vec::with_capacity(headers.len());
-        if self.endpoint.refuses_hash_queries.load(Ordering::Relaxed) {
+        if self.endpoint.hash_queries.holds() {
             for header in headers {
                 all.push(self.of_block(header).await?);
             }
@@ -54,7 +53,10 @@ impl LogReader<'_> {
         let answers = self.endpoint.batch(&calls).await?;
         for ((header, call), answer) in headers.iter().zip(&calls).zip(answers) {
             all.push(match answer {
-                Ok(raw) => self.of_header(header, call, self.endpoint.read(call, &raw)?)?,
+                Ok(raw) => {
+                    self.endpoint.hash_queries.answered();
+                    self.of_header(header, call, self.endpoint.read(call, &raw)?)?
+                }
                 Err(failure) if refuses_the_way(failure.kind) => self.of_block(header).await?,
                 Err(failure) => return Err(failure),
             });
@@ -64,7 +66,7 @@ impl LogReader<'_> {
 
     /// The logs of one block.
     pub(super) async fn of_block(&self, header: &Header) -> Result<Vec<Log>, Failure> {
-        if !self.endpoint.refuses_hash_queries.load(Ordering::Relaxed) {
+        if !self.endpoint.hash_queries.holds() {
             match self.by_hash(header).await {
                 Ok(logs) => return Ok(logs),
                 Err(failure) if refuses_the_way(failure.kind) => {}
@@ -74,7 +76,7 @@ impl LogReader<'_> {
         match self.range_once(header.number, header.number).await {
             Ok(covered) if covered.end.hash == header.hash => {
                 // The block itself is not too large, so it is the way of asking that is refused.
-                self.endpoint.refuses_hash_queries.store(true, Ordering::Relaxed);
+                self.endpoint.hash_queries.refused();
                 Ok(covered.blocks.into_iter().flat_map(|(_, logs)| logs).collect())
             }
             Ok(covered) => Err(self.endpoint.failure(
@@ -91,6 +93,7 @@ impl LogReader<'_> {
     pub(super) async fn by_hash(&self, header: &Header) -> Result<Vec<Log>, Failure> {
         let call = logs_by_hash(&self.watched.addresses, header.hash);
         let wire = self.endpoint.request(&call).await?;
+        self.endpoint.hash_queries.answered();
         self.of_header(header, &call, wire)
     }
 

@@ -3,7 +3,7 @@
 //! A request goes to one endpoint after the other until one answers (`pool`, `endpoint` with its `connection`, `health`
 //! and `batch`). What endpoints say is held together: logs against headers, headers against heights and links, chain
 //! and genesis before the first use and after each lost connection. What leaves this floor is [`crate::block`]'s
-//! values: nothing of JSON-RPC.
+//! values: nothing of JSON-RPC. What an endpoint once refused is a `lesson`, and none is for good.
 //!
 //! Of several endpoints the one that fares best is asked (`look`, `score`, `rate`); where a quorum is wanted they are held
 //! against each other (`quorum`, `compare`), and doubts about one answer are looked into (`doubt`).
@@ -25,6 +25,7 @@ mod finality;
 mod head;
 mod health;
 mod hint;
+mod lesson;
 mod logs;
 mod look;
 mod pool;

@@ -1,7 +1,8 @@
 //! How many blocks to ask for at once: shrinks as an endpoint demands, grows slowly. Pure; one value per endpoint.
 //!
-//! Only what the endpoint answers counts, not what its documentation says (F34). A limit that it names is kept for
-//! good; a halving only says that these blocks were dense, so the size grows again.
+//! Only what the endpoint answers counts, not what its documentation says (F34). A limit that it names is kept, until
+//! after many answers one block more is asked for: the words may have been a refusal in disguise. A halving only says
+//! that these blocks were dense, so the size grows again.
 
 use super::classify::RangeHint;
 
@@ -11,18 +12,26 @@ const ROOMY_LOGS: usize = 5_000;
 /// The size grows by one part in this many.
 const GROWTH_DIVISOR: u64 = 8;
 
+/// So many ranges are answered at a limit that the endpoint named before it is asked for one block more.
+const ANSWERS_AT_A_LIMIT: u32 = 500;
+
 /// How many blocks an endpoint takes at once; at least 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Span {
     blocks: u64,
+    /// The limit that the endpoint named, else the most.
     ceiling: u64,
+    /// The most that the configuration allows.
+    most: u64,
+    /// Full ranges answered since the limit was named.
+    answers_at_ceiling: u32,
 }
 
 impl Span {
     /// Starts at the most that the configuration allows.
     pub(super) fn new(max_blocks: u64) -> Self {
         let max_blocks = max_blocks.max(1);
-        Self { blocks: max_blocks, ceiling: max_blocks }
+        Self { blocks: max_blocks, ceiling: max_blocks, most: max_blocks, answers_at_ceiling: 0 }
     }
 
     /// The end (included) of the range to ask for.
@@ -37,6 +46,7 @@ impl Span {
         let suggested = match hint {
             Some(RangeHint::Blocks(blocks)) if (1..asked).contains(&blocks) => {
                 self.ceiling = self.ceiling.min(blocks);
+                self.answers_at_ceiling = 0;
                 Some(blocks)
             }
             Some(RangeHint::Range(first, last)) if first == from && (from..end).contains(&last) => {
@@ -49,17 +59,29 @@ impl Span {
 
     /// The range was answered with so many logs.
     pub(super) fn answered(&mut self, from: u64, end: u64, logs: usize) {
-        let full = end - from + 1 >= self.blocks;
-        if full && logs < ROOMY_LOGS {
-            let step = (self.blocks / GROWTH_DIVISOR).max(1);
-            self.blocks = self.blocks.saturating_add(step).min(self.ceiling);
+        let answered = (end - from).saturating_add(1);
+        if answered > self.ceiling {
+            // What it answers counts, and not the limit that it named.
+            self.ceiling = self.most;
+        }
+        if answered < self.blocks || logs >= ROOMY_LOGS {
+            return;
+        }
+        let step = (self.blocks / GROWTH_DIVISOR).max(1);
+        self.blocks = self.blocks.saturating_add(step).min(self.ceiling);
+        if answered == self.ceiling && self.ceiling < self.most {
+            self.answers_at_ceiling += 1;
+            if self.answers_at_ceiling == ANSWERS_AT_A_LIMIT {
+                self.answers_at_ceiling = 0;
+                self.blocks = self.ceiling + 1;
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{RangeHint, Span};
+    use super::{ANSWERS_AT_A_LIMIT, RangeHint, Span};
 
     fn refused(hint: Option<RangeHint>) -> u64 {
         let mut span = Span::new(1_000);
@@ -108,6 +130,33 @@ mod tests {
             }
         }
         assert_eq!((named.blocks, halved.blocks), (10, 1_000));
+    }
+
+    #[test]
+    fn f34_a_limit_that_was_named_once_and_is_none_is_outgrown() {
+        let mut span = Span::new(1_000);
+        span.refused(0, 999, Some(RangeHint::Blocks(1)));
+        for _ in 0..ANSWERS_AT_A_LIMIT + 100 {
+            let end = span.end(0, u64::MAX);
+            span.answered(0, end, 0);
+        }
+        assert_eq!(span.blocks, 1_000);
+    }
+
+    #[test]
+    fn f33_a_limit_that_is_one_costs_a_refusal_in_many_answers() {
+        let mut span = Span::new(1_000);
+        let mut refusals = 0;
+        for _ in 0..10 * ANSWERS_AT_A_LIMIT {
+            match span.end(0, u64::MAX) {
+                end if end > 9 => {
+                    refusals += 1;
+                    span.refused(0, end, Some(RangeHint::Blocks(10)));
+                }
+                end => span.answered(0, end, 0),
+            }
+        }
+        assert_eq!(refusals, 10);
     }
 
     #[test]

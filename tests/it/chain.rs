@@ -86,6 +86,16 @@ pub(crate) async fn all(chain: &Chain, mut from: u64, to: u64) -> Vec<Block> {
     blocks
 }
 
+/// Longer than an endpoint's refusal is believed.
+const LESSON_ENDS: Duration = Duration::from_secs(3_600);
+
+/// Lets time pass without waiting for it.
+async fn later(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
 /// An address where nobody listens.
 pub(crate) fn dead_url() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
@@ -115,7 +125,37 @@ async fn only_what_the_endpoint_offers_is_claimed() {
         assert_eq!((head.safe, head.finalized), (None, None));
         assert!(!head.promises.safe && !head.promises.finalized);
     }
-    assert_eq!(fake.endpoint().requests("taiko_headL1Origin").len(), 1, "asked once, then known to be missing");
+    assert_eq!(
+        fake.endpoint().requests("taiko_headL1Origin").len(),
+        1,
+        "asked once, then believed to be missing for a while"
+    );
+}
+
+#[tokio::test]
+async fn f16_an_endpoint_that_refused_the_l1_origin_once_is_asked_again() {
+    for refusal in [(-32_602, "invalid params"), (-32_601, "method not found"), (-32_000, "method is not available")] {
+        let fake = busy_chain(9);
+        fake.propose(7);
+        fake.endpoint().fail("taiko_headL1Origin", 1, Fault::Error(refusal.0, refusal.1.into()));
+        let chain = connect(&[fake.url()]).await;
+        assert_eq!(chain.head().await.expect("the head is answered").safe, None);
+        later(LESSON_ENDS).await;
+        let head = chain.head().await.expect("the head is answered");
+        assert_eq!((head.safe, head.promises.safe), (Some(fake.block(7).block()), true), "{refusal:?}");
+    }
+}
+
+#[tokio::test]
+async fn f16_an_endpoint_that_told_the_l1_origin_is_not_believed_to_have_lost_it() {
+    let fake = busy_chain(9);
+    fake.propose(7);
+    let chain = connect(&[fake.url()]).await;
+    assert!(chain.head().await.expect("the head is answered").safe.is_some());
+    fake.endpoint().fail("taiko_headL1Origin", 1, Fault::Error(-32_602, "invalid params".into()));
+    let head = chain.head().await.expect("the head is answered");
+    assert_eq!((head.safe, head.promises.safe), (None, true));
+    assert_eq!(chain.head().await.expect("the head is answered").safe, Some(fake.block(7).block()));
 }
 
 #[tokio::test]
@@ -241,7 +281,23 @@ async fn f40_an_endpoint_that_answers_only_part_of_a_batch_is_asked_for_the_rest
 }
 
 #[tokio::test]
-async fn a_refused_batch_is_made_smaller_for_good() {
+async fn f40_a_batch_that_was_refused_once_is_as_large_as_before_after_a_while() {
+    let fake = busy_chain(60);
+    let chain = connect(&[fake.url()]).await;
+    let numbers: Vec<_> = (1..=60).collect();
+    fake.endpoint().limit_batch(1, "batches are not supported");
+    chain.headers(&numbers).await.expect("the headers are answered");
+    fake.endpoint().limit_batch(usize::MAX, "");
+    for (largest, wait) in [(1, LESSON_ENDS), (60, Duration::ZERO)] {
+        fake.endpoint().forget_batches();
+        chain.headers(&numbers).await.expect("the headers are answered");
+        assert_eq!(fake.endpoint().largest_batch(), largest);
+        later(wait).await;
+    }
+}
+
+#[tokio::test]
+async fn a_refused_batch_is_made_smaller_for_a_while() {
     let fake = busy_chain(60);
     fake.endpoint().limit_batch(10, "batches of more than 10 requests are not allowed");
     let chain = connect(&[fake.url()]).await;
@@ -327,6 +383,20 @@ async fn f37_a_refused_query_by_hash_falls_back_to_a_range_of_one_block() {
     chain.block(&headers[0]).await.expect("the block is answered");
     let last = fake.endpoint().requests("eth_getLogs")[asked..].to_vec();
     assert!(last.len() == 1 && last[0][0].get("blockHash").is_none(), "{last:?}");
+}
+
+#[tokio::test]
+async fn f37_queries_by_hash_that_were_refused_once_are_tried_again() {
+    let fake = busy_chain(3);
+    let chain = connect(&[fake.url()]).await;
+    let third = header(&chain, 3).await;
+    fake.endpoint().fail("eth_getLogs", 1, Fault::Error(-32_602, "invalid params".into()));
+    for (expected, wait) in [(false, LESSON_ENDS), (true, Duration::ZERO), (true, Duration::ZERO)] {
+        assert_eq!(agents(&[chain.block(&third).await.expect("the block is answered")]), [2]);
+        let last = fake.endpoint().requests("eth_getLogs").pop().expect("logs were asked for");
+        assert_eq!(last[0].get("blockHash").is_some(), expected, "{last}");
+        later(wait).await;
+    }
 }
 
 #[tokio::test]

@@ -98,6 +98,8 @@ struct Manners {
     faults: Vec<(String, usize, Fault)>,
     /// Every request so far: method and parameters.
     requests: Vec<(String, Value)>,
+    /// Most requests of a batch that was answered.
+    largest_batch: usize,
     /// What happens before a request to come: requests still to go, and what.
     turns: Vec<(usize, Turn)>,
 }
@@ -112,6 +114,10 @@ impl std::fmt::Debug for Turn {
 }
 
 impl Manners {
+    fn saw_batch(&mut self, requests: usize) {
+        self.largest_batch = self.largest_batch.max(requests);
+    }
+
     /// What is to happen before the request that has come.
     fn due_turns(&mut self) -> Vec<Turn> {
         for (requests, _) in &mut self.turns {
@@ -253,6 +259,15 @@ impl FakeEndpoint {
         let _ = self.orders.send(Order::Mute);
     }
 
+    /// Most requests in one HTTP request that was answered, since that was last forgotten.
+    pub(crate) fn largest_batch(&self) -> usize {
+        self.manners().largest_batch
+    }
+
+    pub(crate) fn forget_batches(&self) {
+        self.manners().largest_batch = 0;
+    }
+
     /// The parameters of every request of that method so far.
     pub(crate) fn requests(&self, method: &str) -> Vec<Value> {
         let manners = self.manners();
@@ -338,6 +353,7 @@ impl Teller {
     /// The answer to a request or a batch, and a fault that spoils it as a whole.
     fn answer_all(&self, request: &Value) -> (Option<Fault>, Value) {
         let Value::Array(requests) = request else {
+            self.manners.lock().unwrap().saw_batch(1);
             let (fault, answer) = self.answer(request);
             return (fault, answer.unwrap_or(Value::Null));
         };
@@ -347,6 +363,7 @@ impl Teller {
             let refusal = json!({"jsonrpc": "2.0", "id": null, "error": {"code": -32_600, "message": words}});
             return (None, refusal);
         }
+        self.manners.lock().unwrap().saw_batch(requests.len());
         let answers: Vec<_> = requests.iter().map(|request| self.answer(request)).collect();
         let fault = answers.iter().find_map(|(fault, _)| fault.clone());
         (fault, answers.into_iter().filter_map(|(_, answer)| answer).collect())
