@@ -83,7 +83,7 @@ async fn safe(pool: &Pool, told: &Told, first: &Arc<Endpoint>) -> Option<BlockRe
                 return origin.and_then(|origin| origin.proposed());
             }
             // The endpoint knows the question, but not the answer.
-            Err(failure) if failure.message.to_lowercase().contains("not found") && is_answer(failure.kind) => {
+            Err(failure) if lacks_only_the_row(&failure) => {
                 endpoint.l1_origin.answered();
                 told.safe.store(true, Ordering::Relaxed);
                 return None;
@@ -97,9 +97,11 @@ async fn safe(pool: &Pool, told: &Told, first: &Arc<Endpoint>) -> Option<BlockRe
     None
 }
 
-/// Whether the endpoint answered, with an error.
-fn is_answer(kind: Kind) -> bool {
-    matches!(kind, Kind::Transient | Kind::UnknownBlock | Kind::Permanent)
+/// Whether the endpoint answered that it knows of no proposed block; that a method is not found is no such answer.
+fn lacks_only_the_row(failure: &Failure) -> bool {
+    let words = failure.message.to_lowercase();
+    let is_answer = matches!(failure.kind, Kind::Transient | Kind::UnknownBlock | Kind::Permanent);
+    is_answer && words.contains("not found") && !words.contains("method") && !words.contains("taiko_")
 }
 
 impl Endpoint {

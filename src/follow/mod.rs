@@ -247,7 +247,10 @@ impl Follower {
         let safe = head.safe.map(|safe| safe.number);
         let finalized = head.finalized.as_ref().map(Header::block);
         self.writer.observe_head(seen, safe, finalized.map(|finalized| finalized.number)).await?;
-        let shown = Shown { head: seen.number, safe: head.safe, tells_safe: head.promises.safe, finalized };
+        // A network whose proposals were once told keeps saying so: whoever tells them may only be away (F16).
+        let told_before = self.cursor.is_some_and(|cursor| cursor.safe.is_some());
+        let tells_safe = head.promises.safe || told_before;
+        let shown = Shown { head: seen.number, safe: head.safe, tells_safe, finalized };
         Ok((head.header, shown))
     }
 

@@ -170,6 +170,16 @@ async fn an_l1_origin_that_is_not_found_means_unknown_not_unconfirmed() {
 }
 
 #[tokio::test]
+async fn f16_a_method_that_is_not_found_promises_nothing() {
+    for words in ["the method taiko_headL1Origin was not found", "taiko_headL1Origin not found"] {
+        let fake = busy_chain(2);
+        fake.endpoint().fail("taiko_headL1Origin", 1, Fault::Error(-32_602, words.into()));
+        let chain = connect(&[fake.url()]).await;
+        assert!(!chain.head().await.expect("the head is answered").promises.safe, "{words}");
+    }
+}
+
+#[tokio::test]
 async fn f13_f16_a_lagging_endpoint_has_a_lower_head_and_makes_nothing_final_or_safe() {
     let fake = busy_chain(9);
     fake.propose(8);
@@ -748,7 +758,10 @@ async fn contracts_are_called_and_found() {
     fake.deploy(REGISTRY);
     fake.answer_call(REGISTRY, bytes!("bc4d861b"), bytes!("2a"));
     let chain = connect(&[fake.url()]).await;
-    assert_eq!(chain.call(REGISTRY, bytes!("bc4d861b"), 2).await.expect("the call is answered"), bytes!("2a"));
+    assert_eq!(
+        chain.call(REGISTRY, bytes!("bc4d861b"), 2).await.expect("the call is answered"),
+        bytes!("2a")
+    );
     assert!(chain.call(REGISTRY, bytes!("ff"), 2).await.is_err());
     assert!(chain.has_code(REGISTRY).await.expect("the code is answered"));
     assert!(!chain.has_code(Address::ZERO).await.expect("the code is answered"));

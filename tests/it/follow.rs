@@ -392,6 +392,19 @@ async fn f16_a_safe_block_of_another_branch_makes_nothing_safe() {
 }
 
 #[tokio::test]
+async fn f16_a_restart_while_nobody_tells_what_is_proposed_keeps_what_was_told() {
+    let chain = busy_chain(20);
+    chain.propose(10);
+    let mut node = Node::on(&chain).await;
+    node.sync().await;
+    chain.endpoint().fail("taiko_headL1Origin", 1, Fault::Error(-32_602, "invalid params".into()));
+    let mut node = node.restarted().await;
+    chain.mine(busy_block(21, 1));
+    node.sync().await;
+    assert_eq!(node.safe().await, Some(10), "unknown is not unconfirmed");
+}
+
+#[tokio::test]
 async fn f16_a_head_that_is_replaced_while_finality_is_asked_for_does_not_become_final() {
     let chain = busy_chain(40);
     let mut node = Node::on(&chain).await;

@@ -8,6 +8,7 @@ mod conformance;
 mod draw;
 mod events;
 mod files;
+mod finality;
 mod hints;
 mod kill;
 mod model;
