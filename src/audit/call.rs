@@ -2,28 +2,68 @@
 
 use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
 
-use crate::block::Method;
+use crate::block::{BlockRef, Method};
+use crate::chain::{ChainError, Kind, State};
 use crate::store::verification::{Finding, Sample};
 
-use super::Auditor;
-use super::stretch::Case;
+use super::stretch::{Case, Stretch};
+use super::{AuditError, Auditor};
 
 /// `getSummary` is asked with one client and no tags.
 const LAST_INDEX: &str = "getLastIndex(uint256,address)";
 const SUMMARY: &str = "getSummary(uint256,address[],string,string)";
 
+/// What the registries said about samples.
+enum Heard {
+    /// All there is to say is in the case.
+    All,
+    /// The state is forgotten, or not served at the moment.
+    Nothing(String),
+}
+
 impl Auditor {
-    /// Asks the registries about some of the feedback of a stretch, on the state of block `at`. An endpoint that has
-    /// forgotten that state, or a registry of another generation, cannot tell.
-    pub(super) async fn sample(&self, case: &mut Case, samples: &[Sample], at: u64) {
+    /// Asks the registries about some of the feedback of a stretch, on the state of the finalized block. Endpoints keep
+    /// the state of few blocks, so where that one is forgotten, the newest block that we hold is asked about: by its hash,
+    /// for it may still be replaced. A registry of another generation cannot tell.
+    pub(super) async fn take_samples(&self, case: &mut Case, stretch: &Stretch) -> Result<(), AuditError> {
+        let Some(finalized) = stretch.finalized.filter(|_| self.settings.call_samples > 0) else { return Ok(()) };
+        let span = (stretch.from, stretch.to.min(finalized.number));
+        let samples = self.samples(span, finalized.number).await?;
+        let Heard::Nothing(first) = self.sample(case, &samples, State::Of(finalized.number)).await else {
+            return Ok(());
+        };
+        let Some(newest) =
+            self.store.newest_held(self.chain_id, u64::MAX).await?.filter(|held| held.number > finalized.number)
+        else {
+            case.untold(first);
+            return Ok(());
+        };
+        let samples = self.samples(span, newest.number).await?;
+        // Our rows are those of this block only if it was ours all the time.
+        let is_held = self.store.newest_held(self.chain_id, newest.number).await?.is_some_and(|held| held == newest);
+        let block = BlockRef { number: newest.number, hash: newest.hash };
+        if is_held && matches!(self.sample(case, &samples, State::After(block)).await, Heard::All) {
+            return Ok(());
+        }
+        case.untold(format!("{first}, nor at block {}", newest.number));
+        Ok(())
+    }
+
+    async fn samples(&self, span: (u64, u64), at: u64) -> Result<Vec<Sample>, AuditError> {
+        let (count, seed) = (self.settings.call_samples, self.settings.seed);
+        Ok(self.store.samples(self.chain_id, span, at, count, seed).await?)
+    }
+
+    async fn sample(&self, case: &mut Case, samples: &[Sample], state: State) -> Heard {
+        let at = state.number();
         for sample in samples {
             for (name, data, ours) in [
                 (LAST_INDEX, last_index_call(sample), vec![U256::from(sample.last_index)]),
                 (SUMMARY, summary_call(sample), summary_words(sample)),
             ] {
                 self.pause(case).await;
-                match self.chain.call(sample.registry, data, at).await {
-                    Ok(answer) if words(&answer) == ours => {}
+                match self.chain.call(sample.registry, data, state).await {
+                    Ok(answer) if words(&answer) == ours && answer.len() == ours.len() * 32 => {}
                     Ok(answer) if answer.len() == ours.len() * 32 => case.findings.push(Finding {
                         kind: "CALL",
                         from: sample.block.min(at),
@@ -38,11 +78,20 @@ impl Auditor {
                         method: Method::LogsAgain,
                     }),
                     Ok(_) => case.untold(format!("{name} of {} has another answer than ours", sample.registry)),
-                    Err(error) => return case.untold(format!("{name} at block {at} is not answered ({error})")),
+                    Err(error) if is_refused(&error) => {
+                        case.untold(format!("{name} of {} at block {at} is not answered ({error})", sample.registry));
+                    }
+                    Err(error) => return Heard::Nothing(format!("{name} at block {at} is not answered ({error})")),
                 }
             }
         }
+        Heard::All
     }
+}
+
+/// Whether the contract itself refused the call: one of another generation does not know it.
+fn is_refused(error: &ChainError) -> bool {
+    matches!(error, ChainError::Failed { failure, .. } if failure.kind == Kind::Permanent && failure.message.contains("revert"))
 }
 
 fn spoken(words: &[U256]) -> String {

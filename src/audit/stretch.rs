@@ -245,15 +245,6 @@ impl Auditor {
             }
         }
     }
-
-    async fn take_samples(&self, case: &mut Case, stretch: &Stretch) -> Result<(), AuditError> {
-        let Some(finalized) = stretch.finalized.filter(|_| self.settings.call_samples > 0) else { return Ok(()) };
-        let span = (stretch.from, stretch.to.min(finalized.number));
-        let (count, seed) = (self.settings.call_samples, self.settings.seed);
-        let samples = self.store.samples(self.chain_id, span, finalized.number, count, seed).await?;
-        self.sample(case, &samples, finalized.number).await;
-        Ok(())
-    }
 }
 
 /// Whether the headers of old blocks cannot be had, rather than not now.

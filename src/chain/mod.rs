@@ -57,7 +57,7 @@ use self::logs::LogReader;
 use self::pool::Pool;
 use self::watch::Watches;
 use self::wire::{header_by_number, quantity};
-use crate::block::{Block, Header};
+use crate::block::{Block, BlockRef, Header};
 use crate::config;
 use crate::dispute::Dispute;
 use crate::id::ChainId;
@@ -89,6 +89,33 @@ pub struct Range {
     pub to: Header,
     /// The blocks with logs of watched contracts, rising.
     pub blocks: Vec<Block>,
+}
+
+/// The state that a contract is called on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// That of the height, whichever block is there.
+    Of(u64),
+    /// That of exactly this block (EIP-1898); not every endpoint takes the question.
+    After(BlockRef),
+}
+
+impl State {
+    /// The height of its block.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        match self {
+            Self::Of(number) => number,
+            Self::After(block) => block.number,
+        }
+    }
+
+    fn json(self) -> serde_json::Value {
+        match self {
+            Self::Of(number) => quantity(number),
+            Self::After(block) => json!({ "blockHash": block.hash }),
+        }
+    }
 }
 
 /// A network, through its endpoints.
@@ -328,12 +355,12 @@ impl Chain {
         self.hint.new_head().await;
     }
 
-    /// What a contract answers to a call on the state of that block.
+    /// What a contract answers to a call on a state.
     ///
     /// # Errors
     /// [`ChainError`] when the call reverts or no endpoint answers.
-    pub async fn call(&self, to: Address, data: Bytes, block: u64) -> Result<Bytes, ChainError> {
-        let call = Call { method: "eth_call", params: json!([{"to": to, "data": data}, quantity(block)]) };
+    pub async fn call(&self, to: Address, data: Bytes, state: State) -> Result<Bytes, ChainError> {
+        let call = Call { method: "eth_call", params: json!([{"to": to, "data": data}, state.json()]) };
         let call = &call;
         self.pool.ask(move |endpoint| async move { endpoint.request(call).await }).await
     }

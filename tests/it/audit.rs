@@ -330,42 +330,91 @@ async fn a_registry_that_does_not_keep_count_is_ingested_and_no_finding() {
     assert!(verdict.untold[0].contains("the contract does not keep count"), "{verdict:#?}");
 }
 
-#[tokio::test]
-async fn a_registry_that_answers_otherwise_than_our_rows_is_found() {
-    let chain = final_chain();
-    let database = Stage::ingested(&chain, None).await.node;
-    let mut network = network(&[chain.url()]);
-    network.follow.audit_call_samples = 5;
-    let stage = Stage::over(database, &network).await;
-    let untold = stage.verdict().await.untold;
-    assert!(untold[0].starts_with("getLastIndex(uint256,address) at block 30 is not answered"), "{untold:?}");
-    // Nine times -7 of two decimals.
-    let (last, summary) = (U256::from(9), [U256::from(9), U256::ZERO - U256::from(7), U256::from(2)]);
+/// What is asked of the reputation registry about agent 0 and its only client: the last index, and the summary.
+fn sample_calls() -> (Bytes, Bytes) {
     let ask = |signature: &str, words: &[U256]| {
         let words = words.iter().flat_map(|word| word.to_be_bytes::<32>());
         Bytes::from_iter(keccak256(signature)[..4].iter().copied().chain(words))
     };
-    let answer = |words: &[U256]| Bytes::from_iter(words.iter().flat_map(|word| word.to_be_bytes::<32>()));
     let somebody = U256::from_be_bytes(SOMEBODY.into_word().0);
-    let (of_last, of_summary) = (
+    let mut summary = [0, 128, 192, 224, 1].map(U256::from).to_vec();
+    summary.extend([somebody, U256::ZERO, U256::ZERO]);
+    (
         ask("getLastIndex(uint256,address)", &[U256::ZERO, somebody]),
-        ask(
-            "getSummary(uint256,address[],string,string)",
-            &[0, 128, 192, 224, 1]
-                .map(U256::from)
-                .into_iter()
-                .chain([somebody, U256::ZERO, U256::ZERO])
-                .collect::<Vec<_>>(),
-        ),
-    );
+        ask("getSummary(uint256,address[],string,string)", &summary),
+    )
+}
+
+fn answer(words: &[U256]) -> Bytes {
+    Bytes::from_iter(words.iter().flat_map(|word| word.to_be_bytes::<32>()))
+}
+
+/// The summary of nine times -7 of two decimals.
+fn summary_answer() -> Bytes {
+    answer(&[U256::from(9), U256::ZERO - U256::from(7), U256::from(2)])
+}
+
+/// A node that has ingested the chain, and an auditor that samples.
+async fn sampling(chain: &FakeChain) -> Stage {
+    let node = Stage::ingested(chain, None).await.node;
+    let mut network = network(&[chain.url()]);
+    network.follow.audit_call_samples = 5;
+    Stage::over(node, &network).await
+}
+
+#[tokio::test]
+async fn a_registry_that_answers_otherwise_than_our_rows_is_found() {
+    let chain = final_chain();
+    let stage = sampling(&chain).await;
+    let untold = stage.verdict().await.untold;
+    assert!(untold[0].contains("at block 30 is not answered"), "{untold:?}");
+    let (last, (of_last, of_summary)) = (U256::from(9), sample_calls());
     chain.answer_call(REPUTATION, of_last.clone(), answer(&[last]));
-    chain.answer_call(REPUTATION, of_summary, answer(&summary));
+    chain.answer_call(REPUTATION, of_summary, summary_answer());
     let verdict = stage.verdict().await;
     assert_eq!((told(&verdict.findings), &verdict.untold), (vec![], &vec![]));
     chain.answer_call(REPUTATION, of_last, answer(&[last + U256::ONE]));
     let verdict = stage.verdict().await;
     assert_eq!(told(&verdict.findings), [("CALL", 4)]);
     assert!(verdict.findings[0].description.contains("answers 10 at block 30 where our rows give 9"), "{verdict:#?}");
+}
+
+#[tokio::test]
+async fn f50_a_registry_of_another_generation_is_no_finding() {
+    let chain = final_chain();
+    let stage = sampling(&chain).await;
+    let (of_last, of_summary) = sample_calls();
+    // It knows the last index, and summaries of a count and an average, or under another name.
+    chain.answer_call(REPUTATION, of_last, answer(&[U256::from(9)]));
+    let verdict = stage.verdict().await;
+    assert_eq!((told(&verdict.findings), verdict.untold.len()), (vec![], 1), "{verdict:#?}");
+    for other in [answer(&[U256::from(9), U256::from(80)]), Bytes::new(), answer(&[U256::from(9); 4])] {
+        chain.answer_call(REPUTATION, of_summary.clone(), other);
+        let verdict = stage.verdict().await;
+        assert_eq!((told(&verdict.findings), verdict.untold.len()), (vec![], 1), "{verdict:#?}");
+    }
+}
+
+#[tokio::test]
+async fn f5_where_the_final_state_is_forgotten_a_newer_one_is_sampled() {
+    let chain = final_chain();
+    // Above finality the client gives feedback once more.
+    chain.mine([(REPUTATION, Event::Reputation(feedback(10)))]);
+    let stage = sampling(&chain).await;
+    let (of_last, of_summary) = sample_calls();
+    let ten = answer(&[U256::from(10), U256::ZERO - U256::from(7), U256::from(2)]);
+    chain.answer_call(REPUTATION, of_last.clone(), answer(&[U256::from(10)]));
+    chain.answer_call(REPUTATION, of_summary, ten);
+    chain.endpoint().prune_state(31);
+    let verdict = stage.verdict().await;
+    assert_eq!((told(&verdict.findings), &verdict.untold), (vec![], &vec![]));
+    chain.answer_call(REPUTATION, of_last, answer(&[U256::from(11)]));
+    let verdict = stage.verdict().await;
+    assert!(verdict.findings[0].description.contains("answers 11 at block 31 where our rows give 10"), "{verdict:#?}");
+    chain.endpoint().prune_state(32);
+    let verdict = stage.verdict().await;
+    assert_eq!(told(&verdict.findings), vec![]);
+    assert!(verdict.untold[0].ends_with("nor at block 31"), "{verdict:#?}");
 }
 
 #[tokio::test]

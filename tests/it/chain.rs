@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use alloy::primitives::{Address, Bytes, U256, address, bytes};
 use meikan::block::{Block, Header};
-use meikan::chain::{Chain, ChainError, Kind, probe};
+use meikan::chain::{Chain, ChainError, Kind, State, probe};
 use meikan::config::{Addresses, Contracts, Follow, Network};
 use meikan::event::{Event, IdentityEvent};
 use meikan::fault::Fault as Outcome;
@@ -759,10 +759,10 @@ async fn contracts_are_called_and_found() {
     fake.answer_call(REGISTRY, bytes!("bc4d861b"), bytes!("2a"));
     let chain = connect(&[fake.url()]).await;
     assert_eq!(
-        chain.call(REGISTRY, bytes!("bc4d861b"), 2).await.expect("the call is answered"),
+        chain.call(REGISTRY, bytes!("bc4d861b"), State::Of(2)).await.expect("the call is answered"),
         bytes!("2a")
     );
-    assert!(chain.call(REGISTRY, bytes!("ff"), 2).await.is_err());
+    assert!(chain.call(REGISTRY, bytes!("ff"), State::Of(2)).await.is_err());
     assert!(chain.has_code(REGISTRY).await.expect("the code is answered"));
     assert!(!chain.has_code(Address::ZERO).await.expect("the code is answered"));
 }

@@ -93,6 +93,8 @@ struct Manners {
     batch_limit: Option<(usize, String)>,
     /// Refuses queries by block hash with these words.
     hash_refusal: Option<String>,
+    /// Contracts are called on the state of this block and newer ones only.
+    oldest_state: u64,
     unsupported: HashSet<String>,
     /// Method, how often still, and what.
     faults: Vec<(String, usize, Fault)>,
@@ -240,6 +242,12 @@ impl FakeEndpoint {
     /// Refuses queries by block hash, in these words.
     pub(crate) fn refuse_hash_queries(&self, words: &str) -> &Self {
         self.manners().hash_refusal = Some(words.into());
+        self
+    }
+
+    /// Forgets the state of all blocks below that one.
+    pub(crate) fn prune_state(&self, below: u64) -> &Self {
+        self.manners().oldest_state = below;
         self
     }
 
@@ -488,6 +496,17 @@ impl View<'_> {
                 Ok(json!(if deployed { "0x60" } else { "0x" }))
             }
             "eth_call" => {
+                let block = match params[1].get("blockHash") {
+                    Some(hash) => self.by_hash(hash),
+                    None => self.tagged(&params[1]),
+                };
+                let block = block.ok_or((-32_000, "header not found".to_owned()))?;
+                if block.number < self.manners.oldest_state {
+                    return Err((
+                        -32_000,
+                        format!("missing trie node of block {}: state is not available", block.number),
+                    ));
+                }
                 let call = (parse(&params[0]["to"]), parse(&params[0]["data"]));
                 self.truth.calls.get(&call).map(|answer| json!(answer)).ok_or((3, "execution reverted".into()))
             }
