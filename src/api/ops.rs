@@ -75,17 +75,20 @@ fn now() -> i64 {
     i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// What the audit found and nobody could repair yet. It turns nothing red: other nodes on the same endpoints have the same
-/// gap, and a balancer that took them all away would help nobody.
+/// What the audit found and nobody could repair yet, and what the follower lacks. Neither turns anything red: other nodes
+/// on the same endpoints are no better off, and a balancer that took them all away would help nobody. A follower that
+/// falls behind for what it lacks is red for that.
 fn degraded(networks: &[Network]) -> Vec<String> {
-    let open = networks.iter().filter(|network| network.open_findings > 0);
-    let told = open.map(|network| {
-        format!(
-            "{}: the audit found {} difference(s) to the chain that are not repaired; `meikan audit` names them",
-            network.name, network.open_findings
-        )
-    });
-    told.collect()
+    let found = |network: &Network| {
+        (network.open_findings > 0).then(|| {
+            format!(
+                "{}: the audit found {} difference(s) to the chain that are not repaired; `meikan audit` names them",
+                network.name, network.open_findings
+            )
+        })
+    };
+    let lacking = |network: &Network| network.trouble.as_ref().map(|trouble| format!("{}: {trouble}", network.name));
+    networks.iter().flat_map(|network| found(network).into_iter().chain(lacking(network))).collect()
 }
 
 /// Why a node over these networks is not ready.
@@ -148,6 +151,7 @@ mod tests {
             verified_to: None,
             verification_method: None,
             open_findings: 0,
+            trouble: None,
         }
     }
 
@@ -165,6 +169,12 @@ mod tests {
         let found = Network { open_findings: 3, ..network() };
         assert!(degraded(&[network(), found.clone()])[0].starts_with("taiko: the audit found 3 difference(s)"));
         assert_eq!((reason(found), degraded(&[network()]).len()), (String::new(), 0));
+    }
+
+    #[test]
+    fn f12_a_follower_that_lacks_endpoints_is_degraded() {
+        let lacking = Network { trouble: Some("1 of 2 endpoints answer".into()), ..network() };
+        assert_eq!(degraded(&[lacking]), ["taiko: 1 of 2 endpoints answer"]);
     }
 
     #[test]

@@ -138,8 +138,8 @@ pub struct Chain {
 struct Quorum {
     endpoints: usize,
     may_shrink: bool,
-    /// An operator has heard that there are too few.
-    unmet: AtomicBool,
+    /// How many answered where that was too few, as was last seen. An operator has heard of it.
+    unmet: Mutex<Option<usize>>,
 }
 
 impl Chain {
@@ -180,7 +180,7 @@ impl Chain {
             quorum: Quorum {
                 endpoints: network.follow.quorum,
                 may_shrink: network.follow.quorum_may_shrink,
-                unmet: AtomicBool::new(false),
+                unmet: Mutex::default(),
             },
             disputes: Mutex::default(),
             watches: Mutex::default(),
@@ -197,6 +197,16 @@ impl Chain {
     #[must_use]
     pub fn genesis_hash(&self) -> B256 {
         self.pool.identity.genesis_hash
+    }
+
+    /// That fewer endpoints answered lately than the quorum wants, in a sentence for everybody; nothing when enough did.
+    #[must_use]
+    pub fn lacks_quorum(&self) -> Option<String> {
+        let answered = (*self.quorum.unmet.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let wanted = self.quorum.endpoints;
+        let effect =
+            if self.quorum.may_shrink { "fewer are believed meanwhile" } else { "nothing is written meanwhile" };
+        Some(format!("{answered} of the {wanted} endpoints that must agree answer (follow.quorum); {effect}"))
     }
 
     /// The newest block, and what the endpoint says about finality.

@@ -6,8 +6,7 @@
 //! agreement either, unless the configuration says that the quorum may shrink.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use ::metrics::counter;
 use futures_util::future::join_all;
@@ -35,7 +34,7 @@ impl Chain {
     /// The disputes since this was last asked.
     #[must_use]
     pub fn take_disputes(&self) -> Vec<Dispute> {
-        std::mem::take(&mut *self.disputes.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+        std::mem::take(&mut *self.disputes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The head as far as enough endpoints have it: what fewer have cannot be agreed on yet.
@@ -150,8 +149,10 @@ impl Chain {
         failure: Option<Failure>,
     ) -> Result<(), ChainError> {
         let wanted = self.quorum.endpoints;
-        if answered >= wanted {
-            if self.quorum.unmet.swap(false, Ordering::Relaxed) {
+        let unmet = (answered < wanted).then_some(answered);
+        let before = std::mem::replace(&mut *self.quorum.unmet.lock().unwrap_or_else(PoisonError::into_inner), unmet);
+        if unmet.is_none() {
+            if before.is_some() {
                 tracing::info!(network = self.pool.network, wanted, "enough endpoints answer for the quorum again");
             }
             return Ok(());
@@ -163,7 +164,7 @@ impl Chain {
             kind: Kind::Unreachable,
             message: "they rest after failures, or are of another chain".into(),
         });
-        if !self.quorum.unmet.swap(true, Ordering::Relaxed) {
+        if before.is_none() {
             let (from, to) = bounds;
             let goes_on = self.quorum.may_shrink;
             tracing::warn!(
@@ -279,7 +280,7 @@ impl Chain {
 
     /// Keeps disputes until somebody takes them.
     fn note(&self, disputes: Vec<Dispute>) {
-        let mut waiting = self.disputes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut waiting = self.disputes.lock().unwrap_or_else(PoisonError::into_inner);
         for dispute in disputes {
             let labels = [("network", self.pool.network.clone()), ("settlement", dispute.settlement.name().to_owned())];
             counter!(metrics::DISPUTES, &labels).increment(1);

@@ -218,6 +218,12 @@ impl Follower {
         }
     }
 
+    /// Writes down what the follower lacks; returns that, or nothing when it could not be written.
+    async fn record_trouble(&mut self) -> Option<Option<String>> {
+        let trouble = self.chain.lacks_quorum();
+        self.writer.record_trouble(trouble.as_deref()).await.ok().map(|()| trouble)
+    }
+
     async fn try_step(&mut self) -> Result<Outcome, FollowError> {
         let cursor = match self.cursor {
             Some(cursor) if !self.in_doubt => cursor,

@@ -168,8 +168,14 @@ pub(super) async fn follow_as_writer(
 ) -> Result<Option<Stop>, FollowError> {
     let mut progress = Progress::new(&network.name);
     let mut backoff = BACKOFF_START;
+    // What is written down may be what another process lacked.
+    let mut trouble = None;
     loop {
-        match follower.step().await {
+        let stepped = follower.step().await;
+        if trouble.as_ref() != Some(&follower.chain().lacks_quorum()) {
+            trouble = follower.record_trouble().await;
+        }
+        match stepped {
             Ok(outcome) => {
                 backoff = BACKOFF_START;
                 count(&network.name, &outcome);

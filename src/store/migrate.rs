@@ -34,6 +34,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(7, "0007_verification"),
     migration!(8, "0008_dispute"),
     migration!(9, "0009_generations"),
+    migration!(10, "0010_trouble"),
 ];
 
 /// The advisory lock that migrations run under; any number that nothing else in the database uses ("meikan" in ASCII).

@@ -255,6 +255,21 @@ impl Writer {
         if written == 0 { Err(StoreError::Fenced { chain_id: self.chain_id }) } else { Ok(()) }
     }
 
+    /// Writes down what the follower lacks at the moment, or that it lacks nothing; an observation, no part of the data.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`], or what the database says.
+    pub async fn record_trouble(&mut self, trouble: Option<&str>) -> Result<(), StoreError> {
+        let update = "UPDATE network SET trouble = $2 FROM cursor \
+                      WHERE network.chain_id = $1 AND cursor.chain_id = $1 AND cursor.epoch = $3";
+        let written = self
+            .client
+            .execute(update, &[&signed(self.chain_id), &trouble, &self.epoch])
+            .await
+            .map_err(StoreError::database("record what is lacking"))?;
+        if written == 0 { Err(StoreError::Fenced { chain_id: self.chain_id }) } else { Ok(()) }
+    }
+
     /// Writes down what endpoints disagreed about; an observation, no part of the data. The same dispute again is counted,
     /// and only the newest are kept, so that a bad endpoint cannot fill the table.
     ///

@@ -244,6 +244,43 @@ async fn ready_turns_red_when_the_follower_or_the_chain_is_stuck() {
 }
 
 #[tokio::test]
+async fn f12_f70_ready_says_that_too_few_endpoints_answer_for_the_quorum() {
+    let (database, chain) = (TestDatabase::create().await, busy_chain(3));
+    let other = chain.another_endpoint();
+    let text = config(&[&chain.url(), &other.url()]) + "quorum = 2\n";
+    let mut running = meikan(&["run"]).config(&text).database(database.url()).start();
+    let site = running.site().await;
+    site.indexed(3).await;
+    site.until("/ready", |answer| answer.json() == json!({"ready": true, "reasons": []})).await;
+    for method in ["eth_blockNumber", "eth_getBlockByNumber", "eth_getLogs"] {
+        other.fail(method, ALWAYS, Fault::Http(503, None, String::new()));
+    }
+    let said = "test: 1 of the 2 endpoints that must agree answer (follow.quorum); nothing is written meanwhile";
+    site.until("/ready", |answer| answer.json()["degraded"] == json!([said])).await;
+    other.recover();
+    site.until("/ready", |answer| answer.json() == json!({"ready": true, "reasons": []})).await;
+    ends(running, Signal::TERM, 143).await;
+}
+
+#[tokio::test]
+async fn f16_finality_that_moves_back_is_counted_where_operators_look() {
+    let (database, chain) = (TestDatabase::create().await, busy_chain(9));
+    chain.finalize(7);
+    let mut running = node(&chain, &database).start();
+    let site = running.site().await;
+    site.indexed(9).await;
+    site.until("/metrics", |answer| sum(&answer.body, "finalized_block", "network=\"test\"") == 7.0).await;
+    chain.finalize(5);
+    let moved_back = "network=\"test\",kind=\"moved_back\"";
+    let told = |answer: &Answer| sum(&answer.body, "chain_finality_faults_total", moved_back) >= 1.0;
+    let text = site.until("/metrics", told).await.body;
+    assert_eq!(sum(&text, "finalized_block", "network=\"test\""), 7.0, "what was final stays so");
+    assert!(!samples(&text, "chain_finality_standing_seconds").is_empty(), "{text}");
+    assert!(!samples(&text, "chain_head_standing_seconds").is_empty(), "{text}");
+    ends(running, Signal::TERM, 143).await;
+}
+
+#[tokio::test]
 async fn f15_a_replaced_final_block_stops_the_writing_and_not_the_serving() {
     let (database, chain) = (TestDatabase::create().await, busy_chain(9));
     chain.finalize(7);

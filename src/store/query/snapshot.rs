@@ -78,6 +78,8 @@ pub struct Network {
     pub verification_method: Option<String>,
     /// Findings of the audit that are not repaired.
     pub open_findings: i64,
+    /// What its follower lacks at the moment.
+    pub trouble: Option<String>,
 }
 
 impl Network {
@@ -141,7 +143,7 @@ const NETWORKS: &str = "SELECT n.chain_id, n.name, c.tip_number, c.tip_hash, c.t
      c.finalized_number, h.number, h.hash, h.block_at, \
      extract(epoch FROM clock_timestamp() - h.seen_at)::bigint, b.parent_hash, n.start_block, \
      v.verified_number, v.method, (SELECT count(*) FROM verification_finding f \
-         WHERE f.chain_id = n.chain_id AND f.repaired_at IS NULL) \
+         WHERE f.chain_id = n.chain_id AND f.repaired_at IS NULL), n.trouble \
      FROM network n LEFT JOIN cursor c USING (chain_id) LEFT JOIN head h USING (chain_id) \
      LEFT JOIN verification v USING (chain_id) \
      LEFT JOIN block b ON b.chain_id = n.chain_id AND b.number = c.tip_number ORDER BY n.chain_id";
@@ -336,6 +338,7 @@ fn read_network(row: &Row) -> Result<Network, tokio_postgres::Error> {
         verified_to: row.try_get(13)?,
         verification_method: row.try_get(14)?,
         open_findings: row.try_get(15)?,
+        trouble: row.try_get(16)?,
     })
 }
 
