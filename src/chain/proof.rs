@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn f9_receipts_that_cannot_be_encoded_are_not_called_wrong() {
+    fn f44_receipts_that_cannot_be_encoded_are_not_called_wrong() {
         assert_eq!(compare(&[], EMPTY_ROOT), Root::Matches);
         let no_gas = receipt(json!({"status": "0x1", "logs": []}));
         assert_eq!(compare(&[no_gas], EMPTY_ROOT), Root::CannotTell);

@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn f49_large_data_is_kept_whole() {
+    fn f47_large_data_is_kept_whole() {
         let log = Log {
             address: Address::ZERO,
             topics: vec![],

@@ -209,7 +209,7 @@ async fn f50_an_upgrade_in_mid_history_changes_nothing_of_what_was_said_before()
 }
 
 #[tokio::test]
-async fn f50_values_beyond_128_bits_are_exact() {
+async fn f48_f50_values_beyond_128_bits_are_exact() {
     let node = Node::start().await;
     let mut history = node.history(CHAIN).await;
     history.block(registered(0, 1, "")).await;

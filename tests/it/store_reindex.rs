@@ -318,7 +318,7 @@ async fn f21_a_reindex_leaves_other_networks_alone() {
 }
 
 #[tokio::test]
-async fn f62_another_block_than_the_chain_shows_is_no_place_to_go_back_to() {
+async fn f23_another_block_than_the_chain_shows_is_no_place_to_go_back_to() {
     let (fixture, chain, mut writer) = settled(10).await;
     let before = fixture.dump(CHAIN).await;
     let mut fork = Chain { blocks: vec![], salt: 4 };
