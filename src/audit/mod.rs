@@ -10,6 +10,7 @@
 
 mod call;
 mod compare;
+mod cure;
 mod run;
 mod stretch;
 

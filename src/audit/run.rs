@@ -11,6 +11,7 @@ use crate::fault::Fault;
 use crate::metrics as names;
 use crate::store::verification::{Audited, Finding, Recorded, Verified};
 
+use super::cure::{self, Cures};
 use super::stretch::STRETCH_BLOCKS;
 use super::{AuditError, Auditor, Stretch, Verdict};
 
@@ -19,9 +20,6 @@ const IDLE_PAUSE: Duration = Duration::from_secs(2);
 
 /// Pause after a failure, and before findings that could not be repaired are looked at again.
 const RETRY_PAUSE: Duration = Duration::from_secs(30);
-
-/// Most blocks of one repair: what differs in more is a matter for a re-index.
-const MAX_REPAIRED_BLOCKS: usize = 1_000;
 
 /// What one turn of the loop did.
 #[derive(Debug)]
@@ -47,6 +45,8 @@ pub struct Pass {
     next: Option<u64>,
     /// The newest block that was looked at.
     seen_to: Option<u64>,
+    /// What was repaired in vain.
+    cures: Cures,
 }
 
 /// Audits for as long as it is polled: until there is nothing to do, then again when there is. `repair` is given
@@ -108,17 +108,26 @@ impl Auditor {
             verified_by: standing.verified.map(|verified| verified.method),
         };
         let mut verdict = self.verify(stretch).await?;
-        let blocks = blocks_of(&verdict.findings);
-        if !blocks.is_empty() {
+        if !verdict.findings.is_empty() {
             // What is open is known before anything is tried, and told when it is new.
-            let recorded = self.record(&verdict, None, standing.rewinds).await?;
-            if recorded.is_some_and(|recorded| recorded.new > 0) {
+            let Some(recorded) = self.record(&verdict, None, standing.rewinds).await? else {
+                // A rewind came between: what was seen is not what is stored now.
+                return Ok(Audit::Looked { verdict: Box::new(verdict), recorded: None });
+            };
+            if recorded.new > 0 {
                 self.warn(&verdict.findings);
             }
-            if blocks.len() <= MAX_REPAIRED_BLOCKS && repair(self.fetch(&blocks).await?).await {
+            let due: Vec<Finding> = pass.cures.due(&verdict.findings).into_iter().cloned().collect();
+            if !due.is_empty() {
+                let cured = self.cure(&due, &stretch, repair).await?;
                 // A repair rewinds too.
                 standing = self.store.standing(self.chain_id).await?;
-                verdict = self.verify(stretch).await?;
+                if cured {
+                    verdict = self.verify(stretch).await?;
+                    pass.cures.done(&due, &verdict.findings);
+                } else {
+                    pass.cures.failed(&due);
+                }
             }
         }
         // A repair may have begun below the stretch.
@@ -139,14 +148,25 @@ impl Auditor {
         Ok(Audit::Looked { verdict: Box::new(verdict), recorded })
     }
 
-    /// These blocks as the chain proves them: here, so that whoever writes waits for no endpoint.
-    async fn fetch(&self, numbers: &[u64]) -> Result<Vec<Block>, AuditError> {
-        let mut blocks = Vec::with_capacity(numbers.len());
-        for number in numbers {
+    /// Has these findings repaired; tells whether it was done. Blocks that are stored as the chain shows them are left
+    /// alone, but where rows are to be derived again: nothing is undone to write the same.
+    async fn cure<R, F>(&self, findings: &[Finding], stretch: &Stretch, repair: &R) -> Result<bool, AuditError>
+    where
+        R: Fn(Vec<Block>) -> F,
+        F: Future<Output = bool>,
+    {
+        let wanted = cure::blocks_of(findings);
+        let held = self.store.held(self.chain_id, stretch.from, stretch.to).await?;
+        let mut blocks = Vec::with_capacity(wanted.len());
+        for (number, derive_again) in &wanted {
             sleep(self.settings.request_pause).await;
-            blocks.push(self.chain.proven_block(*number).await?);
+            // Fetched here, so that whoever writes waits for no endpoint.
+            let block = self.chain.proven_block(*number).await?;
+            if *derive_again || !held.is(&block) {
+                blocks.push(block);
+            }
         }
-        Ok(blocks)
+        Ok(!blocks.is_empty() && repair(blocks).await)
     }
 
     async fn record(
@@ -184,12 +204,4 @@ impl Auditor {
             gauge!(names::VERIFICATION_METHOD, &labels).set(if is_used { 1.0 } else { 0.0 });
         }
     }
-}
-
-/// The blocks that are to be ingested once more. A hole in a counter names the blocks at its ends only.
-fn blocks_of(findings: &[Finding]) -> Vec<u64> {
-    let mut blocks: Vec<u64> = findings.iter().flat_map(|finding| finding.from..=finding.to).take(100_000).collect();
-    blocks.sort_unstable();
-    blocks.dedup();
-    blocks
 }

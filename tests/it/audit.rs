@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
 use meikan::audit::{Audit, Auditor, Pass, STRETCH_BLOCKS, Settings, Stretch, Verdict};
-use meikan::block::Method;
+use meikan::block::{Block, Method};
 use meikan::chain::Chain;
 use meikan::config::{Addresses, Contracts, Database, Follow, Network};
 use meikan::event::{Event, IdentityEvent, ReputationEvent};
@@ -327,7 +327,7 @@ async fn a_registry_that_does_not_keep_count_is_ingested_and_no_finding() {
     let stage = Stage::ingested(&chain, None).await;
     let verdict = stage.verdict().await;
     assert_eq!((told(&verdict.findings), verdict.method), (vec![], Method::ReceiptsRoot));
-    assert!(verdict.untold[0].contains("the contract does not keep count"), "{verdict:#?}");
+    assert!(verdict.untold.iter().any(|said| said.contains("the contract does not keep count")), "{verdict:#?}");
 }
 
 /// What is asked of the reputation registry about agent 0 and its only client: the last index, and the summary.
@@ -377,6 +377,72 @@ async fn a_registry_that_answers_otherwise_than_our_rows_is_found() {
     let verdict = stage.verdict().await;
     assert_eq!(told(&verdict.findings), [("CALL", 4)]);
     assert!(verdict.findings[0].description.contains("answers 10 at block 30 where our rows give 9"), "{verdict:#?}");
+}
+
+/// A turn's repairs: the lists of blocks that were ordered.
+#[derive(Default)]
+struct Orders(std::sync::Mutex<Vec<Vec<u64>>>);
+
+impl Orders {
+    /// Turns so often, with somebody who says that each repair was done and does nothing.
+    async fn of_turns(stage: &Stage, turns: usize) -> Vec<Vec<u64>> {
+        let (orders, mut pass) = (Self::default(), Pass::default());
+        let repair = |blocks: Vec<Block>| {
+            orders.0.lock().unwrap().push(blocks.iter().map(|block| block.header.number).collect());
+            std::future::ready(true)
+        };
+        for _ in 0..turns {
+            stage.auditor.turn(&mut pass, &repair).await.unwrap();
+        }
+        orders.0.into_inner().unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_finding_that_no_repair_cures_is_repaired_once() {
+    let chain = final_chain();
+    let stage = Stage::ingested(&chain, None).await;
+    stage.sql("UPDATE feedback SET value_raw = 8 WHERE feedback_index = 4").await;
+    assert_eq!(Orders::of_turns(&stage, 6).await, [vec![13]]);
+    assert_eq!(stage.verified_to().await, None);
+}
+
+#[tokio::test]
+async fn a_hash_that_is_not_the_chain_s_and_a_registry_s_other_word_are_not_repaired() {
+    let chain = final_chain();
+    let node = Stage::ingested(&chain, Some(Fault::WithoutBlock(9))).await.node;
+    let mut network = network(&[chain.url()]);
+    network.follow.audit_call_samples = 5;
+    let stage = Stage::over(node, &network).await;
+    chain.answer_call(REPUTATION, last_index_of(U256::ZERO), Bytes::from(U256::from(44).to_be_bytes::<32>()));
+    stage.sql("UPDATE block SET hash = decode(repeat('09', 32), 'hex') WHERE number = 12").await;
+    let mut kinds: Vec<_> = told(&stage.verdict().await.findings);
+    kinds.sort_unstable();
+    assert_eq!(kinds, [("CALL", 4), ("HEADER", 12), ("LOG_MISSING", 9)]);
+    assert_eq!(Orders::of_turns(&stage, 4).await, [vec![9]], "neither keeps the other from its repair");
+}
+
+fn last_index_of(agent: U256) -> Bytes {
+    let words = [agent, U256::from_be_bytes(SOMEBODY.into_word().0)].map(|word| word.to_be_bytes::<32>());
+    keccak256("getLastIndex(uint256,address)")[..4].iter().copied().chain(words.into_iter().flatten()).collect()
+}
+
+#[tokio::test]
+async fn a_history_that_begins_below_the_start_block_is_no_finding() {
+    let chain = final_chain();
+    let mut network = network(&[chain.url()]);
+    (network.start_block, network.follow.audit_call_samples) = (11, 5);
+    let node = Node::fresh(std::slice::from_ref(&network)).await;
+    // Four were given below the start block: the registry counts all nine.
+    chain.answer_call(REPUTATION, last_index_of(U256::ZERO), Bytes::from(U256::from(9).to_be_bytes::<32>()));
+    let stage = Stage::over(node, &network).await;
+    for lacks in ["eth_call", "eth_getBlockByNumber"] {
+        let verdict = stage.auditor.verify(Stretch { from: 11, ..stage.verdict().await.stretch }).await.unwrap();
+        assert_eq!(told(&verdict.findings), [], "{verdict:#?}");
+        assert!(verdict.untold.iter().any(|said| said.contains("older than what is indexed")), "{verdict:#?}");
+        assert!(!verdict.untold.iter().any(|said| said.contains("is not answered")), "{verdict:#?}");
+        chain.endpoint().lack(lacks);
+    }
 }
 
 #[tokio::test]

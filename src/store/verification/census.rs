@@ -198,6 +198,10 @@ impl Store {
     }
 }
 
+/// What a client says first about an agent has this index.
+const FIRST_INDEX: u64 = 1;
+
+/// Nothing where our rows do not begin where the registry's count does.
 async fn sample(
     sql: &Sql<'_>,
     contracts: &[network::Contract],
@@ -211,7 +215,7 @@ async fn sample(
     let (Some(registry), Some(agent_id)) = (registry, agent.to_u256()) else { return Ok(None) };
     let rows = sql
         .query(
-            "SELECT value_decimals::integer AS decimals, max(feedback_index) AS last, \
+            "SELECT value_decimals::integer AS decimals, min(feedback_index) AS first, max(feedback_index) AS last, \
                  count(*) FILTER (WHERE stands) AS count, \
                  coalesce(trunc(sum(value) FILTER (WHERE stands) * 1000000000000000000), 0)::text AS sum \
              FROM (SELECT *, revoked_block IS NULL OR revoked_block > $5 AS stands FROM feedback \
@@ -220,10 +224,11 @@ async fn sample(
             &[&deployment, &agent, &client, &signed(at)],
         )
         .await?;
-    let mut last_index = 0;
+    let (mut first_index, mut last_index) = (u64::MAX, 0);
     let mut groups = Vec::new();
     for row in &rows {
-        let last: Numeric = sql::column(row, "last")?;
+        let (first, last): (Numeric, Numeric) = (sql::column(row, "first")?, sql::column(row, "last")?);
+        first_index = first_index.min(first.to_u64().unwrap_or(u64::MAX));
         last_index = last_index.max(last.to_u64().unwrap_or(u64::MAX));
         let (decimals, count): (i32, i64) = (sql::column(row, "decimals")?, sql::column(row, "count")?);
         let Ok(sum) = alloy::primitives::I256::from_dec_str(sql::column(row, "sum")?) else { return Ok(None) };
@@ -231,6 +236,10 @@ async fn sample(
             let decimals = u8::try_from(decimals).map_err(|_| sql::corrupt("decimals are not of 0 to 18"))?;
             groups.push(DecimalsGroup { decimals, count: count.unsigned_abs(), sum });
         }
+    }
+    if first_index > FIRST_INDEX {
+        // What was said before the start block counts for the registry and is not ours to know.
+        return Ok(None);
     }
     Ok(Some(Sample {
         registry: registry.address,

@@ -6,7 +6,7 @@ use alloy::primitives::B256;
 
 use super::census::{self, Gap};
 use super::facts::{self, Misfit};
-use crate::block::Log;
+use crate::block::{Block, Log};
 use crate::id::ChainId;
 use crate::store::sql::{self, Sql, signed};
 use crate::store::{Store, StoreError, raw};
@@ -24,6 +24,17 @@ pub struct Held {
     pub misfits: Vec<Misfit>,
     /// Places where a counter that the registries keep dense has a gap.
     pub gaps: Vec<Gap>,
+}
+
+impl Held {
+    /// Whether this is what is stored of that block.
+    #[must_use]
+    pub fn is(&self, block: &Block) -> bool {
+        let number = block.header.number;
+        let ours = self.logs.get(&number).map_or(&[][..], Vec::as_slice);
+        let same_hash = self.hashes.get(&number).map_or(block.logs.is_empty(), |hash| *hash == block.header.hash);
+        same_hash && ours.iter().eq(block.logs.iter().map(|decoded| &decoded.log))
+    }
 }
 
 impl Store {
