@@ -69,12 +69,16 @@ fn logs_of(number: u64) -> Vec<RawLog> {
 }
 
 fn feedback(index: u64) -> ReputationEvent {
+    feedback_of(index, -7, 2)
+}
+
+fn feedback_of(index: u64, value: i128, value_decimals: u8) -> ReputationEvent {
     ReputationEvent::NewFeedback {
         agent_id: U256::ZERO,
         client_address: SOMEBODY,
         feedback_index: index,
-        value: -7,
-        value_decimals: 2,
+        value,
+        value_decimals,
         indexed_tag1: keccak256("starred"),
         tag1: "starred".into(),
         tag2: "".into(),
@@ -220,6 +224,24 @@ async fn f5_a_clean_node_is_verified_by_receipts() {
     assert_eq!(verdict.hash, Some(chain.block(BLOCKS).hash));
     stage.turn().await;
     assert_eq!(stage.verified_to().await, Some(BLOCKS));
+}
+
+#[tokio::test]
+async fn f48_values_of_many_digits_and_decimals_are_what_the_raw_logs_say() {
+    let chain = FakeChain::new(CHAIN_ID);
+    chain.mine(registered(0));
+    let (most, least) = (i128::MAX, i128::MIN);
+    let digits = 1_234_567_890_123_456_789;
+    let values = [(digits, 18), (-digits, 18), (digits / 10, 17), (9_999_999_999_999_999_999_999, 18)];
+    for (index, (value, decimals)) in (1..).zip(values.into_iter().chain([(most, 18), (least, 18), (least, 1)])) {
+        chain.mine([RawLog::from((REPUTATION, Event::Reputation(feedback_of(index, value, decimals))))]);
+    }
+    chain.mine_empty(BLOCKS - 8);
+    chain.finalize(BLOCKS);
+    let stage = Stage::ingested(&chain, None).await;
+    assert_eq!(told(&stage.verdict().await.findings), []);
+    stage.sql("UPDATE feedback SET value = value + 1e-18 WHERE feedback_index = 2").await;
+    assert_eq!(told(&stage.verdict().await.findings), [("ROW", 3)]);
 }
 
 #[tokio::test]

@@ -273,14 +273,14 @@ async fn feedback(sql: &Sql<'_>, events: &[Decoded<'_>], misfits: &mut Vec<Misfi
         .query(
             "SELECT due.place FROM unnest($2::smallint[], $3::numeric[], $4::bytea[], $5::numeric[], $6::bigint[], \
                  $7::integer[], $8::numeric[], $9::smallint[], $10::text[], $11::text[], $12::text[], $13::text[], \
-                 $14::bytea[]) WITH ORDINALITY \
+                 $14::bytea[], $15::numeric[]) WITH ORDINALITY \
                  AS due (deployment, agent_id, client, feedback_index, begin_block, log_index, value_raw, \
-                         value_decimals, tag1, tag2, endpoint, feedback_uri, feedback_hash, place) \
+                         value_decimals, tag1, tag2, endpoint, feedback_uri, feedback_hash, value, place) \
              LEFT JOIN LATERAL (SELECT TRUE AS fits FROM feedback f WHERE f.chain_id = $1 \
                  AND f.deployment = due.deployment AND f.agent_id = due.agent_id AND f.client = due.client \
                  AND f.feedback_index = due.feedback_index AND f.begin_block = due.begin_block \
                  AND f.log_index = due.log_index AND f.value_raw = due.value_raw \
-                 AND f.value_decimals = due.value_decimals AND f.value = due.value_raw / 10::numeric ^ due.value_decimals \
+                 AND f.value_decimals = due.value_decimals AND f.value = due.value \
                  AND f.tag1 = due.tag1 AND f.tag2 = due.tag2 AND f.endpoint = due.endpoint \
                  AND f.feedback_uri = due.feedback_uri AND f.feedback_hash = due.feedback_hash OFFSET 0) f ON TRUE \
              WHERE f.fits IS NULL ORDER BY due.place LIMIT 100",
@@ -298,6 +298,8 @@ async fn feedback(sql: &Sql<'_>, events: &[Decoded<'_>], misfits: &mut Vec<Misfi
                 &rows.texts[2],
                 &rows.texts[3],
                 &rows.hashes,
+                // Not computed by the server: its division keeps sixteen digits (F48).
+                &rows.scaled,
             ],
         )
         .await?;
@@ -314,6 +316,7 @@ struct FeedbackColumns<'a> {
     blocks: Vec<i64>,
     places: Vec<i32>,
     values: Vec<Numeric>,
+    scaled: Vec<Numeric>,
     decimals: Vec<i16>,
     texts: [Vec<String>; 4],
     hashes: Vec<&'a [u8]>,
@@ -344,6 +347,7 @@ impl<'a> FeedbackColumns<'a> {
         self.blocks.push(signed(of.log.block.number));
         self.places.push(index(of.log.log_index));
         self.values.push(Numeric::from_decimal(*value, 0));
+        self.scaled.push(Numeric::from_decimal(*value, *value_decimals));
         self.decimals.push((*value_decimals).into());
         for (column, text) in self.texts.iter_mut().zip([tag1, tag2, endpoint, feedback_uri]) {
             column.push(text.readable().into_owned());
