@@ -61,6 +61,8 @@ pub struct Job {
     pub safe: Option<u64>,
     /// Changes of blocks from this one on were taken back, and are told again.
     pub(super) told_from: Option<u64>,
+    /// Of one from the store: where one from the chain ends that was half way when it began, and that goes on after it.
+    pub(super) then: Option<Tip>,
 }
 
 /// What a step of a re-index from the store did.
@@ -270,7 +272,10 @@ impl Step<'_> {
         let Cursor { finalized, safe, .. } = self.cursor;
         Ok(match self.rederiving() {
             Some(job) => Job { from: from.min(job.from), told_from, ..job },
-            None => Job { source: Source::Store, from, target: tip, finalized, safe, told_from },
+            None => {
+                let then = self.cursor.reindex.map(|from_chain| from_chain.target);
+                Job { source: Source::Store, from, target: tip, finalized, safe, told_from, then }
+            }
         })
     }
 
@@ -325,7 +330,9 @@ impl Step<'_> {
         }
         done.seq = seq.max(self.cursor.seq + 1);
         let after = if done.is_done() {
-            Cursor { tip: Some(target), finalized: job.finalized, safe: job.safe, seq: done.seq, reindex: None }
+            // What the one from the chain took back is not all told again yet.
+            let reindex = job.then.map(|target| Job { source: Source::Rpc, target, then: None, ..job });
+            Cursor { tip: Some(target), finalized: job.finalized, safe: job.safe, seq: done.seq, reindex }
         } else {
             let tip = tip.expect("a step goes on until it has a block, or all is done");
             done.to = tip.number;
@@ -350,7 +357,8 @@ impl Step<'_> {
         };
         debug_assert_eq!(batch.rewind_to, Some(kept.number));
         let told = [before.and_then(|job| job.told_from), self.told_from(kept.number + 1).await?];
-        let target = before.map(|job| job.target).filter(|target| target.number > tip.number).unwrap_or(tip);
+        let target =
+            before.map(|job| job.then.unwrap_or(job.target)).filter(|target| target.number > tip.number).unwrap_or(tip);
         Ok(Some(Job {
             source: Source::Rpc,
             from: kept.number + 1,
@@ -358,6 +366,7 @@ impl Step<'_> {
             finalized: self.cursor.finalized,
             safe: self.cursor.safe,
             told_from: told.into_iter().flatten().min(),
+            then: None,
         }))
     }
 
@@ -371,8 +380,8 @@ impl Step<'_> {
         self.sql
             .execute(
                 "INSERT INTO reindex (chain_id, source, from_block, target_number, target_hash, target_at, \
-                     safe_number, finalized_number, finalized_hash, told_from) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                     safe_number, finalized_number, finalized_hash, told_from, then_number, then_hash, then_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
                 &[
                     &job.source.name(),
                     &signed(job.from),
@@ -383,6 +392,9 @@ impl Step<'_> {
                     &job.finalized.map(|block| signed(block.number)),
                     &job.finalized.as_ref().map(|block| block.hash.as_slice()),
                     &job.told_from.map(signed),
+                    &job.then.map(|then| signed(then.number)),
+                    &job.then.as_ref().map(|then| then.hash.as_slice()),
+                    &job.then.map(|then| signed(then.timestamp)),
                 ],
             )
             .await?;
@@ -425,6 +437,13 @@ impl Job {
             None => None,
             Some(number) => Some(BlockRef { number, hash: sql::hash(row, "reindex_finalized_hash")? }),
         };
+        let then = match optional("reindex_then_number")? {
+            None => None,
+            Some(number) => {
+                let (hash, timestamp) = (sql::hash(row, "reindex_then_hash")?, sql::number(row, "reindex_then_at")?);
+                Some(Tip { number, hash, timestamp })
+            }
+        };
         Ok(Some(Self {
             source,
             from: sql::number(row, "reindex_from_block")?,
@@ -436,6 +455,7 @@ impl Job {
             finalized,
             safe: optional("reindex_safe_number")?,
             told_from: optional("reindex_told_from")?,
+            then,
         }))
     }
 }

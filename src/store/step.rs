@@ -17,7 +17,8 @@ pub(super) const CURSOR: &str = "SELECT c.epoch, c.seq, c.tip_number, c.tip_hash
      r.from_block AS reindex_from_block, r.target_number AS reindex_target_number, \
      r.target_hash AS reindex_target_hash, r.target_at AS reindex_target_at, r.safe_number AS reindex_safe_number, \
      r.finalized_number AS reindex_finalized_number, r.finalized_hash AS reindex_finalized_hash, \
-     r.told_from AS reindex_told_from \
+     r.told_from AS reindex_told_from, r.then_number AS reindex_then_number, r.then_hash AS reindex_then_hash, \
+     r.then_at AS reindex_then_at \
      FROM cursor c JOIN network n USING (chain_id) LEFT JOIN reindex r USING (chain_id) WHERE c.chain_id = $1";
 
 /// How far a network is committed.

@@ -5,7 +5,7 @@ use alloy::primitives::{Address, U256};
 use meikan::block::Block;
 use meikan::event::{Event, IdentityEvent, Undecoded};
 use meikan::fault::Fault;
-use meikan::store::{Batch, Rederived, StoreError, Writer};
+use meikan::store::{Batch, Rederived, Source, StoreError, Writer};
 use serde_json::json;
 
 use crate::store_chain::{Chain, Random, START, said};
@@ -162,6 +162,40 @@ async fn a_repair_brings_blocks_that_an_endpoint_left_out() {
         assert_eq!(first.from, blocks[0].header.number);
         to_the_end(&mut writer, first).await;
         assert_same(&fixture.dump(CHAIN).await, &fresh.dump(CHAIN).await);
+    }
+}
+
+#[tokio::test]
+async fn a_repair_amid_a_reindex_from_the_chain_keeps_what_is_to_be_told_again() {
+    for repaired in [true, false] {
+        let fixture = Fixture::create().await;
+        let chain = chain_of(&mut Random(12), 20);
+        let mut writer = fixture.writer(CHAIN).await;
+        ingest(&mut writer, &chain, None).await;
+        writer.finalize(Some(chain.block(START + 14)), None).await.unwrap();
+        let mut told = fixture.changes(CHAIN, 0).await;
+        let cut = START + 5;
+        reingest(&mut writer, &chain, START + 3, cut, Some(cut)).await.unwrap();
+        let from_chain = writer.cursor().await.unwrap().reindex.expect("it is half way");
+        // Of several steps, or of one.
+        writer.set_reindex_step_logs(if repaired { 2 } else { u64::MAX });
+        let first = if repaired {
+            writer.repair(&chain.between(START + 1, START + 1)).await.unwrap()
+        } else {
+            writer.rederive(START + 1).await.unwrap()
+        };
+        to_the_end(&mut writer, first).await;
+        let job = writer.cursor().await.unwrap().reindex.expect("the one from the chain goes on");
+        assert_eq!((job.source, job.target), (Source::Rpc, from_chain.target));
+        ingest_rest(&mut writer, &chain, Some(START + 14)).await;
+        assert_eq!(writer.cursor().await.unwrap().reindex, None);
+        let mut again = fixture.changes(CHAIN, 0).await;
+        for changes in [&mut again, &mut told] {
+            // Of final blocks without logs nobody asks the chain, so nobody tells of them.
+            changes.retain(|change| !change.starts_with("(1,1,"));
+            changes.sort();
+        }
+        assert_eq!(again, told, "repaired: {repaired}");
     }
 }
 
