@@ -11,6 +11,8 @@ use tokio::time::Instant;
 
 use crate::store::verification::Finding;
 
+use super::stretch::SEGMENT;
+
 /// Findings of which it is remembered that they were tried; beyond it nothing more is tried.
 const MAX_TRIED: usize = 10_000;
 
@@ -22,12 +24,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
 
 /// Whether a repair can cure it.
 fn is_curable(finding: &Finding) -> bool {
-    matches!(finding.kind, "LOG_MISSING" | "LOG_EXTRA" | "LOG_DIFFERENT" | "SEGMENT" | "TIME" | "ROW")
+    matches!(finding.kind, "LOG_MISSING" | "LOG_EXTRA" | "LOG_DIFFERENT" | SEGMENT | "TIME" | "ROW")
 }
 
 /// Whether the stored block itself may be right, and what derives from it is not.
 fn is_beside_the_logs(finding: &Finding) -> bool {
-    matches!(finding.kind, "SEGMENT" | "ROW")
+    matches!(finding.kind, SEGMENT | "ROW")
 }
 
 /// What names a finding.
@@ -98,14 +100,15 @@ impl Cures {
 }
 
 /// The blocks of these findings, rising, each with whether it is to be derived again though its logs may be right.
-pub(super) fn blocks_of(findings: &[Finding]) -> Vec<(u64, bool)> {
+/// A segment that cannot be read has more blocks than those that matter: it is looked up which.
+pub(super) fn blocks_of(findings: &[Finding]) -> BTreeMap<u64, bool> {
     let mut blocks = BTreeMap::<u64, bool>::new();
-    for finding in findings {
+    for finding in findings.iter().filter(|finding| finding.kind != SEGMENT) {
         for number in finding.from..=finding.to {
             *blocks.entry(number).or_default() |= is_beside_the_logs(finding);
         }
     }
-    blocks.into_iter().collect()
+    blocks
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::metrics as names;
 use crate::store::verification::{Audited, Finding, Recorded, Verified};
 
 use super::cure::{self, Cures};
-use super::stretch::STRETCH_BLOCKS;
+use super::stretch::{SEGMENT, STRETCH_BLOCKS};
 use super::{AuditError, Auditor, Stretch, Verdict};
 
 /// Pause before looking whether more has become final.
@@ -20,6 +20,9 @@ const IDLE_PAUSE: Duration = Duration::from_secs(2);
 
 /// Pause after a failure, and before findings that could not be repaired are looked at again.
 const RETRY_PAUSE: Duration = Duration::from_secs(30);
+
+/// Most blocks of one repair: what differs in more is a matter for a re-index.
+const MAX_REPAIRED_BLOCKS: usize = 1_000;
 
 /// What one turn of the loop did.
 #[derive(Debug)]
@@ -155,7 +158,16 @@ impl Auditor {
         R: Fn(Vec<Block>) -> F,
         F: Future<Output = bool>,
     {
-        let wanted = cure::blocks_of(findings);
+        let mut wanted = cure::blocks_of(findings);
+        for segment in findings.iter().filter(|finding| finding.kind == SEGMENT) {
+            // It is replaced whole, which needs all its blocks that have logs. One more tells that they are too many.
+            let ends = (segment.from, segment.to);
+            let blocks = self.store.blocks_with_logs(self.chain_id, ends, MAX_REPAIRED_BLOCKS + 1).await?;
+            wanted.extend(blocks.into_iter().map(|block| (block, true)));
+        }
+        if wanted.len() > MAX_REPAIRED_BLOCKS {
+            return Ok(false);
+        }
         let held = self.store.held(self.chain_id, stretch.from, stretch.to).await?;
         let mut blocks = Vec::with_capacity(wanted.len());
         for (number, derive_again) in &wanted {

@@ -21,6 +21,9 @@ pub const STRETCH_BLOCKS: u64 = 500;
 /// Findings of one stretch that are kept; more differ in the same way.
 const MAX_FINDINGS: usize = 1_000;
 
+/// The kind of a finding about raw logs that cannot be read.
+pub(super) const SEGMENT: &str = "SEGMENT";
+
 /// What is to be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stretch {
@@ -103,7 +106,11 @@ impl Auditor {
             Err(error) => return Err(error.into()),
         };
         for (first, last) in &held.damaged {
-            case.find("SEGMENT", (*first, *last), "raw logs are stored and cannot be read".into(), case.method);
+            let words = format!(
+                "raw logs are stored and cannot be read; what is not repaired by itself, `meikan reindex --source rpc \
+                 --from-block {first}` fetches again"
+            );
+            case.find(SEGMENT, (*first, *last), words, case.method);
         }
         for misfit in &held.misfits {
             let words = format!("{}: {} (log {})", misfit.table, misfit.reason, misfit.log_index);

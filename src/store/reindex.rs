@@ -207,10 +207,11 @@ impl Step<'_> {
         for part in parts {
             self.sql.execute("SELECT ensure_block_range($1, $2)", &[&signed(*part)]).await?;
         }
+        // First what may be refused, then what costs: nothing is undone for the sake of logs that cannot be read.
+        apply::replace_raw(&self.sql, blocks).await?;
+        self.check_raw_logs(lowest, self.held_to(tip).number).await?;
         let job = self.begin_job(lowest, tip).await?;
         let undone = self.underive(lowest).await?;
-        apply::replace_raw(&self.sql, blocks).await?;
-        self.check_raw_logs(lowest, job.target.number).await?;
         self.derive(job, lowest.max(1), undone.seq, bounds).await
     }
 

@@ -619,6 +619,21 @@ async fn raw_logs_that_cannot_be_read_are_found() {
 }
 
 #[tokio::test]
+async fn raw_logs_of_a_backfill_that_cannot_be_read_are_repaired_whole() {
+    let chain = final_chain();
+    // The segment reaches over more blocks than a stretch, and than are repaired at once.
+    chain.mine_empty(3 * STRETCH_BLOCKS);
+    let last = chain.mine(registered(10)).number;
+    chain.finalize(last);
+    let network = network(&[chain.url()]);
+    let stage = Stage::ingested(&chain, None).await;
+    let expected = stage.node.tables(CHAIN_ID).await;
+    stage.sql("UPDATE raw_logs SET logs = decode('0102', 'hex')").await;
+    let database = stage.repaired(&network).await;
+    assert_same(&dump(&connect(database.url()).await, CHAIN_ID).await, &expected);
+}
+
+#[tokio::test]
 async fn findings_are_kept_until_the_blocks_agree_again() {
     let chain = final_chain();
     let stage = Stage::ingested(&chain, None).await;

@@ -166,6 +166,27 @@ async fn a_repair_brings_blocks_that_an_endpoint_left_out() {
 }
 
 #[tokio::test]
+async fn a_repair_replaces_a_damaged_segment_when_all_its_blocks_with_logs_are_given() {
+    let (fixture, chain, mut writer) = settled(11).await;
+    let before = fixture.dump(CHAIN).await;
+    let select = "SELECT to_block - from_block FROM raw_logs ORDER BY from_block LIMIT 1";
+    assert!(fixture.value(select).await.as_i64().unwrap() > 10, "a backfill's segment spans many blocks");
+    let damage = "UPDATE raw_logs SET logs = substring(logs FOR 20) WHERE to_block <= $1";
+    let finalized = START + 14;
+    fixture.client.execute(damage, &[&finalized.cast_signed()]).await.unwrap();
+    let mut blocks = chain.between(START, finalized);
+    blocks.retain(|block| !block.logs.is_empty());
+    assert!(blocks.len() < 15, "some blocks have no logs, and no header");
+    let derived = fixture.value("SELECT count(*) FROM feedback").await;
+    let too_few = writer.repair(&blocks[1..]).await.unwrap_err();
+    assert!(too_few.to_string().contains(&format!("--from-block {}", blocks[0].header.number)), "{too_few}");
+    assert_eq!(fixture.value("SELECT count(*) FROM feedback").await, derived);
+    let first = writer.repair(&blocks).await.unwrap();
+    to_the_end(&mut writer, first).await;
+    assert_same(&fixture.dump(CHAIN).await, &before);
+}
+
+#[tokio::test]
 async fn a_repair_amid_a_reindex_from_the_chain_keeps_what_is_to_be_told_again() {
     for repaired in [true, false] {
         let fixture = Fixture::create().await;

@@ -174,11 +174,11 @@ pub(in crate::store) async fn replace(sql: &Sql<'_>, new: &[Block]) -> Result<()
     let mut segments: Vec<Vec<Log>> = Vec::new();
     for row in &rows {
         let (first, last) = (sql::number(row, "from_block")?, sql::number(row, "to_block")?);
-        // Whatever is damaged of a block that is replaced whole is no loss.
-        let kept = if left.range(first..=last).count() as u64 == last - first + 1 {
-            Vec::new()
-        } else {
-            decode(row, first, last)?
+        let kept = match decode(row, first, last) {
+            Ok(logs) => logs,
+            // Whatever is damaged of blocks that are replaced whole is no loss.
+            Err(_) if !has_others(sql, first, last, &numbers).await? => Vec::new(),
+            Err(error) => return Err(error),
         };
         let mut logs: BTreeMap<u64, Vec<Log>> = BTreeMap::new();
         for log in kept.into_iter().filter(|log| !left.contains_key(&log.block.number)) {
@@ -197,6 +197,13 @@ pub(in crate::store) async fn replace(sql: &Sql<'_>, new: &[Block]) -> Result<()
     let segments: Vec<Vec<&Log>> =
         segments.iter().filter(|logs| !logs.is_empty()).map(|logs| logs.iter().collect()).collect();
     if segments.is_empty() { Ok(()) } else { blocks::insert_segments(sql, &segments).await.map(|_rows| ()) }
+}
+
+/// Whether blocks between two heights have logs, besides these. Of every block with logs the header is held.
+async fn has_others(sql: &Sql<'_>, first: u64, last: u64, numbers: &[i64]) -> Result<bool, StoreError> {
+    let select = "SELECT FROM block WHERE chain_id = $1 AND number BETWEEN $2 AND $3 AND log_count > 0 \
+                  AND number <> ALL($4) LIMIT 1";
+    Ok(!sql.query(select, &[&signed(first), &signed(last), &numbers]).await?.is_empty())
 }
 
 /// The hash that is held of a block.

@@ -18,7 +18,7 @@ pub struct Held {
     pub hashes: BTreeMap<u64, B256>,
     /// The raw logs by block, in order, of blocks that have some.
     pub logs: BTreeMap<u64, Vec<Log>>,
-    /// Stretches whose raw logs cannot be read.
+    /// First and last block of segments of raw logs that cannot be read; they may reach beyond what was asked for.
     pub damaged: Vec<(u64, u64)>,
     /// Rows of other tables that do not follow from the raw logs.
     pub misfits: Vec<Misfit>,
@@ -55,6 +55,27 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The blocks from `from` to `to` that have logs, by the headers that are held; at most so many, the lowest.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn blocks_with_logs(
+        &self,
+        chain_id: ChainId,
+        (from, to): (u64, u64),
+        limit: usize,
+    ) -> Result<Vec<u64>, StoreError> {
+        let select = "SELECT number FROM block WHERE chain_id = $1 AND number BETWEEN $2 AND $3 AND log_count > 0 \
+                      ORDER BY number LIMIT $4";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let client = self.write().await?;
+        let rows = client.query(select, &[&signed(chain_id), &signed(from), &signed(to), &limit]).await;
+        let rows = rows.map_err(StoreError::database("audit"))?;
+        rows.iter().map(|row| sql::number(row, "number")).collect()
+    }
+}
+
 async fn hashes(sql: &Sql<'_>, from: u64, to: u64) -> Result<BTreeMap<u64, B256>, StoreError> {
     let select = "SELECT number, hash FROM block WHERE chain_id = $1 AND number BETWEEN $2 AND $3";
     let rows = sql.query(select, &[&signed(from), &signed(to)]).await?;
@@ -76,8 +97,7 @@ async fn read_logs(sql: &Sql<'_>, from: u64, to: u64, held: &mut Held) -> Result
                 }
             }
             None => {
-                let ends = (sql::number(row, "from_block")?, sql::number(row, "to_block")?);
-                held.damaged.push((ends.0.max(from), ends.1.min(to)));
+                held.damaged.push((sql::number(row, "from_block")?, sql::number(row, "to_block")?));
             }
         }
     }
