@@ -7,12 +7,13 @@ use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use crate::block::{Block, Method};
+use crate::chain::Sealed;
 use crate::fault::Fault;
 use crate::metrics as names;
 use crate::store::verification::{Audited, Finding, Recorded, Verified};
 
 use super::cure::{self, Cures};
-use super::stretch::{SEGMENT, STRETCH_BLOCKS};
+use super::stretch::{SEGMENT, STRETCH_BLOCKS, lacks_headers};
 use super::{AuditError, Auditor, Stretch, Verdict};
 
 /// Pause before looking whether more has become final.
@@ -168,17 +169,53 @@ impl Auditor {
         if wanted.len() > MAX_REPAIRED_BLOCKS {
             return Ok(false);
         }
+        let sealed = match self.chain.sealed(stretch.from, stretch.to).await {
+            Err(error) if lacks_headers(&error) => return Ok(false),
+            sealed => sealed?,
+        };
         let held = self.store.held(self.chain_id, stretch.from, stretch.to).await?;
-        let mut blocks = Vec::with_capacity(wanted.len());
-        for (number, derive_again) in &wanted {
+        if !self.is_ours(stretch, &sealed).await {
+            return Ok(false);
+        }
+        let mut blocks = Vec::new();
+        let mut settles = true;
+        for (number, derive_again) in wanted {
             sleep(self.settings.request_pause).await;
+            // A damaged segment reaches beyond the stretch.
+            let beyond = if (stretch.from..=stretch.to).contains(&number) {
+                vec![]
+            } else {
+                self.chain.sealed(number, number).await?
+            };
+            let Some(sealed) = sealed.iter().chain(&beyond).find(|sealed| sealed.header.number == number) else {
+                continue;
+            };
             // Fetched here, so that whoever writes waits for no endpoint.
-            let block = self.chain.proven_block(*number).await?;
-            if *derive_again || !held.is(&block) {
-                blocks.push(block);
+            match self.chain.settled_block(sealed).await? {
+                Some(block) if derive_again || !held.is(&block) => blocks.push(block),
+                Some(_) => {}
+                None => settles = false,
             }
         }
-        Ok(!blocks.is_empty() && repair(blocks).await)
+        Ok(!blocks.is_empty() && repair(blocks).await && settles)
+    }
+
+    /// Whether these headers are of the chain that is stored, and all endpoints tell of it: a header that hashes to its
+    /// hash is a block, and not yet one of this chain.
+    async fn is_ours(&self, stretch: &Stretch, sealed: &[Sealed]) -> bool {
+        let Some(last) = sealed.last() else { return false };
+        let below = sealed.first().map(|first| first.header.parent_hash);
+        let fits = stretch.below.is_none_or(|hash| below == Some(hash));
+        let again = self.chain.hashes_again(last.header.number, None).await;
+        let alike = !again.is_empty() && again.iter().all(|hash| *hash == last.header.hash);
+        if !alike {
+            let block = last.header.number;
+            warn!(
+                network = self.network,
+                block, "nothing is repaired: endpoints tell different hashes of a final block"
+            );
+        }
+        fits && alike
     }
 
     async fn record(

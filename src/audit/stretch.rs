@@ -264,7 +264,7 @@ impl Auditor {
 }
 
 /// Whether the headers of old blocks cannot be had, rather than not now.
-fn lacks_headers(error: &ChainError) -> bool {
+pub(super) fn lacks_headers(error: &ChainError) -> bool {
     match error {
         ChainError::Gone { .. } | ChainError::TooLarge { .. } => true,
         ChainError::Failed { failure, .. } => matches!(failure.kind, Kind::Permanent | Kind::Unsupported),

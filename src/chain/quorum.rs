@@ -279,7 +279,7 @@ impl Chain {
     }
 
     /// Keeps disputes until somebody takes them.
-    fn note(&self, disputes: Vec<Dispute>) {
+    pub(super) fn note(&self, disputes: Vec<Dispute>) {
         let mut waiting = self.disputes.lock().unwrap_or_else(PoisonError::into_inner);
         for dispute in disputes {
             let labels = [("network", self.pool.network.clone()), ("settlement", dispute.settlement.name().to_owned())];

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::classify::Kind;
+use super::compare::{difference, same};
 use super::endpoint::Endpoint;
 use super::error::{ChainError, Failure};
 use super::logs::LogReader;
@@ -17,6 +18,7 @@ use super::proof::{Root, Sealed, compare};
 use super::wire::{WireHeader, WireLog, WireReceipt, header_by_number, logs_by_range, receipts};
 use super::{Chain, HEADERS_PER_REQUEST, Watched, check};
 use crate::block::{Block, Header, Log, Method};
+use crate::dispute::{Dispute, Settlement};
 
 /// Most times that a range without headers is halved.
 const MAX_HALVINGS: usize = 64;
@@ -99,11 +101,29 @@ impl Chain {
     }
 
     /// The logs of one block, by receipts that hash to the header's root where they are served and the header is
-    /// proven: then one answer. Else as each endpoint tells them.
+    /// proven: then one answer. Else as each endpoint tells them, without what a proven bloom does not hold.
     ///
     /// # Errors
     /// [`ChainError`] when no endpoint answers.
     pub async fn shown(&self, sealed: &Sealed) -> Result<Vec<Shown>, ChainError> {
+        let by_receipts = match self.by_receipts(sealed).await? {
+            Some((proven, true)) => return Ok(vec![proven]),
+            other => other,
+        };
+        let mut told: Vec<Shown> = self.told_again(&sealed.header).await?.into_iter().map(shown).collect();
+        // Receipts whose root nobody can vouch for are one voice among the others.
+        told.extend(by_receipts.map(|(one, _)| one));
+        if let Some(bloom) = sealed.header.logs_bloom.as_deref().filter(|_| sealed.proven) {
+            for logs in told.iter_mut().flat_map(|told| told.logs.values_mut()) {
+                logs.retain(|log| !check::stray(bloom, std::slice::from_ref(log)));
+            }
+        }
+        Ok(told)
+    }
+
+    /// What the first endpoint that serves receipts shows by them, and whether the header proves it; nothing where
+    /// nobody serves them, or nobody those of this block.
+    async fn by_receipts(&self, sealed: &Sealed) -> Result<Option<(Shown, bool)>, ChainError> {
         let watched = &self.watched;
         let told = self
             .pool
@@ -113,42 +133,64 @@ impl Chain {
             })
             .await;
         match told {
-            Ok((logs, Root::Matches, by)) if sealed.proven => {
-                Ok(vec![Shown { logs: by_block(logs), method: Method::ReceiptsRoot, by }])
+            Ok((logs, root, by)) => {
+                let proven = sealed.proven && root == Root::Matches;
+                let method = if proven { Method::ReceiptsRoot } else { Method::LogsAgain };
+                Ok(Some((Shown { logs: by_block(logs), method, by }, proven)))
             }
-            // Receipts whose root nobody can vouch for are one voice among the others.
-            Ok((logs, _, by)) => {
-                let mut told = self.told_again(&sealed.header).await?;
-                told.push(Shown { logs: by_block(logs), method: Method::LogsAgain, by });
-                Ok(told)
-            }
-            // Nobody serves receipts, or nobody those of this block; endpoints that are down are another matter.
+            // Endpoints that are down are another matter.
             Err(ChainError::Failed { failure, .. }) if !refuses(failure.kind) => Err(self.pool.failed(*failure)),
             Err(error @ (ChainError::NoEndpoint { .. } | ChainError::WrongChain { .. })) => Err(error),
-            Err(_) => self.told_again(&sealed.header).await,
+            Err(_) => Ok(None),
         }
     }
 
-    /// A block with its logs, by receipts that hash to the header's root where that can be had; else with every log
-    /// that an endpoint tells.
+    /// The block of that header as the chain has it, to be written: proven by receipts, else as more than half of all
+    /// endpoints tell it, at least two and as many as the quorum wants. Nothing where that settles nothing: what a single
+    /// endpoint tells is not written over what is stored.
     ///
     /// # Errors
-    /// As [`Chain::sealed`] and [`Chain::shown`].
-    pub async fn proven_block(&self, number: u64) -> Result<Block, ChainError> {
-        let mut sealed = self.sealed(number, number).await?;
-        let sealed = sealed.pop().expect("as many headers are answered as were asked for, which is one");
-        let mut logs = BTreeMap::new();
-        for shown in self.shown(&sealed).await? {
-            for log in shown.logs.into_values().flatten() {
-                logs.entry(log.log_index).or_insert(log);
-            }
+    /// [`ChainError`] when no endpoint answers.
+    pub async fn settled_block(&self, sealed: &Sealed) -> Result<Option<Block>, ChainError> {
+        let header = sealed.header.clone();
+        let logs = match self.by_receipts(sealed).await? {
+            Some((mut proven, true)) => proven.logs.remove(&header.number).unwrap_or_default(),
+            _ => match self.by_most(sealed, &self.told_again(&header).await?) {
+                Some(logs) => logs,
+                None => return Ok(None),
+            },
+        };
+        let logs = logs.into_iter().filter_map(|log| self.watched.decode(log)).collect();
+        Ok(Some(Block { header, logs }))
+    }
+
+    /// What more than half of all endpoints tell of a block; that they disagree is noted.
+    fn by_most(&self, sealed: &Sealed, told: &[(Arc<Endpoint>, Vec<Log>)]) -> Option<Vec<Log>> {
+        let header = &sealed.header;
+        let bloom = header.logs_bloom.as_deref().filter(|_| sealed.proven);
+        let is_possible = |logs: &[Log]| bloom.is_none_or(|bloom| !check::stray(bloom, logs));
+        let votes = |logs: &[Log]| told.iter().filter(|(_, other)| same(logs, other)).count();
+        let asked = self.pool.endpoints.iter().filter(|endpoint| !endpoint.health.is_refused()).count();
+        let wanted = (asked.max(told.len()) / 2 + 1).max(2).max(self.quorum.endpoints);
+        let most =
+            told.iter().find(|(_, logs)| is_possible(logs) && votes(logs) >= wanted).map(|(_, logs)| logs.clone());
+        if told.iter().any(|(_, logs)| !same(logs, &told[0].1)) {
+            let is_wrong = |logs: &[Log]| most.as_ref().is_some_and(|most| !same(most, logs));
+            let wrong = told.iter().filter(|(_, logs)| is_wrong(logs)).map(|(endpoint, _)| endpoint.label.clone());
+            self.note(vec![Dispute {
+                from: header.number,
+                to: header.number,
+                told: told.iter().map(|(endpoint, logs)| (endpoint.label.clone(), logs.len() as u64)).collect(),
+                wrong: wrong.collect(),
+                difference: difference(header.number, told),
+                settlement: if most.is_some() { Settlement::Majority } else { Settlement::Unsettled },
+            }]);
         }
-        let logs = logs.into_values().filter_map(|log| self.watched.decode(log)).collect();
-        Ok(Block { header: sealed.header, logs })
+        most
     }
 
     /// The logs of one block as each endpoint tells them.
-    async fn told_again(&self, header: &Header) -> Result<Vec<Shown>, ChainError> {
+    async fn told_again(&self, header: &Header) -> Result<Vec<(Arc<Endpoint>, Vec<Log>)>, ChainError> {
         let watched = &self.watched;
         self.of_each(move |endpoint| async move { LogReader { endpoint: &endpoint, watched }.of_block(header).await })
             .await
@@ -160,39 +202,37 @@ impl Chain {
     /// [`ChainError`] when no endpoint answers.
     pub async fn logs_again(&self, from: u64, to: u64) -> Result<Vec<Shown>, ChainError> {
         let watched = &self.watched;
-        self.of_each(move |endpoint| async move { LogReader { endpoint: &endpoint, watched }.again(from, to).await })
-            .await
+        let told = self
+            .of_each(move |endpoint| async move { LogReader { endpoint: &endpoint, watched }.again(from, to).await })
+            .await?;
+        Ok(told.into_iter().map(shown).collect())
     }
 
     /// What each endpoint that answers tells; at least one.
-    async fn of_each<W, F>(&self, work: W) -> Result<Vec<Shown>, ChainError>
+    async fn of_each<W, F>(&self, work: W) -> Result<Vec<(Arc<Endpoint>, Vec<Log>)>, ChainError>
     where
         W: Fn(Arc<Endpoint>) -> F,
         F: Future<Output = Result<Vec<Log>, Failure>>,
     {
-        let mut shown = Vec::new();
+        let mut told = Vec::new();
         for endpoint in &self.pool.endpoints {
             if endpoint.health.is_refused() || self.pool.verify(endpoint).await.is_err() {
                 continue;
             }
             match work(Arc::clone(endpoint)).await {
-                Ok(logs) => {
-                    let by = endpoint.label.clone();
-                    shown.push(Shown { logs: by_block(logs), method: Method::LogsAgain, by });
-                }
+                Ok(logs) => told.push((Arc::clone(endpoint), logs)),
                 Err(failure) => tracing::debug!(%failure, "an endpoint cannot tell again what it has"),
             }
         }
-        if shown.is_empty() {
+        if told.is_empty() {
             // None of them at once: with patience one may, and else this says why not.
             let one = self.pool.ask(|endpoint| {
                 let answered = work(Arc::clone(&endpoint));
-                async move { Ok((answered.await?, endpoint.label.clone())) }
+                async move { Ok((endpoint, answered.await?)) }
             });
-            let (logs, by) = one.await?;
-            shown.push(Shown { logs: by_block(logs), method: Method::LogsAgain, by });
+            told.push(one.await?);
         }
-        Ok(shown)
+        Ok(told)
     }
 }
 
@@ -208,6 +248,11 @@ fn take_proven(sealed: &mut [Sealed], others: Vec<Sealed>) {
 /// Whether an endpoint does not serve what was asked, and never will.
 fn refuses(kind: Kind) -> bool {
     matches!(kind, Kind::Permanent | Kind::Unsupported | Kind::TooLarge(_))
+}
+
+/// What one endpoint told without proof.
+fn shown((endpoint, logs): (Arc<Endpoint>, Vec<Log>)) -> Shown {
+    Shown { logs: by_block(logs), method: Method::LogsAgain, by: endpoint.label.clone() }
 }
 
 fn by_block(logs: Vec<Log>) -> BTreeMap<u64, Vec<Log>> {

@@ -444,6 +444,52 @@ async fn a_hash_that_is_not_the_chain_s_and_a_registry_s_other_word_are_not_repa
     assert_eq!(Orders::of_turns(&stage, 4).await, [vec![9]], "neither keeps the other from its repair");
 }
 
+#[tokio::test]
+async fn f12_a_log_that_one_of_three_forges_is_not_written_by_a_repair() {
+    let chain = final_chain();
+    let node = Stage::ingested(&chain, None).await.node;
+    let (second, liar) = (chain.another_endpoint(), chain.another_endpoint());
+    for endpoint in [chain.endpoint(), &second, &liar] {
+        endpoint.lack("eth_getBlockReceipts");
+        endpoint.fail("eth_getBlockByNumber", FOR_EVER, Fault::EmptyBloom);
+    }
+    liar.fail("eth_getLogs", FOR_EVER, Fault::ForgedLog);
+    let stage = Stage::over(node, &network(&[liar.url(), chain.url(), second.url()])).await;
+    let missing: Vec<_> = told(&stage.verdict().await.findings);
+    assert!(missing.contains(&("LOG_MISSING", BLOCKS)), "{missing:?}");
+    assert_eq!(Orders::of_turns(&stage, 3).await, Vec::<Vec<u64>>::new());
+    assert_eq!(stage.verified_to().await, None);
+}
+
+#[tokio::test]
+async fn f12_what_most_endpoints_tell_is_written_by_a_repair_where_nothing_proves() {
+    let chain = final_chain();
+    let node = Stage::ingested(&chain, Some(Fault::WithoutBlock(9))).await.node;
+    let (second, third) = (chain.another_endpoint(), chain.another_endpoint());
+    for endpoint in [chain.endpoint(), &second, &third] {
+        endpoint.lack("eth_getBlockReceipts");
+    }
+    third.fail("eth_getLogs", FOR_EVER, Fault::WithoutBlock(9));
+    let one = Stage::over(node, &network(&[chain.url(), third.url()])).await;
+    assert_eq!(Orders::of_turns(&one, 2).await, Vec::<Vec<u64>>::new(), "one against one settles nothing");
+    let most = Stage::over(one.node, &network(&[chain.url(), second.url(), third.url()])).await;
+    assert_eq!(Orders::of_turns(&most, 1).await, [vec![9]]);
+}
+
+#[tokio::test]
+async fn f12_a_hole_is_not_filled_with_what_one_endpoint_tells() {
+    let chain = final_chain();
+    let honest = chain.another_endpoint();
+    for endpoint in [chain.endpoint(), &honest] {
+        endpoint.lack("eth_getBlockReceipts");
+    }
+    chain.endpoint().fail("eth_getLogs", FOR_EVER, Fault::WithoutBlock(9));
+    let node = Node::fresh(&[network(&[chain.url(), honest.url()])]).await;
+    chain.endpoint().recover();
+    let stage = Stage::over(node, &network(&[chain.url()])).await;
+    assert_eq!(told(&stage.verdict().await.findings), [("LOG_MISSING", 9)]);
+}
+
 fn last_index_of(agent: U256) -> Bytes {
     let words = [agent, U256::from_be_bytes(SOMEBODY.into_word().0)].map(|word| word.to_be_bytes::<32>());
     keccak256("getLastIndex(uint256,address)")[..4].iter().copied().chain(words.into_iter().flatten()).collect()
