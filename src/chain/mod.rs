@@ -375,6 +375,17 @@ impl Chain {
         self.pool.ask(move |endpoint| async move { endpoint.request(call).await }).await
     }
 
+    /// Whether there is a contract at that address after that block.
+    ///
+    /// # Errors
+    /// [`ChainError`] when no endpoint answers, or none has the state any more.
+    pub async fn had_code(&self, address: Address, block: u64) -> Result<bool, ChainError> {
+        let call = Call { method: "eth_getCode", params: json!([address, quantity(block)]) };
+        let call = &call;
+        let code: Bytes = self.pool.ask(move |endpoint| async move { endpoint.request(call).await }).await?;
+        Ok(!code.is_empty())
+    }
+
     /// Whether there is a contract at that address at the head.
     ///
     /// # Errors

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use alloy::primitives::Address;
 use tracing::info;
 
 use super::plan::{Plan, View, decide};
@@ -168,7 +169,7 @@ async fn from_chain(store: &Store, network: &config::Network, asked: &Reindex) -
         return Ok(Report { before: store.preview(network.chain_id, from).await?, after: None, shared });
     }
     let chain = Arc::new(Chain::connect(network).await?);
-    store.register(network, chain.genesis_hash()).await?;
+    let late = store.register_but_late(network, chain.genesis_hash()).await?;
     let mut writer = writer(store, network).await?;
     let mut cursor = writer.cursor().await?;
     // One from the store that was left half way is replaced where that is possible, for it may be what fails.
@@ -178,6 +179,10 @@ async fn from_chain(store: &Store, network: &config::Network, asked: &Reindex) -
         cursor = writer.cursor().await?;
     }
     let (from, shared) = first_block(store, Some(&chain), network, &cursor, asked).await?;
+    if !late.is_empty() {
+        reaches_logs_of(&chain, network, &late, from).await?;
+        writer.enter_contracts(network).await?;
+    }
     let before = store.preview(network.chain_id, from).await?;
     let mut follower = Follower::new(network, chain, writer);
     let swapped = swap(&mut follower, from).await?;
@@ -191,6 +196,35 @@ async fn from_chain(store: &Store, network: &config::Network, asked: &Reindex) -
     }
     let after = Some(store.preview(network.chain_id, from).await?);
     Ok(Report { before, after, shared })
+}
+
+/// Makes sure that no contract that is new has logs below the first block.
+async fn reaches_logs_of(
+    chain: &Chain,
+    network: &config::Network,
+    late: &[Address],
+    from: u64,
+) -> Result<(), ReindexError> {
+    let start = network.start_block;
+    for address in late.iter().filter(|_| from > start) {
+        let below = from - 1;
+        match chain.had_code(*address, below).await {
+            Ok(false) => {}
+            Ok(true) => {
+                return refused(format!(
+                    "{address} is new and had code in block {below} already, so it may have logs below block {from}; name \
+                     the block of its deployment or a lower one, at the lowest {start}"
+                ));
+            }
+            Err(error) => {
+                return refused(format!(
+                    "{address} is new, and nobody tells whether it has logs below block {from} ({error}); name an endpoint \
+                     that keeps old states with --rpc-url, or take it all anew with --from-block {start}"
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn refused<T>(reason: String) -> Result<T, ReindexError> {

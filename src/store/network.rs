@@ -1,7 +1,8 @@
 //! Networks and their contracts as the database knows them: entered once, verified at every start after that.
 //!
 //! What was indexed binds the configuration: another genesis, another start block, a contract that is gone, plays another
-//! role or comes late would make the tables a mixture of two truths. Contracts may be added until blocks are indexed.
+//! role or comes late would make the tables a mixture of two truths. Contracts may be added until blocks are indexed; after
+//! that only by a re-index from the chain, which enters them in the transaction that begins to bring their logs.
 
 use std::collections::HashMap;
 
@@ -55,6 +56,24 @@ impl Store {
     /// [`StoreError::OtherGenesis`] (F31); [`StoreError::Network`] when the start block changed or a contract was added
     /// although blocks are indexed, or a contract was removed, moved or given another role; or what the database says.
     pub async fn register(&self, network: &Network, genesis_hash: B256) -> Result<(), StoreError> {
+        let late = self.register_but_late(network, genesis_hash).await?;
+        let Some(first) = late.first() else { return Ok(()) };
+        let client = self.write().await?;
+        let tip = indexed_to(&**client, network).await?.unwrap_or_default();
+        // Its logs up to there would be missing, and nothing would tell.
+        let reason = format!(
+            "{first} is new, and blocks up to {tip} are indexed without its logs; take it out, or bring them in with \
+             `meikan reindex --network {} --from-block N`, where N is the block of its deployment or a lower one",
+            network.name
+        );
+        Err(refused(network, reason))
+    }
+
+    /// As [`Store::register`], but contracts that come late, after blocks were indexed, are left out and returned.
+    ///
+    /// # Errors
+    /// As [`Store::register`].
+    pub async fn register_but_late(&self, network: &Network, genesis_hash: B256) -> Result<Vec<Address>, StoreError> {
         let failed = || StoreError::database("register");
         let mut client = self.write().await?;
         let transaction = client.transaction().await.map_err(failed())?;
@@ -64,10 +83,11 @@ impl Store {
             .await
             .map_err(failed())?;
         enter_network(&*transaction, network, genesis_hash).await?;
-        enter_contracts(&*transaction, network).await?;
+        let late = enter_contracts(&*transaction, network).await?;
         let chain = signed(network.chain_id);
         transaction.execute("SELECT ensure_network_partitions($1)", &[&chain]).await.map_err(failed())?;
-        transaction.commit().await.map_err(failed())
+        transaction.commit().await.map_err(failed())?;
+        Ok(late)
     }
 }
 
@@ -112,7 +132,8 @@ async fn enter_network(client: &impl GenericClient, network: &Network, genesis: 
     Ok(())
 }
 
-async fn enter_contracts(client: &impl GenericClient, network: &Network) -> Result<(), StoreError> {
+/// Enters the contracts of the configuration that are new; those that come late are returned instead.
+async fn enter_contracts(client: &impl GenericClient, network: &Network) -> Result<Vec<Address>, StoreError> {
     let stored = contracts(client, network.chain_id).await?;
     let wanted = wanted_contracts(network);
     let configured: HashMap<Address, &Contract> = wanted.iter().map(|contract| (contract.address, contract)).collect();
@@ -139,38 +160,46 @@ async fn enter_contracts(client: &impl GenericClient, network: &Network) -> Resu
             name_generation(client, network, old, new.generation).await?;
         }
     }
+    let new = new_contracts(&stored, network);
+    if indexed_to(client, network).await?.is_some() {
+        return Ok(new.iter().map(|contract| contract.address).collect());
+    }
+    for contract in &new {
+        enter(client, network.chain_id, contract).await.map_err(StoreError::database("register"))?;
+    }
+    Ok(vec![])
+}
+
+/// The contracts of the configuration that are not stored, each with a number of its own.
+pub(super) fn new_contracts(stored: &[Contract], network: &Network) -> Vec<Contract> {
     let next = stored.iter().map(|contract| contract.id + 1).max().unwrap_or(1);
-    let new: Vec<_> =
-        wanted.iter().filter(|contract| stored.iter().all(|old| old.address != contract.address)).collect();
-    if let Some(first) = new.first()
-        && let Some(tip) = indexed_to(client, network).await?
-    {
-        // Its logs up to there would be missing, and nothing would tell.
-        let reason = format!(
-            "{} is new, and blocks up to {tip} are indexed without its logs; take it out, or use another database",
-            first.address
-        );
-        return Err(refused(network, reason));
-    }
-    for (id, contract) in (next..).zip(new) {
-        client
-            .execute(
-                "INSERT INTO contract (chain_id, contract_id, role, address, deployment, ordinal, generation) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7)",
-                &[
-                    &signed(network.chain_id),
-                    &id,
-                    &contract.role.name(),
-                    &contract.address.as_slice(),
-                    &contract.deployment(),
-                    &small(contract.ordinal),
-                    &contract.generation.map(Generation::name),
-                ],
-            )
-            .await
-            .map_err(StoreError::database("register"))?;
-    }
-    Ok(())
+    let new = wanted_contracts(network);
+    let new = new.into_iter().filter(|contract| stored.iter().all(|old| old.address != contract.address));
+    (next..).zip(new).map(|(id, contract)| Contract { id, ..contract }).collect()
+}
+
+/// Enters a contract.
+pub(super) async fn enter(
+    client: &impl GenericClient,
+    chain_id: ChainId,
+    contract: &Contract,
+) -> Result<(), tokio_postgres::Error> {
+    client
+        .execute(
+            "INSERT INTO contract (chain_id, contract_id, role, address, deployment, ordinal, generation) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            &[
+                &signed(chain_id),
+                &contract.id,
+                &contract.role.name(),
+                &contract.address.as_slice(),
+                &contract.deployment(),
+                &small(contract.ordinal),
+                &contract.generation.map(Generation::name),
+            ],
+        )
+        .await
+        .map(drop)
 }
 
 /// Another generation is named for a contract: what is indexed was read by the old one.

@@ -56,6 +56,11 @@ impl<'a> Sql<'a> {
         self.transaction.execute(&prepared, &self.all(parameters)).await.map_err(self.failed())
     }
 
+    /// The transaction itself, for statements that are run outside of a writer's steps, too.
+    pub(super) fn transaction(&self) -> &Transaction<'a> {
+        &self.transaction
+    }
+
     /// Runs a query; parameters as in [`Sql::execute`].
     pub(super) async fn query(&self, statement: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, StoreError> {
         let prepared =

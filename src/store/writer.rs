@@ -13,11 +13,12 @@ use deadpool_postgres::{ClientWrapper, Object};
 use super::Store;
 use super::apply::{Applied, Batch, Contracts, Tip};
 use super::error::StoreError;
-use super::network;
+use super::network::{self, Contract};
 use super::reindex::STEP_LOGS;
 use super::sql::{self, Sql, signed};
 use super::step::{Cursor, Finalized, Floor, Step, clamped};
 use crate::block::{Block, BlockRef};
+use crate::config::Network;
 use crate::dispute::Dispute;
 use crate::id::ChainId;
 use crate::metrics;
@@ -63,6 +64,8 @@ pub struct Writer {
     epoch: i64,
     start_block: u64,
     contracts: Contracts,
+    /// Contracts that the next re-index from the chain enters.
+    entering: Vec<Contract>,
     /// Ranges of blocks that are known to have partitions.
     partitions: HashSet<u64>,
     /// Logs and headers that one step of a re-index from the store derives from, at most.
@@ -106,6 +109,7 @@ impl Store {
             epoch: sql::column(&row, "epoch")?,
             start_block: sql::number(&row, "start_block")?,
             contracts,
+            entering: vec![],
             partitions: HashSet::new(),
             reindex_step_logs: STEP_LOGS,
             unanalyzed_rows: 0,
@@ -187,12 +191,31 @@ impl Writer {
         self.apply_above(batch, Floor::Finality).await
     }
 
+    /// Takes up the contracts that the configuration has more than the database. They are entered in the transaction of
+    /// the next batch, which must begin at or below the first block with logs of theirs.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn enter_contracts(&mut self, network: &Network) -> Result<(), StoreError> {
+        let stored = network::contracts(&*self.client, self.chain_id).await?;
+        self.entering = network::new_contracts(&stored, network);
+        self.contracts = Contracts::new(&[stored, self.entering.clone()].concat());
+        Ok(())
+    }
+
     /// [`Writer::apply`], where a rewind may go down to that floor.
     pub(super) async fn apply_above(&mut self, batch: Batch, floor: Floor) -> Result<Applied, StoreError> {
         let started = Instant::now();
         let parts: Vec<u64> = self.missing_partitions(&batch.blocks);
+        let entering = self.entering.clone();
         let step = self.begin("apply").await?;
+        for contract in &entering {
+            network::enter(&**step.sql.transaction(), step.sql.chain_id, contract)
+                .await
+                .map_err(StoreError::database("apply"))?;
+        }
         let applied = step.apply(&batch, &parts, floor).await?;
+        self.entering.clear();
         self.have_partitions(parts);
         self.measured("apply", started, applied.rows).await;
         Ok(applied)

@@ -1,7 +1,7 @@
 //! `reindex` against a chain that finalizes, replaces what was final, and does not serve everything: whatever an operator
 //! undid, the tables and the answers are those of a node that sees the chain only now.
 
-use meikan::config::{Database, Follow};
+use meikan::config::{Database, Follow, Network};
 use meikan::follow::{FollowError, Outcome, Reindex, ReindexError};
 use meikan::store::{Source, Store};
 use serde_json::Value;
@@ -83,7 +83,7 @@ async fn f65_the_start_block_can_be_reindexed_also_where_it_is_the_genesis() {
     for start_block in [0, 1] {
         let chain = busy_chain(30);
         chain.finalize(20);
-        let network = meikan::config::Network { start_block, ..network(&[chain.url()], short()) };
+        let network = Network { start_block, ..network(&[chain.url()], short()) };
         let fresh = node::Node::fresh(std::slice::from_ref(&network)).await;
         let expected = fresh.tables(network.chain_id).await;
         let mut database = fresh.stop();
@@ -299,4 +299,56 @@ async fn a_reindex_from_the_chain_cures_raw_logs_that_are_damaged() {
     cured.unwrap();
     node.sync().await;
     assert_same(&node.dump().await, &before);
+}
+
+/// A chain whose reputation registry was deployed in block 12, and the network without it and with it.
+fn late_registry() -> (FakeChain, Network, Network) {
+    let chain = FakeChain::new(network(&[], short()).chain_id);
+    let late = network(&[chain.url()], short());
+    let registry = late.contracts.reputation.0[0];
+    for number in 1..=40 {
+        let mut logs = busy_block(number, 1);
+        logs.retain(|log| number >= 12 || log.address != registry);
+        chain.mine(logs);
+    }
+    chain.finalize(25);
+    chain.deploy_in(12, registry);
+    let mut early = late.clone();
+    early.contracts.reputation.0.clear();
+    (chain, early, late)
+}
+
+#[tokio::test]
+async fn a_contract_that_comes_late_is_brought_in_by_a_reindex() {
+    let (_chain, early, late) = late_registry();
+    let fresh = node::Node::fresh(std::slice::from_ref(&late)).await.tables(late.chain_id).await;
+    for from in [12, 7, 1] {
+        let database = node::Node::fresh(std::slice::from_ref(&early)).await.stop();
+        let store = Store::connect(&Database { url: database.url().into(), ..Database::default() }).await.unwrap();
+        meikan::follow::reindex(&store, &late, &asked(from, Source::Rpc)).await.unwrap();
+        let node = node::Node::start_on(database, std::slice::from_ref(&late)).await;
+        assert_same(&node.tables(late.chain_id).await, &fresh);
+    }
+}
+
+#[tokio::test]
+async fn a_contract_that_comes_late_leaves_no_hole() {
+    let (chain, early, late) = late_registry();
+    let node = node::Node::fresh(std::slice::from_ref(&early)).await;
+    let before = node.tables(early.chain_id).await;
+    let database = node.stop();
+    let store = Store::connect(&Database { url: database.url().into(), ..Database::default() }).await.unwrap();
+    let error = meikan::follow::reindex(&store, &late, &asked(13, Source::Rpc)).await.unwrap_err();
+    assert!(refusal(error).contains("had code in block 12 already"));
+    chain.endpoint().prune_state(30);
+    let error = meikan::follow::reindex(&store, &late, &asked(12, Source::Rpc)).await.unwrap_err();
+    assert!(refusal(error).contains("take it all anew with --from-block 1"));
+    chain.endpoint().prune_state(0);
+    chain.endpoint().fail("eth_getLogs", usize::MAX, Fault::Error(-32_000, "not now".into()));
+    let error = meikan::follow::reindex(&store, &late, &asked(12, Source::Rpc)).await.unwrap_err();
+    assert!(matches!(error, ReindexError::Unserved { from: 12, .. }), "{error}");
+    chain.endpoint().recover();
+    // Whatever failed, the contract is not entered, and the network goes on without it.
+    let node = node::Node::start_on(database, std::slice::from_ref(&early)).await;
+    assert_same(&node.tables(early.chain_id).await, &before);
 }

@@ -196,6 +196,7 @@ async fn a_contract_that_comes_late_is_refused_because_its_logs_would_be_missing
     follow(&mut writer, &chain, None, START, None).await.unwrap();
     let error = fixture.store.register(&full, GENESIS).await.unwrap_err();
     assert!(error.to_string().contains("blocks up to 10 are indexed without its logs"), "{error}");
+    assert!(error.to_string().contains("`meikan reindex --network "), "{error}");
     fixture.store.register(&fewer, GENESIS).await.unwrap();
 }
 

@@ -492,8 +492,12 @@ impl View<'_> {
             "eth_getLogs" => self.logs(&params[0]),
             "eth_getBlockReceipts" => Ok(self.receipts(&params[0])),
             "eth_getCode" => {
-                let deployed = self.truth.code.contains(&parse::<Address>(&params[0]));
-                Ok(json!(if deployed { "0x60" } else { "0x" }))
+                let block = self.tagged(&params[1]).ok_or((-32_000, "header not found".to_owned()))?.number;
+                if block < self.manners.oldest_state {
+                    return Err((-32_000, format!("missing trie node of block {block}: state is not available")));
+                }
+                let deployed = self.truth.code.get(&parse::<Address>(&params[0]));
+                Ok(json!(if deployed.is_some_and(|deployed| *deployed <= block) { "0x60" } else { "0x" }))
             }
             "eth_call" => {
                 let block = match params[1].get("blockHash") {

@@ -13,7 +13,7 @@
 mod endpoint;
 mod trie;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use alloy::primitives::{Address, B256, Bloom, BloomInput, Bytes, keccak256};
@@ -168,7 +168,8 @@ struct Truth {
     blocks: Vec<FakeBlock>,
     finalized: Option<u64>,
     proposed: Option<u64>,
-    code: HashSet<Address>,
+    /// Contracts, and the block in which each was deployed.
+    code: HashMap<Address, u64>,
     calls: HashMap<(Address, Bytes), Bytes>,
     /// Forks so far: makes the blocks of a fork differ from those that they replace.
     forks: u64,
@@ -207,7 +208,7 @@ impl FakeChain {
             blocks: vec![],
             finalized: None,
             proposed: None,
-            code: HashSet::new(),
+            code: HashMap::new(),
             calls: HashMap::new(),
             forks: 0,
             stopped_at: None,
@@ -287,7 +288,12 @@ impl FakeChain {
 
     /// Puts code at an address.
     pub(crate) fn deploy(&self, address: Address) {
-        self.truth().code.insert(address);
+        self.deploy_in(0, address);
+    }
+
+    /// Puts code at an address from that block on.
+    pub(crate) fn deploy_in(&self, block: u64, address: Address) {
+        self.truth().code.insert(address, block);
     }
 
     /// What a contract answers to a call; other calls revert.
