@@ -6,7 +6,7 @@
 //! values: nothing of JSON-RPC. What an endpoint once refused is a `lesson`, and none is for good.
 //!
 //! Of several endpoints the one that fares best is asked (`look`, `score`, `rate`); where a quorum is wanted they are held
-//! against each other (`quorum`, `compare`), and doubts about one answer are looked into (`doubt`).
+//! against each other (`quorum`, `compare`, `vote`), and doubts about one answer are looked into (`doubt`).
 //!
 //! `classify` knows what a refusal means, `check` what belongs together, `range` how much to ask for, `finality` what
 //! Taiko says about L1: all pure. `head` and `logs` ask for what their names say, `hint` listens, `transport` and
@@ -36,6 +36,7 @@ mod range;
 mod rate;
 mod score;
 mod transport;
+mod vote;
 mod watch;
 mod wire;
 mod witness;
@@ -241,25 +242,6 @@ impl Chain {
                 Ok(header)
             })
             .await
-    }
-
-    /// The hashes of the block of that height, asked anew of every endpoint that can be asked; of a single one twice.
-    /// Where some confirm the hash that is `known` to be right, the others are left (F15).
-    pub async fn hashes_again(&self, number: u64, known: Option<B256>) -> Vec<B256> {
-        let endpoints = self.pool.by_rank();
-        let times = if endpoints.len() == 1 { 2 } else { 1 };
-        let mut told = Vec::with_capacity(endpoints.len() * times);
-        for endpoint in endpoints.iter().flat_map(|endpoint| std::iter::repeat_n(endpoint, times)) {
-            let header = |endpoint: Arc<Endpoint>| async move { endpoint.header(number).await };
-            if let Ok(Some(header)) = self.pool.ask_one(endpoint, &header).await {
-                told.push((endpoint, header.hash));
-            }
-        }
-        if told.iter().any(|(_, hash)| Some(*hash) == known) {
-            let wrong = told.iter().filter(|(_, hash)| Some(*hash) != known);
-            wrong.for_each(|(endpoint, _)| endpoint.score().lost_dispute());
-        }
-        told.into_iter().map(|(_, hash)| hash).collect()
     }
 
     /// The headers of those heights, in their order. Neighbours are linked.

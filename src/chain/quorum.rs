@@ -290,7 +290,7 @@ impl Chain {
                 to = dispute.to,
                 settlement = dispute.settlement.name(),
                 wrong = dispute.wrong.join(" "),
-                "endpoints tell different logs: {}",
+                "endpoints tell different things: {}",
                 dispute.difference
             );
             if waiting.len() < MAX_WAITING {

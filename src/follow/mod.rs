@@ -357,10 +357,7 @@ impl Follower {
             return Err(unstable(format!("block {} is final under another hash than the range's", tip.number)));
         }
         // The end becomes final here, and what is final cannot be taken back: one answer is not enough (F15).
-        let again = self.chain.hashes_again(tip.number, None).await;
-        if again.is_empty() || again.iter().any(|hash| *hash != tip.hash) {
-            return Err(unstable(format!("block {} is not told alike by all", tip.number)));
-        }
+        self.chain.settle_hash(tip.block()).await?;
         Ok(Batch {
             expected_tip: cursor.tip.map(|tip| tip.block()),
             rewind_to: None,

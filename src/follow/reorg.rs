@@ -76,7 +76,7 @@ impl Follower {
         match cursor.finalized {
             Some(held) if held.hash != shown.hash => {
                 // One answer is no proof: a writer that stops for a single wrong header stays stopped.
-                let again = self.chain.hashes_again(number, Some(held.hash)).await;
+                let again = self.chain.hashes_again(number, held.hash).await;
                 if again.len() < CONFIRMING_ANSWERS || again.iter().any(|hash| *hash != shown.hash) {
                     return Err(unstable(format!("the finalized block {number} is not told alike by all")));
                 }

@@ -239,3 +239,34 @@ async fn f12_one_endpoint_is_believed_without_a_quorum() {
     chain.block(&third).await.expect("the block is answered");
     assert_eq!(other.requests("eth_getLogs").len(), 0);
 }
+
+#[tokio::test]
+async fn f15_one_endpoint_that_names_another_final_block_for_ever_is_outvoted_and_named() {
+    let fake = followed_chain(60);
+    fake.finalize(50);
+    let (second, forked) = (fake.another_endpoint(), fake.another_endpoint());
+    let mut node = Node::with(&[fake.url(), second.url(), forked.url()], Follow::default()).await;
+    forked.fail("eth_getBlockByNumber", usize::MAX, Fault::WrongHash);
+    node.sync().await;
+    node.equals_fresh(&fake).await;
+    let answer = ask(node.database.url(), "{ disputes { wrongEndpoints difference settlement } }").await;
+    let dispute = &answer["disputes"][0];
+    assert_eq!((&dispute["wrongEndpoints"], &dispute["settlement"]), (&json!([forked.url()]), &json!("MAJORITY")));
+    assert!(dispute["difference"].as_str().is_some_and(|words| words.contains(&forked.url())), "{dispute}");
+}
+
+#[tokio::test]
+async fn f15_two_endpoints_that_name_two_final_blocks_are_both_named_and_nothing_is_taken() {
+    let fake = followed_chain(60);
+    fake.finalize(50);
+    let forked = fake.another_endpoint();
+    let mut node = Node::with(&[fake.url(), forked.url()], Follow::default()).await;
+    forked.fail("eth_getBlockByNumber", usize::MAX, Fault::WrongHash);
+    let error = node.follower.step().await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains(&fake.url()) && text.contains(&forked.url()), "{text}");
+    assert_eq!((node.tip(), error.fault()), (0, Meaning::Retry));
+    forked.recover();
+    node.sync().await;
+    node.equals_fresh(&fake).await;
+}
