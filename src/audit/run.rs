@@ -200,22 +200,17 @@ impl Auditor {
         Ok(!blocks.is_empty() && repair(blocks).await && settles)
     }
 
-    /// Whether these headers are of the chain that is stored, and all endpoints tell of it: a header that hashes to its
+    /// Whether these headers are of the chain that is stored, and most endpoints tell of it: a header that hashes to its
     /// hash is a block, and not yet one of this chain.
     async fn is_ours(&self, stretch: &Stretch, sealed: &[Sealed]) -> bool {
         let Some(last) = sealed.last() else { return false };
         let below = sealed.first().map(|first| first.header.parent_hash);
         let fits = stretch.below.is_none_or(|hash| below == Some(hash));
-        let again = self.chain.hashes_again(last.header.number, None).await;
-        let alike = !again.is_empty() && again.iter().all(|hash| *hash == last.header.hash);
-        if !alike {
-            let block = last.header.number;
-            warn!(
-                network = self.network,
-                block, "nothing is repaired: endpoints tell different hashes of a final block"
-            );
+        let settled = self.chain.settle_hash(last.header.block()).await;
+        if let Err(error) = &settled {
+            warn!(network = self.network, %error, "nothing is repaired: endpoints are not at one about a final block");
         }
-        fits && alike
+        fits && settled.is_ok()
     }
 
     async fn record(

@@ -14,6 +14,9 @@ use super::transport::HttpFault;
 /// Characters of an endpoint's own words that are kept in an error.
 const MESSAGE_CHARS: usize = 300;
 
+/// Characters of a web page that are looked at.
+const PAGE_CHARS: usize = 2_000;
+
 /// How far before a number the word may stand that makes it a limit, in bytes.
 const KEYWORD_BYTES: usize = 45;
 
@@ -163,7 +166,7 @@ fn error_object(body: &str) -> Option<(Option<i64>, String, String)> {
 fn page(body: &str) -> String {
     let mut text = String::new();
     let mut tag = false;
-    for letter in body.chars().take(2_000) {
+    for letter in body.chars().take(PAGE_CHARS) {
         match letter {
             '<' => tag = true,
             '>' => {
@@ -174,7 +177,11 @@ fn page(body: &str) -> String {
             _ => {}
         }
     }
-    shorten(&text)
+    // A word that was cut in two may be half a secret, which nobody recognises; the rest is shortened once it is hidden.
+    if body.chars().nth(PAGE_CHARS).is_some() {
+        text.truncate(text.rfind(char::is_whitespace).unwrap_or_default());
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// What an error in an answer means; `data` is the error's data as JSON.

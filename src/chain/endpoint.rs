@@ -32,6 +32,9 @@ use crate::config;
 use crate::id::ChainId;
 use crate::metrics;
 
+/// Characters of an answer that cannot be read that are looked at for an error; the error is shortened later.
+const RAW_CHARS: usize = 2_000;
+
 /// A request: method and parameters.
 #[derive(Debug, Clone)]
 pub(super) struct Call {
@@ -94,6 +97,10 @@ pub(super) struct Endpoint {
     pub(super) hash_queries: Lesson,
     /// It did not know `taiko_headL1Origin`.
     pub(super) l1_origin: Lesson,
+    /// Whether it serves the receipts of a block (F36).
+    pub(super) receipts: Lesson,
+    /// Whether it calls contracts on the state of a block below its head.
+    pub(super) calls: Lesson,
 }
 
 impl std::fmt::Debug for Endpoint {
@@ -139,6 +146,8 @@ impl Endpoint {
             confirmed_head: AtomicU64::new(0),
             hash_queries: Lesson::default(),
             l1_origin: Lesson::default(),
+            receipts: Lesson::default(),
+            calls: Lesson::default(),
         }
     }
 
@@ -191,8 +200,13 @@ impl Endpoint {
 
     /// An answer as the type that is due.
     pub(super) fn read<T: DeserializeOwned>(&self, call: &Call, raw: &RawValue) -> Result<T, Failure> {
-        serde_json::from_str(raw.get())
-            .map_err(|error| self.failure(Kind::Inconsistent, call, &format!("{error} in {}", shorten(raw.get()))))
+        serde_json::from_str(raw.get()).map_err(|error| {
+            self.failure(
+                Kind::Inconsistent,
+                call,
+                &format!("{error} in {}", raw.get().chars().take(RAW_CHARS).collect::<String>()),
+            )
+        })
     }
 
     pub(super) async fn raw(&self, call: &Call) -> Result<Box<RawValue>, Failure> {
@@ -258,7 +272,8 @@ impl Endpoint {
 
     /// A failure of this endpoint in our words.
     pub(super) fn failure(&self, kind: Kind, request: &Call, message: &str) -> Failure {
-        let message = self.connection.hide(shorten(message));
+        // A secret that is cut in two is not recognised any more.
+        let message = shorten(&self.connection.hide(message.to_owned()));
         Failure { endpoint: self.label.clone(), request: request.to_string(), kind, message }
     }
 
@@ -312,6 +327,17 @@ mod tests {
         }
         assert!(failure.contains("https://rpc.example.com/…"), "{failure}");
         assert_eq!(format!("{endpoint:?}"), r#"Endpoint("https://rpc.example.com/…")"#);
+    }
+
+    #[test]
+    fn f41_a_credential_that_straddles_the_cut_does_not_show() {
+        let endpoint = endpoint("https://rpc.example.com/v2/0123456789abcdef");
+        let call = Call { method: "eth_chainId", params: serde_json::json!([]) };
+        for before in 270..310 {
+            let words = format!("{} 0123456789abcdef is over its limit", "x".repeat(before));
+            let failure = endpoint.failure(Kind::Quota, &call, &words).to_string();
+            assert!(!failure.contains("0123"), "{failure}");
+        }
     }
 
     #[test]

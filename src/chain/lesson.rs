@@ -18,6 +18,9 @@ const LONGEST_BELIEF: Duration = Duration::from_secs(600);
 /// Refusals in a row before an endpoint that answered before is believed.
 const REFUSALS_AFTER_ANSWERS: u32 = 3;
 
+/// Failures in a row, each of which might pass by itself, that are as good as a refusal.
+const FAILURES_LIKE_A_REFUSAL: u32 = 3;
+
 /// One question that an endpoint may not answer.
 #[derive(Debug, Default)]
 pub(super) struct Lesson(Mutex<State>);
@@ -28,6 +31,8 @@ struct State {
     answered: bool,
     /// Refusals since the last answer; those during a belief are not counted.
     refusals: u32,
+    /// Passing failures since the last answer or refusal.
+    failures: u32,
     /// The question is not asked before this moment.
     until: Option<Instant>,
 }
@@ -40,7 +45,7 @@ impl Lesson {
 
     /// The endpoint answered the question.
     pub(super) fn answered(&self) {
-        *self.state() = State { answered: true, refusals: 0, until: None };
+        *self.state() = State { answered: true, ..State::default() };
     }
 
     /// The endpoint refused the question.
@@ -55,6 +60,28 @@ impl Lesson {
         if let Some(doublings) = state.refusals.checked_sub(1 + doubted) {
             state.until = Some(now + FIRST_BELIEF.saturating_mul(1 << doublings.min(16)).min(LONGEST_BELIEF));
         }
+    }
+
+    /// The question failed in a way that passes by itself, at most so often in a row: then it counts as refused.
+    pub(super) fn failed(&self) {
+        let mut state = self.state();
+        state.failures += 1;
+        if state.failures < FAILURES_LIKE_A_REFUSAL {
+            return;
+        }
+        // They stand for as many refusals as it takes to be believed.
+        let enough = if state.answered { REFUSALS_AFTER_ANSWERS - 1 } else { 0 };
+        state.refusals = state.refusals.max(enough);
+        state.failures = 0;
+        drop(state);
+        self.refused();
+    }
+
+    /// The endpoint wants to be left alone with the question for that long.
+    pub(super) fn postponed(&self, wait: Duration) {
+        let until = Instant::now() + wait.min(LONGEST_BELIEF);
+        let mut state = self.state();
+        state.until = state.until.max(Some(until));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -98,6 +125,23 @@ mod tests {
         }
         assert_eq!(beliefs[..3], [FIRST_BELIEF, FIRST_BELIEF * 2, FIRST_BELIEF * 4]);
         assert_eq!(beliefs[19], LONGEST_BELIEF);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_only_ever_fails_is_as_good_as_refused_until_it_is_asked_again() {
+        for answered in [false, true] {
+            let lesson = Lesson::default();
+            if answered {
+                lesson.answered();
+            }
+            lesson.failed();
+            lesson.failed();
+            assert!(!lesson.holds());
+            lesson.failed();
+            assert!(lesson.holds());
+            advance(FIRST_BELIEF).await;
+            assert!(!lesson.holds());
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -354,7 +354,20 @@ impl Chain {
     pub async fn call(&self, to: Address, data: Bytes, state: State) -> Result<Bytes, ChainError> {
         let call = Call { method: "eth_call", params: json!([{"to": to, "data": data}, state.json()]) };
         let call = &call;
-        self.pool.ask(move |endpoint| async move { endpoint.request(call).await }).await
+        let ask = move |endpoint: Arc<Endpoint>| async move {
+            let answer = endpoint.request(call).await;
+            // A contract that refuses has answered; a state that was forgotten says nothing about newer ones.
+            match answer {
+                Ok(answer) => Ok(Ok(answer)),
+                Err(failure) if failure.kind == Kind::Permanent && failure.message.contains("revert") => {
+                    Ok(Err(failure))
+                }
+                Err(failure) if is_about_state(&failure) => Err(Failure { kind: Kind::UnknownBlock, ..failure }),
+                Err(failure) => Err(failure),
+            }
+        };
+        let answer = self.pool.ask_optional(|endpoint| &endpoint.calls, ask).await?;
+        answer.map_err(|failure| self.pool.failed(failure))
     }
 
     /// Whether there is a contract at that address after that block.
@@ -378,4 +391,10 @@ impl Chain {
         let code: Bytes = self.pool.ask(move |endpoint| async move { endpoint.request(call).await }).await?;
         Ok(!code.is_empty())
     }
+}
+
+/// Whether a call failed because the endpoint has no state of that block, in the wording of some client.
+fn is_about_state(failure: &Failure) -> bool {
+    let words = failure.message.to_lowercase();
+    ["state", "trie", "pruned", "archive"].iter().any(|word| words.contains(word))
 }

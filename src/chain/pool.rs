@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep_until};
 use super::classify::Kind;
 use super::endpoint::{Endpoint, EndpointRole, Identity};
 use super::error::{ChainError, Failure};
+use super::lesson::Lesson;
 use super::look::Tier;
 use super::wire::header_by_number;
 use crate::config;
@@ -28,6 +29,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// How long a rest of the others is waited for before a fallback or a stuck endpoint is asked.
 const FALLBACK_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Failures of one request at one endpoint after which those go first that were not asked for it yet, fallbacks too: what
+/// a moment does not heal, another endpoint may have.
+const CHANCES: usize = 2;
 
 /// Failures in a row after which an operator is told once.
 const WARN_AFTER_FAILURES: u32 = 4;
@@ -91,9 +96,10 @@ impl Pool {
     {
         let attempts = MIN_ATTEMPTS.max(self.endpoints.len() * 2);
         let mut refused = vec![false; self.endpoints.len()];
+        let mut failures = vec![0; self.endpoints.len()];
         let mut last = None;
         for _ in 0..attempts {
-            let Some((index, from)) = self.pick(&refused) else { break };
+            let Some((index, from)) = self.pick(&refused, &failures) else { break };
             let wait = from.saturating_duration_since(Instant::now());
             let endpoint = Arc::clone(&self.endpoints[index]);
             if wait > LONGEST_WAIT {
@@ -113,6 +119,7 @@ impl Pool {
                     } else if endpoint.health.rest(&failure) == WARN_AFTER_FAILURES {
                         tracing::warn!(network = self.network, %failure, "an endpoint keeps failing");
                     }
+                    failures[index] += 1;
                     last = Some(failure);
                 }
             }
@@ -127,6 +134,65 @@ impl Pool {
                 ChainError::NoEndpoint { network, endpoints, failure }
             }
         })
+    }
+
+    /// Asks for something that an endpoint need not have, of each endpoint that is not believed to lack it, once. A failure
+    /// is remembered as a lesson about this question; the endpoint neither rests nor loses score, because whoever does
+    /// without this answer still needs the others. Fallbacks are asked behind the others.
+    ///
+    /// # Errors
+    /// [`ChainError`]: of kind `Unsupported` when nobody has it, now or later; otherwise the request is to be repeated.
+    pub(super) async fn ask_optional<T, L, W, F>(&self, lesson: L, work: W) -> Result<T, ChainError>
+    where
+        L: Fn(&Endpoint) -> &Lesson,
+        W: Fn(Arc<Endpoint>) -> F,
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let available = self.by_rank();
+        let resting = self.endpoints.iter().filter(|endpoint| {
+            !endpoint.health.is_refused()
+                && !lesson(endpoint).holds()
+                && !available.iter().any(|other| Arc::ptr_eq(other, endpoint))
+        });
+        // What counts most in the end: an endpoint that may have it at another time.
+        let mut later = resting.filter_map(|endpoint| endpoint.health.resting(Duration::ZERO)).next();
+        let mut never = None;
+        for endpoint in available.iter().filter(|endpoint| !lesson(endpoint).holds()) {
+            let answer = match self.verify(endpoint).await {
+                Ok(()) => work(Arc::clone(endpoint)).await,
+                Err(failure) => Err(failure),
+            };
+            let failure = match answer {
+                Ok(value) => {
+                    lesson(endpoint).answered();
+                    return Ok(value);
+                }
+                Err(failure) => failure,
+            };
+            tracing::debug!(network = self.network, %failure, "an endpoint does not answer what it need not");
+            match failure.kind {
+                Kind::Permanent | Kind::Unsupported | Kind::Auth | Kind::Quota => lesson(endpoint).refused(),
+                Kind::Rate(Some(wait)) => lesson(endpoint).postponed(wait),
+                Kind::Rate(None) | Kind::Transient | Kind::Timeout => lesson(endpoint).failed(),
+                Kind::Unreachable => {
+                    endpoint.health.unverify();
+                }
+                Kind::TooLarge(_) | Kind::UnknownBlock | Kind::Inconsistent | Kind::WrongChain => {}
+            }
+            match failure.kind {
+                Kind::Permanent | Kind::Unsupported | Kind::Auth | Kind::Quota | Kind::WrongChain => {
+                    never = Some(failure);
+                }
+                _ => later = Some(failure),
+            }
+        }
+        let nobody = || Failure { kind: Kind::Unsupported, message: "no endpoint serves it".into(), ..self.left_out() };
+        let never = never.map(|failure| match failure.kind {
+            Kind::Auth | Kind::Quota => Failure { kind: Kind::Unsupported, ..failure },
+            _ => failure,
+        });
+        let last = later.or(never).unwrap_or_else(nobody);
+        Err(ChainError::after_retries(&self.network, last))
     }
 
     /// The endpoints that may be asked right now, the best first, fallbacks behind the others.
@@ -162,8 +228,9 @@ impl Pool {
     }
 
     /// The endpoint to ask next and from when: of those that may be asked first, the preferred one if it has room, else
-    /// the best that has. A fallback, or an endpoint that is stuck, has to wait a little longer than the others.
-    fn pick(&self, refused: &[bool]) -> Option<(usize, Instant)> {
+    /// the best that has. A fallback, or an endpoint that is stuck, has to wait a little longer than the others. Behind
+    /// them are those that had their chances with this request, and last those that rest too long to be waited for.
+    fn pick(&self, refused: &[bool], failures: &[usize]) -> Option<(usize, Instant)> {
         let now = Instant::now();
         let preferred = self.preferred.load(Ordering::Relaxed);
         let candidates = self.endpoints.iter().enumerate().filter(|(index, _)| !refused[*index]);
@@ -173,9 +240,10 @@ impl Pool {
             let patience = if tier == Tier::First { Duration::ZERO } else { FALLBACK_PATIENCE };
             let (due, has_permit) = endpoint.room(now);
             let cost = OrderedCost(endpoint.score().cost_ms());
-            Some(((from + patience, tier, due, !has_permit, index != preferred, cost, index), from))
+            let is_out = (from > now + LONGEST_WAIT, failures[index] >= CHANCES);
+            Some(((is_out, from + patience, tier, due, !has_permit, index != preferred, cost, index), from))
         });
-        ranked.min_by(|(one, _), (other, _)| one.cmp(other)).map(|(rank, from)| (rank.6, from))
+        ranked.min_by(|(one, _), (other, _)| one.cmp(other)).map(|(rank, from)| (rank.7, from))
     }
 
     /// Makes sure of the endpoint's chain before its first use and after its connection was lost (F31).

@@ -18,6 +18,7 @@ use super::error::{ChainError, Failure};
 use super::finality::{clamp_finalized, clamp_safe};
 use super::head::Head;
 use super::logs::{Covered, LogReader};
+use super::proof::Sealed;
 use super::wire::header_by_number;
 use super::{Chain, check};
 use crate::block::{Header, Log, Method};
@@ -219,9 +220,14 @@ impl Chain {
     async fn settle(&self, header: &Header, answers: &[Told]) -> (Option<Vec<Log>>, Dispute) {
         let mut told: Vec<(Arc<Endpoint>, Vec<Log>)> =
             answers.iter().map(|told| (Arc::clone(&told.endpoint), told.of(header.number))).collect();
-        let mut settled = self.proven(header).await.map(|logs| (logs, Settlement::Receipts));
-        if settled.is_none() {
-            settled = compare::by_bloom(header, &told).map(|logs| (logs, Settlement::Bloom));
+        let sealed = self.proven_header(header).await;
+        let mut settled = match &sealed {
+            Some(sealed) => self.proven(sealed).await.map(|logs| (logs, Settlement::Receipts)),
+            None => None,
+        };
+        // A bloom that does not hash to the block's hash is one endpoint's word, perhaps of the one that lies.
+        if let (None, Some(sealed)) = (&settled, &sealed) {
+            settled = compare::by_bloom(&sealed.header, &told).map(|logs| (logs, Settlement::Bloom));
         }
         if settled.is_none() {
             self.hear_the_rest(header, &mut told).await;
@@ -244,13 +250,17 @@ impl Chain {
         (truth, Dispute { from, to, told, wrong, difference, settlement })
     }
 
-    /// The logs of the block, where receipts prove them.
-    async fn proven(&self, header: &Header) -> Option<Vec<Log>> {
+    /// The block's header, where its fields hash to its hash.
+    async fn proven_header(&self, header: &Header) -> Option<Sealed> {
         let sealed = self.sealed(header.number, header.number).await.ok()?;
-        let sealed = sealed.iter().find(|sealed| sealed.header.hash == header.hash && sealed.proven)?;
+        sealed.into_iter().find(|sealed| sealed.header.hash == header.hash && sealed.proven)
+    }
+
+    /// The logs of the block, where receipts prove them.
+    async fn proven(&self, sealed: &Sealed) -> Option<Vec<Log>> {
         let shown = self.shown(sealed).await.ok()?;
         let mut shown = shown.into_iter().find(|shown| shown.method == Method::ReceiptsRoot)?;
-        Some(shown.logs.remove(&header.number).unwrap_or_default())
+        Some(shown.logs.remove(&sealed.header.number).unwrap_or_default())
     }
 
     /// Asks the endpoints that were not asked yet, too.

@@ -5,13 +5,13 @@
 //! best of them (F5, F9, F12).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Map, Value};
 
 use super::classify::Kind;
 use super::compare::{difference, same};
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, EndpointRole};
 use super::error::{ChainError, Failure};
 use super::logs::LogReader;
 use super::proof::{Root, Sealed, compare};
@@ -65,7 +65,7 @@ impl Chain {
     /// Looks at the other endpoints for headers whose fields hash to their hash, in the place of those that do not. Where
     /// none does the chain may hash its headers in another way: then one header of each endpoint is enough to know.
     async fn prove(&self, sealed: &mut [Sealed]) {
-        for endpoint in self.pool.available() {
+        for endpoint in &self.pool.by_rank() {
             let mut open: Vec<u64> =
                 sealed.iter().filter(|sealed| !sealed.proven).map(|sealed| sealed.header.number).collect();
             if open.is_empty() || self.pool.endpoints.len() == 1 {
@@ -125,13 +125,29 @@ impl Chain {
     /// nobody serves them, or nobody those of this block.
     async fn by_receipts(&self, sealed: &Sealed) -> Result<Option<(Shown, bool)>, ChainError> {
         let watched = &self.watched;
-        let told = self
-            .pool
-            .ask(move |endpoint| async move {
-                let (logs, root) = LogReader { endpoint: &endpoint, watched }.receipts_of(sealed).await?;
-                Ok((logs, root, endpoint.label.clone()))
-            })
-            .await;
+        let unproven = Mutex::new(None);
+        let told = self.pool.ask_optional(
+            |endpoint| &endpoint.receipts,
+            |endpoint| {
+                let unproven = &unproven;
+                async move {
+                    let (logs, root) = LogReader { endpoint: &endpoint, watched }.receipts_of(sealed).await?;
+                    let told = (logs, root, endpoint.label.clone());
+                    if sealed.proven && !matches!(told.1, Root::Matches) {
+                        // Another endpoint's receipts may have what these lack to be proven.
+                        unproven.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(told);
+                        let call = receipts(sealed.header.hash);
+                        return Err(endpoint.failure(Kind::UnknownBlock, &call, "the receipts lack what proves them"));
+                    }
+                    Ok(told)
+                }
+            },
+        );
+        let told = told.await;
+        let told = match unproven.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(unproven) => told.or(Ok(unproven)),
+            None => told,
+        };
         match told {
             Ok((logs, root, by)) => {
                 let proven = sealed.proven && root == Root::Matches;
@@ -215,13 +231,20 @@ impl Chain {
         F: Future<Output = Result<Vec<Log>, Failure>>,
     {
         let mut told = Vec::new();
-        for endpoint in &self.pool.endpoints {
-            if endpoint.health.is_refused() || self.pool.verify(endpoint).await.is_err() {
+        let wanted = self.quorum.endpoints.max(1);
+        for endpoint in self.pool.by_rank() {
+            // Fallbacks are asked where the others are too few.
+            if endpoint.role == EndpointRole::Fallback && told.len() >= wanted {
                 continue;
             }
-            match work(Arc::clone(endpoint)).await {
-                Ok(logs) => told.push((Arc::clone(endpoint), logs)),
-                Err(failure) => tracing::debug!(%failure, "an endpoint cannot tell again what it has"),
+            match self.pool.ask_one(&endpoint, &work).await {
+                Ok(logs) => told.push((Arc::clone(&endpoint), logs)),
+                Err(failure) => {
+                    tracing::debug!(%failure, "an endpoint cannot tell again what it has");
+                    if failure.kind.is_of_the_endpoint() {
+                        endpoint.health.rest(&failure);
+                    }
+                }
             }
         }
         if told.is_empty() {

@@ -70,8 +70,7 @@ impl Follower {
                 return Err(unstable(format!("block {number} changed")));
             }
         }
-        let again = self.chain.hashes_again(number, None).await;
-        if again.is_empty() || again.iter().any(|other| *other != hash) {
+        if self.chain.settle_hash(sealed.header.block()).await.is_err() {
             return Ok(None);
         }
         Ok(self.chain.settled_block(sealed).await?)

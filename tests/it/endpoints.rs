@@ -243,3 +243,40 @@ async fn f41_a_batch_and_a_websocket_that_hang_end_at_their_deadline() {
         assert_eq!(headers.expect("the headers are answered")[3].block(), fake.block(4).block());
     }
 }
+
+#[tokio::test]
+async fn f43_a_fallback_is_asked_for_a_block_that_the_others_no_longer_have() {
+    let fake = busy_chain(5);
+    let archive = fake.another_endpoint();
+    let network = Network { fallback_rpc_urls: vec![archive.url()], ..network(&[fake.url()]) };
+    let chain = connect(&network).await;
+    fake.endpoint().fail("eth_getLogs", usize::MAX, Fault::Error(-32_000, "header not found".into()));
+    let range = chain.range(1, 5).await.expect("the archive has the blocks");
+    assert_eq!(range.blocks.len(), 5);
+}
+
+#[tokio::test]
+async fn f36_f39_an_endpoint_that_forbids_receipts_goes_on_serving_the_rest() {
+    let fake = busy_chain(6);
+    let chain = connect(&network(&[fake.url()])).await;
+    fake.endpoint().fail("eth_getBlockReceipts", usize::MAX, Fault::Http(403, None, String::new()));
+    let sealed = chain.sealed(1, 6).await.expect("the headers are answered");
+    for sealed in &sealed {
+        let shown = chain.shown(sealed).await.expect("the logs are told again");
+        assert_eq!(shown[0].logs.len(), 1);
+        header(&chain, 6).await;
+    }
+    assert_eq!(fake.endpoint().requests("eth_getBlockReceipts").len(), 1, "a refusal is believed for a while");
+}
+
+#[tokio::test]
+async fn f3_a_doubt_is_settled_by_receipts_that_are_proven_only() {
+    let fake = busy_chain(6);
+    let other = fake.another_endpoint();
+    let chain = connect(&network(&[fake.url(), other.url()])).await;
+    let last = header(&chain, 6).await;
+    // The endpoint lost the block's events, in its index and in its receipts.
+    fake.endpoint().fail("eth_getLogs", usize::MAX, Fault::EmptyLogs);
+    fake.endpoint().fail("eth_getBlockReceipts", usize::MAX, Fault::Result(serde_json::json!([])));
+    assert_eq!(chain.block(&last).await.expect("the other one has them").logs.len(), 1);
+}
