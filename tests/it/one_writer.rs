@@ -6,16 +6,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
+use futures_util::FutureExt;
 use meikan::config::Database;
 use meikan::fault::Fault;
 use meikan::store::{Batch, Store, StoreError, Writer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 
 use crate::store_chain::{Chain, GENESIS, Random, START, network};
 use crate::store_support::{Fixture, follow};
-use crate::support::node::LOOK_EVERY;
+use crate::support::node::{DEADLINE, LOOK_EVERY};
 use crate::support::postgres::{bin_dir, connect};
 use crate::support::tables::{self, Dump};
 use crate::support::tcp_postgres::TcpPostgres;
@@ -107,6 +109,44 @@ async fn held(fixture: &Fixture) -> Dump {
     let mut dump = fixture.dump(CHAIN).await;
     dump.remove("reindex");
     dump
+}
+
+/// Ends the COPY that waits for a lock, as the server does when the time for it is over.
+async fn refuse_copy(fixture: &Fixture) {
+    let cancel = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity \
+                  WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'COPY %'";
+    while fixture.client.query_one(cancel, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// After such a COPY the driver is out of step with the server, or ends the connection: nothing but a new one helps.
+#[tokio::test]
+async fn f59_a_copy_that_the_server_refuses_to_begin_costs_the_connection_and_nothing_else() {
+    let chain = chain_of(4, 59);
+    let fixture = Fixture::create().await;
+    let mut writer = fixture.writer(CHAIN).await;
+    follow(&mut writer, &chain, None, chain.tip() - 2, None).await.unwrap();
+    let holder = connect(fixture.database.url()).await;
+    holder.batch_execute("BEGIN; LOCK TABLE block IN SHARE MODE").await.unwrap();
+    let (refused, ()) = tokio::join!(
+        follow(&mut writer, &chain, None, chain.tip(), None),
+        timeout(DEADLINE, refuse_copy(&fixture)).map(Result::unwrap)
+    );
+    assert_eq!(refused.unwrap_err().fault(), Fault::Retry);
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    while let Err(error) = follow(&mut writer, &chain, None, chain.tip(), None).await {
+        assert_eq!(error.fault(), Fault::Retry, "{error}");
+        if error.spoils_connection() || writer.is_closed() {
+            drop(writer);
+            writer = fixture.writer_again(CHAIN).await;
+        }
+    }
+    let undisturbed = Fixture::create().await;
+    let mut writer = undisturbed.writer(CHAIN).await;
+    follow(&mut writer, &chain, None, chain.tip() - 2, None).await.unwrap();
+    follow(&mut writer, &chain, None, chain.tip(), None).await.unwrap();
+    tables::assert_same(&fixture.dump(CHAIN).await, &undisturbed.dump(CHAIN).await);
 }
 
 /// A step that undoes and adds: a reorganisation, or the first one of a re-index from the store.
