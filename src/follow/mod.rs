@@ -26,7 +26,7 @@ use crate::store::{Applied, Batch, Cursor, Job, Rederived, Source, StoreError, T
 
 use self::plan::{Limits, Plan, View, decide};
 pub use self::progress::BARS;
-pub use self::reindex::{Reindex, ReindexError, Report, reindex};
+pub use self::reindex::{Reindex, ReindexError, Report, Swapped, reindex};
 pub use self::run::{Counter, Desk, Repair, Stop, Until, desk, follow, follow_at};
 
 /// Makes one network's tables converge on its chain.

@@ -348,11 +348,12 @@ async fn newest_shared(
 }
 
 /// The first stretch in the place of what was there.
-struct Swapped {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Swapped {
     /// Its last block, the tip now.
-    to: u64,
+    pub to: u64,
     /// The chain's head.
-    head: u64,
+    pub head: u64,
 }
 
 /// Tries a few times: who cannot serve the blocks after that does not have them.
@@ -376,8 +377,11 @@ async fn swap(follower: &mut Follower, from: u64) -> Result<Swapped, ReindexErro
 
 impl Follower {
     /// Undoes the blocks from one on, final ones too, and commits the first stretch of what the chain has in their place
-    /// in the same transaction.
-    async fn reingest(&mut self, from: u64) -> Result<Swapped, FollowError> {
+    /// in the same transaction. What follows are ordinary steps.
+    ///
+    /// # Errors
+    /// As [`Follower::step`]; nothing is changed then.
+    pub async fn reingest(&mut self, from: u64) -> Result<Swapped, FollowError> {
         let cursor = self.look().await?;
         self.in_doubt = true;
         let (_, shown) = self.look_at_chain().await?;

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::draw::Draw;
 use super::model::{Row, bytea, number};
+use super::seal;
 use super::traffic::{Cast, Emitted, is_known};
 
 /// Seconds since 1970 of block 0.
@@ -83,15 +84,17 @@ impl View {
 pub(super) struct Truth {
     pub(super) chain_id: u64,
     pub(super) view: View,
+    /// Headers hash to their hashes, and receipts to their root.
+    pub(super) sealed: bool,
     /// The highest block that was ever called final: forks stay above it.
     pub(super) settled: u64,
     forks: u64,
 }
 
 impl Truth {
-    pub(super) fn new(chain_id: u64, cast: &Cast) -> Self {
+    pub(super) fn new(chain_id: u64, cast: &Cast, sealed: bool) -> Self {
         let view = View { blocks: Vec::new(), finalized: None, proposed: None };
-        let mut truth = Self { chain_id, view, settled: 0, forks: 0 };
+        let mut truth = Self { chain_id, view, sealed, settled: 0, forks: 0 };
         truth.mine(cast, Vec::new(), 0);
         truth
     }
@@ -105,12 +108,20 @@ impl Truth {
         // Its place on its branch tells a block from all others.
         let place = [parent_hash.as_slice(), &self.chain_id.to_be_bytes(), &self.forks.to_be_bytes()];
         let hash = name(&place);
-        let logs = logs(BlockRef { number, hash }, &emitted);
-        let bloom = bloom(&logs);
-        let header = json!({
-            "number": hex(number), "hash": hash, "parentHash": parent_hash, "timestamp": hex(timestamp),
-            "logsBloom": bloom, "transactions": [],
-        });
+        let unsealed = logs(BlockRef { number, hash }, &emitted);
+        let bloom = bloom(&unsealed);
+        let (hash, header, logs) = if self.sealed {
+            let (receipts_root, extra_data) = (seal::receipts_root(&unsealed), hash.as_slice());
+            let fields = seal::Fields { number, parent_hash, timestamp, extra_data, bloom, receipts_root };
+            let (hash, header) = fields.sealed();
+            (hash, header, logs(BlockRef { number, hash }, &emitted))
+        } else {
+            let header = json!({
+                "number": hex(number), "hash": hash, "parentHash": parent_hash, "timestamp": hex(timestamp),
+                "logsBloom": bloom, "transactions": [],
+            });
+            (hash, header, unsealed)
+        };
         let shows_in_bloom = logs.iter().any(|log| {
             let actor = cast.0.iter().find(|actor| actor.address == log.address);
             actor.zip(log.topics.first()).is_some_and(|(actor, topic)| is_known(actor.role, topic))
@@ -158,7 +169,7 @@ fn name(parts: &[&[u8]]) -> B256 {
     name
 }
 
-fn bloom(logs: &[Log]) -> Bloom {
+pub(super) fn bloom(logs: &[Log]) -> Bloom {
     thread_local! {
         /// Few things are drawn, and often: a hash for each would be a third of a story.
         static BLOOMS: RefCell<HashMap<Vec<u8>, Bloom>> = RefCell::default();

@@ -22,6 +22,7 @@ use tower_service::Service;
 use super::chain::{SimBlock, Truth, View, hex};
 use super::crash::Crash;
 use super::draw::Draw;
+use super::seal;
 use super::traffic::Cast;
 
 /// The longest that an answer takes, in milliseconds of the simulation's clock.
@@ -34,6 +35,8 @@ pub(super) struct Manners {
     pub(super) spoils_one_in: u64,
     /// Leaves out logs where a node can find out.
     pub(super) omits: bool,
+    /// Leaves out and alters logs where only an audit can find out.
+    pub(super) omits_unseen: bool,
     /// Blocks it is behind.
     pub(super) lag: u64,
     /// Stays on a chain that was.
@@ -444,7 +447,11 @@ impl Teller<'_> {
                 return Err((-32_000, "eth_getLogs is limited to a 10,000 block range".into()));
             }
             let block = self.by_hash(&filter["blockHash"]).ok_or((-32_000, "unknown block".to_owned()))?;
-            return Ok(if omitted(block) { json!([]) } else { Value::Array(block.logs_json(watched)) });
+            let mut logs = if omitted(block) { Vec::new() } else { block.logs_json(watched) };
+            if let Some(draw) = lying.filter(|_| self.manners.omits_unseen) {
+                lie(draw, &mut logs);
+            }
+            return Ok(Value::Array(logs));
         }
         let bound = |name: &str| quantity(filter[name].as_str().expect("a bound is text"));
         let (from, to) = (bound("fromBlock"), bound("toBlock"));
@@ -457,6 +464,9 @@ impl Teller<'_> {
         let blocks = (from..=end).filter_map(|number| self.at(number));
         let mut logs: Vec<Value> =
             blocks.filter(|block| !omitted(block)).flat_map(|block| block.logs_json(watched)).collect();
+        if let Some(draw) = lying.filter(|_| self.manners.omits_unseen) {
+            lie(draw, &mut logs);
+        }
         if let Some(most) = self.manners.log_limit
             && logs.len() > most
         {
@@ -472,15 +482,7 @@ impl Teller<'_> {
 
     fn receipts(&self) -> Value {
         let Some(block) = self.by_hash(&self.params[0]) else { return Value::Null };
-        let mut receipts: Vec<Value> = Vec::new();
-        for (log, shown) in block.logs.iter().zip(block.logs_json(|_| true)) {
-            let index = usize::try_from(log.transaction_index).expect("transactions are few");
-            if receipts.len() <= index {
-                receipts.push(json!({"status": "0x1", "logs": []}));
-            }
-            receipts[index]["logs"].as_array_mut().expect("logs are a list").push(shown);
-        }
-        Value::Array(receipts)
+        seal::receipts(&block.logs, block.logs_json(|_| true).into_iter())
     }
 
     fn l1_origin(&self) -> Answer {
@@ -491,6 +493,20 @@ impl Teller<'_> {
         } else {
             json!({"blockId": block.number, "l2BlockHash": block.hash, "l1BlockHeight": 100})
         })
+    }
+}
+
+/// Leaves logs out, or says something else of one.
+fn lie(draw: &mut Draw, logs: &mut Vec<Value>) {
+    if draw.one_in(3) {
+        logs.retain(|_| !draw.one_in(3));
+    } else if !logs.is_empty() {
+        let place = draw.index(logs.len());
+        let data = logs[place]["data"].as_str().expect("data is text");
+        let forged = format!("{}0", &data[..data.len().max(3) - 1]);
+        if forged.len() == data.len() {
+            logs[place]["data"] = json!(forged);
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod dump;
 mod endpoint;
 mod model;
 mod run;
+mod seal;
 mod story;
 mod traffic;
 mod uris;

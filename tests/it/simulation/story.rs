@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use meikan::block::Log;
+use meikan::audit::{Auditor, Pass, Settings};
+use meikan::block::{Block, Log, Method};
 use meikan::chain::Chain;
 use meikan::config::{Database, Follow, Network};
 use meikan::fault::Fault;
 use meikan::follow::{FollowError, Follower, Outcome};
-use meikan::store::{Store, Writer};
+use meikan::store::{Store, StoreError, Writer};
 use tokio::time::{pause, resume, sleep};
 use tokio_postgres::Client;
 
@@ -35,6 +36,9 @@ const TURN_REQUESTS: u64 = 30;
 
 /// Most await points of a step at which it may end.
 const CRASH_POINTS: u64 = 60;
+
+/// Looks of an audit until all is verified, when everybody tells the truth.
+const MOST_AUDITS: u32 = 100;
 
 /// Looks at a lock that somebody who has just died still holds, one a millisecond.
 const LOCK_LOOKS: usize = 20_000;
@@ -63,6 +67,11 @@ pub(super) struct Story<'a> {
     network: Network,
     node: Option<Node>,
     registered: bool,
+    /// Some block was once called final.
+    final_once: bool,
+    /// Endpoints tell what only an audit finds, and there is one.
+    audited: bool,
+    pass: Pass,
     /// The highest head that there ever was.
     highest: u64,
     /// Blocks of deep histories are emptier.
@@ -88,7 +97,8 @@ impl<'a> Story<'a> {
         stage.tables.clear(&stage.client).await;
         let mut draw = Draw::of(seed, &[b"story"]);
         let cast = Cast::draw(&mut draw);
-        let truth = Truth::new(CHAIN_ID, &cast);
+        let sealed = draw.one_in(3);
+        let truth = Truth::new(CHAIN_ID, &cast, sealed);
         let endpoints = draw.index(3) + 1;
         let follow = Follow {
             max_range_blocks: *draw.pick(&[1, 3, 10, 20, 100, 10_000]),
@@ -121,6 +131,9 @@ impl<'a> Story<'a> {
             network,
             node,
             registered: false,
+            final_once: false,
+            audited: sealed,
+            pass: Pass::default(),
             highest: 0,
             logs_per_block: 5,
             told,
@@ -192,7 +205,7 @@ impl<'a> Story<'a> {
     }
 
     async fn happen(&mut self) {
-        match self.draw.below(20) {
+        match self.draw.below(22) {
             0..=3 => {
                 let blocks = self.draw.between(1, 12);
                 self.mine(blocks);
@@ -208,6 +221,10 @@ impl<'a> Story<'a> {
             13 => self.cut().await,
             14 | 15 => self.crash().await,
             16 => self.lose_the_lock().await,
+            17 => self.reindex().await,
+            18 if self.audited => {
+                self.audit().await;
+            }
             _ => {
                 for _ in 0..self.draw.between(1, 4) {
                     self.step().await;
@@ -268,6 +285,7 @@ impl<'a> Story<'a> {
             _ => {
                 let finalized = truth.settled + (head - truth.settled) * share / 100;
                 truth.settled = finalized;
+                self.final_once = true;
                 truth.view.finalized = Some(finalized);
                 // A fork that is still to come stays above; and nobody stays on a branch that is ruled out.
                 for manners in &mut net.manners {
@@ -288,6 +306,8 @@ impl<'a> Story<'a> {
         if !draw.one_in(4) {
             manners.spoils_one_in = *draw.pick(&[0, 3, 8, 20, 50]);
             manners.omits = draw.one_in(2);
+            manners.omits_unseen = self.audited && draw.one_in(2);
+            manners.lacks_receipts = self.audited && draw.one_in(5);
             manners.lag = *draw.pick(&[0, 0, 0, 1, 3, 12]);
             manners.range_limit = draw.one_in(4).then(|| *draw.pick(&[1, 2, 5, 50]));
             manners.log_limit = draw.one_in(4).then(|| *draw.pick(&[0, 3, 20, 100]));
@@ -376,6 +396,92 @@ impl<'a> Story<'a> {
         }
         let follower = Follower::new(&self.network, Arc::clone(&chain), writer);
         self.node = Some(Node { chain, store, follower });
+    }
+
+    /// An operator re-indexes, from the raw logs or from the chain; it may be left half way, for the follower to go on.
+    async fn reindex(&mut self) {
+        self.ready().await;
+        let node = self.node.as_mut().expect("the node is ready");
+        let start = self.network.start_block;
+        let Some(tip) = node.follower.tip().filter(|tip| tip.number >= start) else { return };
+        let from = self.draw.between(start, tip.number);
+        let chain = Arc::clone(&node.chain);
+        if self.draw.one_in(2) {
+            pause();
+            let result = node.follower.reingest(from).await;
+            resume();
+            self.tell(format!("re-index from block {from} of the chain: {:?}", result.as_ref().map(|_| ())));
+            if let Err(error) = result {
+                self.failed(&error).await;
+            }
+            return;
+        }
+        self.die();
+        let store = self.connect().await;
+        let mut writer = self.writer(&store).await;
+        writer.set_reindex_step_logs(*self.draw.pick(&[1, 10, 60, 100_000]));
+        let mut result = writer.rederive(from).await.map(Some);
+        for _ in 0..self.draw.below(4) {
+            if !matches!(result, Ok(Some(_))) {
+                break;
+            }
+            result = writer.resume().await;
+        }
+        self.tell(format!("re-index from block {from} of the raw logs: {result:?}"));
+        if let Err(error) = result {
+            // The tip may be lower than it was known to be.
+            let is_lower = matches!(error, StoreError::Unreachable { .. });
+            assert!(is_lower || error.fault() != Fault::Fatal, "{error}");
+        }
+        let follower = Follower::new(&self.network, Arc::clone(&chain), writer);
+        self.node = Some(Node { chain, store, follower });
+    }
+
+    /// A turn of the audit, with whom it has repair what it finds; tells up to where all is verified.
+    async fn audit(&mut self) -> Option<u64> {
+        self.ready().await;
+        let node = self.node.as_mut().expect("the node is ready");
+        let (chain, store) = (Arc::clone(&node.chain), Arc::clone(&node.store));
+        let auditor = Auditor::new(&self.network, chain, Arc::clone(&store), Settings::thorough(&self.network));
+        // Connections are made by the clock of the world.
+        store.begin_verification(CHAIN_ID).await.expect("the database answers");
+        let follower = tokio::sync::Mutex::new(&mut node.follower);
+        let (follower, repairs) = (&follower, &std::cell::RefCell::new(Vec::new()));
+        let repair = |blocks: Vec<Block>| async move {
+            let numbers: Vec<u64> = blocks.iter().map(|block| block.header.number).collect();
+            let result = follower.lock().await.repair(&blocks).await;
+            repairs.borrow_mut().push(format!("  repair of {numbers:?}: {result:?}"));
+            match result {
+                Ok(_) => true,
+                Err(error) => {
+                    assert_ne!(error.fault(), Fault::Fatal, "{error}");
+                    false
+                }
+            }
+        };
+        pause();
+        let audited = Box::pin(auditor.turn(&mut self.pass, &repair)).await;
+        resume();
+        let repairs = repairs.take();
+        self.told.push(format!("audit: {audited:?}"));
+        self.told.extend(repairs);
+        if let Err(error) = audited {
+            assert_ne!(error.fault(), Fault::Fatal, "{error}");
+        }
+        let verified = store.standing(CHAIN_ID).await.expect("the database answers").verified?;
+        if verified.method == Method::ReceiptsRoot {
+            self.assert_raw_logs_to(verified.number).await;
+        }
+        Some(verified.number)
+    }
+
+    /// Asserts that what is verified is true.
+    async fn assert_raw_logs_to(&self, number: u64) {
+        let mut held = held_logs(&self.stage.client, CHAIN_ID).await;
+        held.retain(|log| log.block.number <= number);
+        let (_, mut logs) = self.expected();
+        logs.retain(|log| log.block.number <= number);
+        assert_eq!(held, logs, "the raw logs that are verified");
     }
 
     async fn connect(&self) -> Arc<Store> {
@@ -484,12 +590,14 @@ impl<'a> Story<'a> {
     /// Nothing happens any more, and everybody tells the truth: the node converges, and holds what the chain says.
     async fn end_well(&mut self) {
         self.tell("all is well".into());
+        let final_once = self.final_once;
         {
             let mut net = self.net();
             net.turns.clear();
             net.manners.iter_mut().for_each(|manners| *manners = Manners::default());
             let settled = net.truth.settled;
-            net.truth.view.finalized = (settled > 0).then_some(settled);
+            // What was once told final stays so; it may have been the first block.
+            net.truth.view.finalized = final_once.then_some(settled);
         }
         // A chain that stays lower than one that was held looks like a lagging endpoint for ever.
         let missing = (self.highest + 1).saturating_sub(self.net().truth.view.head().number).max(1);
@@ -498,6 +606,11 @@ impl<'a> Story<'a> {
             self.die();
         }
         let head = self.net().truth.view.head().block();
+        if self.audited {
+            // What is not final is not audited.
+            let truth = &mut self.net().truth;
+            (truth.settled, truth.view.finalized) = (head.number, Some(head.number));
+        }
         let most = 100 + 3 * head.number;
         for steps in 0.. {
             assert!(steps < most, "not at the head after {most} steps");
@@ -509,6 +622,14 @@ impl<'a> Story<'a> {
         }
         // One more look, which brings finality.
         self.step().await;
+        if self.audited {
+            let mut turns = 0;
+            while self.audit().await < Some(head.number) {
+                turns += 1;
+                assert!(turns < MOST_AUDITS, "not verified after {turns} looks");
+                self.step().await;
+            }
+        }
         self.check().await;
     }
 

@@ -11,7 +11,7 @@
 //! ```
 
 mod endpoint;
-mod trie;
+pub(crate) mod trie;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};

@@ -4,7 +4,7 @@
 use alloy::primitives::{B256, keccak256};
 
 /// A string.
-pub(super) fn string(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn string(bytes: &[u8]) -> Vec<u8> {
     match bytes {
         [byte] if *byte < 0x80 => vec![*byte],
         _ => [prefix(0x80, bytes.len()), bytes.to_vec()].concat(),
@@ -12,14 +12,14 @@ pub(super) fn string(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// A number: its bytes without leading zeros.
-pub(super) fn number(number: u64) -> Vec<u8> {
+pub(crate) fn number(number: u64) -> Vec<u8> {
     let bytes = number.to_be_bytes();
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
     string(&bytes[zeros..])
 }
 
 /// A list of items that are encoded already.
-pub(super) fn list(items: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn list(items: &[Vec<u8>]) -> Vec<u8> {
     let payload = items.concat();
     [prefix(0xc0, payload.len()), payload].concat()
 }
@@ -35,7 +35,7 @@ fn prefix(base: u8, length: usize) -> Vec<u8> {
 }
 
 /// The root of the trie that holds each item under the RLP of its place.
-pub(super) fn root(items: &[Vec<u8>]) -> B256 {
+pub(crate) fn root(items: &[Vec<u8>]) -> B256 {
     let nibbles = |bytes: Vec<u8>| bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).collect();
     let mut entries: Vec<(Vec<u8>, &[u8])> =
         items.iter().enumerate().map(|(place, item)| (nibbles(number(place as u64)), item.as_slice())).collect();
