@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Does the simulation see anything? Breaks a copy of the sources, in one way at a time, and plays seeds until one notices.
+#
+#   tests/mutations.sh              all of them, at most SEEDS (200) seeds each
+#   tests/mutations.sh fence bloom  only these
+set -euo pipefail
+cd "$(dirname "$0")/.."
+seeds=${SEEDS:-200}
+profile=${PROFILE:-dev}
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
+work=$CARGO_TARGET_DIR/mutations
+copy=$work/copy
+wanted=" $* "
+survived=0
+
+# A name, a file, and how its text is changed (perl).
+mutations=(
+    'rewind     src/store/apply/feedback.rs  s/(DELETE FROM feedback WHERE .*?begin_block > \$2)/$1 + 1000000000/'
+    'bloom      src/chain/check.rs           s/\.find\(suspicious\)/.find(|one| suspicious(one) \&\& false)/'
+    'parent     src/follow/mod.rs            s/(first\.parent_hash != tip\.hash)/$1 \&\& false/'
+    'cursor     src/store/sql.rs             s/(fn execute\(.*?\{\n)/$1 if statement.contains("UPDATE cursor SET tip") { self.transaction.batch_execute("COMMIT; BEGIN").await.map_err(self.failed())?; }\n/s'
+    'fence      src/store/step.rs            s/("epoch"\)\? != epoch)/$1 \&\& false/'
+    'digest     src/store/apply/digest.rs    s/(DELETE FROM state_digest WHERE chain_id = \$1 AND block_number > \$2)/$1 + 1000000000/'
+    'totals     src/store/apply/totals.rs    s/total_feedback = v\.total_feedback/total_feedback = t.total_feedback/'
+    'prune      src/store/apply/totals.rs    s/(agent_total_version WHERE chain_id = \$1 AND end_block <= \$2)/$1 + 3/'
+    'recount    src/store/step.rs            s/below_finality: self\.is_below_finality\(to\)/below_finality: false/'
+    'verified   src/audit/run.rs             s/verdict\.findings\.is_empty\(\) && stands/stands/'
+)
+
+# What was built or fetched is only read.
+refresh() {
+    rm -rf "$copy"
+    mkdir -p "$copy"
+    git ls-files -z | xargs -0 cp --parents --target-directory "$copy"
+    for built in contracts/out contracts/node_modules deploy/postgres/node_modules web/dist; do
+        rm -rf "${copy:?}/$built"
+        ln -s "$PWD/$built" "$copy/$built"
+    done
+}
+
+for mutation in "${mutations[@]}"; do
+    read -r name file change <<<"$mutation"
+    if [[ $# -gt 0 && $wanted != *" $name "* ]]; then
+        continue
+    fi
+    refresh
+    perl -0pi -e "$change" "$copy/$file"
+    if cmp --silent "$file" "$copy/$file"; then
+        echo "mutations: $name changes nothing in $file; the code has moved on" >&2
+        exit 2
+    fi
+    (cd "$copy" && cargo test --quiet --locked --profile "$profile" --test it --no-run 2>"$work/build.log") || {
+        cat "$work/build.log" >&2
+        exit 2
+    }
+    rm -rf "$work/ledger"
+    if (cd "$copy" && COUNT=$seeds MEIKAN_SIMULATION_DIR=$work/ledger cargo test --quiet --locked --profile "$profile" \
+        --test it -- simulation::run::simulate --ignored --exact --nocapture >"$work/run.log" 2>&1); then
+        survived=$((survived + 1))
+        printf '%-9s not noticed by %s seeds\n' "$name" "$seeds"
+    else
+        failed=$(find "$work/ledger" -name 'failed-*.txt' | sort | head -n 1)
+        why=$(grep -m 1 '^seed ' "${failed:-$work/run.log}" || tail -n 1 "$work/run.log")
+        printf '%-9s noticed after %s seeds: %.110s\n' "$name" "$(grep -c . "$work/ledger/ledger.tsv")" "$why"
+    fi
+done
+exit "$((survived > 0))"
