@@ -15,14 +15,14 @@ survived=0
 
 # A name, a file, and how its text is changed (perl).
 mutations=(
-    'rewind     src/store/apply/feedback.rs  s/(DELETE FROM feedback WHERE .*?begin_block > \$2)/$1 + 1000000000/'
+    'rewind     src/store/apply/feedback.rs  s/(DELETE FROM feedback WHERE .*?begin_block > \$2)/$1::bigint + 1000000000/'
     'bloom      src/chain/check.rs           s/\.find\(suspicious\)/.find(|one| suspicious(one) \&\& false)/'
     'parent     src/follow/mod.rs            s/(first\.parent_hash != tip\.hash)/$1 \&\& false/'
     'cursor     src/store/sql.rs             s/(fn execute\(.*?\{\n)/$1 if statement.contains("UPDATE cursor SET tip") { self.transaction.batch_execute("COMMIT; BEGIN").await.map_err(self.failed())?; }\n/s'
     'fence      src/store/step.rs            s/("epoch"\)\? != epoch)/$1 \&\& false/'
-    'digest     src/store/apply/digest.rs    s/(DELETE FROM state_digest WHERE chain_id = \$1 AND block_number > \$2)/$1 + 1000000000/'
+    'digest     src/store/apply/digest.rs    s/(DELETE FROM state_digest WHERE chain_id = \$1 AND block_number > \$2)/$1::bigint + 1000000000/'
     'totals     src/store/apply/totals.rs    s/total_feedback = v\.total_feedback/total_feedback = t.total_feedback/'
-    'prune      src/store/apply/totals.rs    s/(agent_total_version WHERE chain_id = \$1 AND end_block <= \$2)/$1 + 3/'
+    'prune      src/store/apply/totals.rs    s/(agent_total_version WHERE chain_id = \$1 AND end_block <= \$2)/$1::bigint + 3/'
     'recount    src/store/step.rs            s/below_finality: self\.is_below_finality\(to\)/below_finality: false/'
     'verified   src/audit/run.rs             s/verdict\.findings\.is_empty\(\) && stands/stands/'
 )
