@@ -13,6 +13,7 @@ use crate::digest::{Domain, StateDigest};
 use crate::event::{Event, Generation, Role};
 use crate::store::StoreError;
 use crate::store::digest::{self, CHECKPOINT_LOGS, COLUMNS, Held, RawRange};
+use crate::store::sql;
 
 /// The state digest of a network's history up to a block.
 #[derive(Debug, Clone)]
@@ -72,7 +73,7 @@ impl Snapshot {
         }
         let held = self.nearest_digest(chain_id, number).await?;
         let held = match self.logs_between(chain_id, held.height(), number).await? {
-            Some(range) => self.add_logs(chain_id, held, range).await?,
+            Some(rows) => self.add_logs(chain_id, held, rows, number).await?,
             None => held,
         };
         let block = match &network.indexed {
@@ -93,8 +94,13 @@ impl Snapshot {
         rows.first().map_or_else(|| Ok(Held::default()), |row| digest::read(row).map_err(QueryError::from))
     }
 
-    /// The raw logs above a block up to another; nothing where no segment has any.
-    async fn logs_between(&self, chain_id: i64, after: i64, to: i64) -> Result<Option<RawRange>, QueryError> {
+    /// The rows of the raw logs above a block up to another; nothing where no segment has any.
+    async fn logs_between(&self, chain_id: i64, after: i64, to: i64) -> Result<Option<Rows>, QueryError> {
+        // From one checkpoint to the next there are fewer logs: more are a digest that is still being caught up with. It
+        // is known without reading any.
+        if self.logs_inside(chain_id, after, to).await? >= CHECKPOINT_LOGS.cast_signed() {
+            return Err(behind());
+        }
         let segments = self.segments(chain_id, after, to).await?;
         if segments.is_empty() {
             return Ok(None);
@@ -107,19 +113,30 @@ impl Snapshot {
              AND begin_block <= {high}"
         ));
         let undecoded = self.query(&statement).await?;
-        let range = RawRange::read(&segments, &undecoded, after, to.unsigned_abs())?;
-        // From one checkpoint to the next there are fewer logs: more are a digest that is still being caught up with.
-        if range.logs.len() as u64 >= CHECKPOINT_LOGS {
-            return Err(QueryError::Unavailable("the state digest of an older database is being computed".to_owned()));
-        }
-        Ok(Some(range))
+        Ok(Some(Rows { segments, undecoded }))
+    }
+
+    /// How many logs are in segments that lie above a block and end at or below another; no more are counted than are too
+    /// many.
+    async fn logs_inside(&self, chain_id: i64, after: i64, to: i64) -> Result<i64, QueryError> {
+        let mut statement = Statement::default();
+        let chain = statement.bind(chain_id);
+        let (low, high) = (statement.bind(after), statement.bind(to));
+        // Segments hold at least one log each.
+        statement.push(&format!(
+            "SELECT coalesce(sum(log_count), 0)::bigint AS logs FROM (SELECT log_count FROM raw_logs \
+             WHERE chain_id = {chain} AND from_block > {low} AND from_block <= {high} AND to_block <= {high} \
+             LIMIT {CHECKPOINT_LOGS}) inside"
+        ));
+        let rows = self.query(&statement).await?;
+        rows.first().map_or(Ok(0), |row| sql::column(row, "logs").map_err(QueryError::from))
     }
 
     async fn segments(&self, chain_id: i64, after: i64, to: i64) -> Result<Vec<Row>, QueryError> {
         let mut statement = Statement::default();
         let chain = statement.bind(chain_id);
         let (low, high) = (statement.bind(after), statement.bind(to));
-        // Segments hold at least one log each.
+        // Besides those that were counted, at most the two that reach over the ends.
         statement.push(&format!(
             "SELECT codec, logs FROM raw_logs WHERE chain_id = {chain} AND from_block <= {high} AND to_block > {low} \
              AND from_block >= coalesce((SELECT max(from_block) FROM raw_logs \
@@ -131,7 +148,7 @@ impl Snapshot {
     }
 
     /// Adds logs to a digest, apart from the tasks that wait for others: it takes some milliseconds.
-    async fn add_logs(&self, chain_id: i64, mut held: Held, range: RawRange) -> Result<Held, QueryError> {
+    async fn add_logs(&self, chain_id: i64, mut held: Held, rows: Rows, to: i64) -> Result<Held, QueryError> {
         let watched = self.contracts().iter().filter(|contract| contract.chain_id == chain_id);
         let decoders: HashMap<Vec<u8>, (Role, Option<Generation>)> = watched
             .filter_map(|contract| {
@@ -144,13 +161,28 @@ impl Snapshot {
                 let (role, generation) = *decoders.get(log.address.as_slice())?;
                 Event::decode_of(role, generation, &log.topics, &log.data).ok()
             };
-            digest::add_range(&mut held, chain_id.unsigned_abs(), &range, decode).map(|()| held)
+            let range = RawRange::read(&rows.segments, &rows.undecoded, held.height(), to.unsigned_abs())?;
+            if range.logs.len() as u64 >= CHECKPOINT_LOGS {
+                return Err(behind());
+            }
+            digest::add_range(&mut held, chain_id.unsigned_abs(), &range, decode)?;
+            Ok(held)
         });
         match adding.await {
-            Ok(added) => added.map_err(QueryError::from),
+            Ok(added) => added,
             Err(_) => Err(QueryError::Unavailable("the node is stopping".to_owned())),
         }
     }
+}
+
+/// Rows of raw logs, and of those that were not decoded.
+struct Rows {
+    segments: Vec<Row>,
+    undecoded: Vec<Row>,
+}
+
+fn behind() -> QueryError {
+    QueryError::Unavailable("the state digest of an older database is being computed".to_owned())
 }
 
 impl From<StoreError> for QueryError {
