@@ -45,6 +45,8 @@ pub struct Follower {
     head: Option<Tip>,
     /// Holes in counters that nobody could fill, so far.
     vain_suspicions: u32,
+    /// Whether the state digest is known to hold all that is held.
+    is_digested: bool,
 }
 
 /// What a step did.
@@ -163,6 +165,7 @@ impl Follower {
             in_doubt: true,
             head: None,
             vain_suspicions: 0,
+            is_digested: false,
         }
     }
 
@@ -236,6 +239,10 @@ impl Follower {
         {
             self.look().await?;
             return Ok(Outcome::Rederived(Box::new(step)));
+        }
+        if !self.is_digested {
+            self.writer.catch_up_digest().await?;
+            self.is_digested = true;
         }
         let (head, shown) = self.look_at_chain().await?;
         let outcome = self.advance(&cursor, &shown, &head).await?;

@@ -36,7 +36,10 @@ impl std::fmt::Display for RawError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Codec(codec) => write!(f, "raw logs have codec {codec}, this program knows up to {CODEC}"),
-            Self::Damaged => f.write_str("a segment of raw logs is damaged; restore the database from a backup"),
+            Self::Damaged => f.write_str(
+                "a segment of raw logs is damaged; `meikan audit` tells which blocks, and \
+                 `meikan reindex --source rpc` from the first of them fetches them again",
+            ),
         }
     }
 }

@@ -104,7 +104,7 @@ impl Store {
         client.batch_execute(&format!("SET lock_timeout = {LOCK_TIMEOUT_MS}")).await.map_err(failed())?;
         let contracts = Contracts::new(&network::contracts(&*client, chain_id).await?);
         let analyzed_rows = analyzed_rows(&client, chain_id).await?;
-        let mut writer = Writer {
+        Ok(Some(Writer {
             chain_id,
             epoch: sql::column(&row, "epoch")?,
             start_block: sql::number(&row, "start_block")?,
@@ -115,10 +115,7 @@ impl Store {
             unanalyzed_rows: 0,
             analyze_at_rows: analyzed_rows.max(FIRST_ANALYZE_ROWS),
             client,
-        };
-        // A database that is older than the state digest: each step commits a piece, so that an end in between loses none.
-        while writer.begin("catch up the digest").await?.catch_up_digest().await? {}
-        Ok(Some(writer))
+        }))
     }
 }
 
@@ -163,6 +160,25 @@ impl Writer {
     pub async fn cursor(&mut self) -> Result<Cursor, StoreError> {
         let step = self.begin("cursor").await?;
         Ok(step.cursor)
+    }
+
+    /// Adds what the state digest lacks of the raw logs that are held: those of a database that is older than it, or whose
+    /// digests were deleted. Each piece is a commit, so that an end in between loses none. Not before a re-index, which
+    /// may replace what cannot be read.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when raw logs are not what was stored, [`StoreError::Fenced`], or what the database says.
+    pub async fn catch_up_digest(&mut self) -> Result<(), StoreError> {
+        let select = "SELECT coalesce(sum(log_count), 0)::bigint AS logs FROM raw_logs WHERE chain_id = $1 \
+                      AND from_block > coalesce((SELECT max(block_number) FROM state_digest WHERE chain_id = $1), -1)";
+        let row = self.client.query_one(select, &[&signed(self.chain_id)]).await;
+        let logs = sql::number(&row.map_err(StoreError::database("catch up the digest"))?, "logs")?;
+        if logs == 0 {
+            return Ok(());
+        }
+        tracing::info!(chain_id = self.chain_id, logs, "computing the state digest of logs that have none yet");
+        while self.begin("catch up the digest").await?.catch_up_digest().await? {}
+        Ok(())
     }
 
     /// The headers that are held between two heights, both included, from the highest down.

@@ -4,8 +4,8 @@
 use meikan::block::{Block, DecodedLog};
 use meikan::digest::{Emitted, StateDigest};
 use meikan::fault::Fault;
-use meikan::store::query::{Limits, Snapshot};
-use meikan::store::{Store, StoreError};
+use meikan::store::query::{Limits, QueryError, Snapshot};
+use meikan::store::{Batch, Store, StoreError};
 use std::time::{Duration, Instant};
 
 use crate::graphql_support::{CHAIN, FIRST_BLOCK, Node, feedback, registered, revoked};
@@ -157,9 +157,73 @@ async fn a_database_that_is_older_than_the_digest_is_caught_up_with() {
     // All of it, or what is above a block: what is missing is added to what is there.
     for delete in ["DELETE FROM state_digest", "DELETE FROM state_digest WHERE block_number > 100"] {
         assert!(fixture.client.execute(delete, &[]).await.unwrap() > 0);
-        drop(fixture.writer_again(1).await);
+        fixture.writer_again(1).await.catch_up_digest().await.unwrap();
         assert!(rows().await == before, "after {delete}");
     }
+}
+
+#[tokio::test]
+async fn a_damaged_segment_without_digest_keeps_no_reindex_out() {
+    let fixture = Fixture::create().await;
+    let chain = long_chain();
+    follow_in_batches(&fixture, 1, &chain, 20, 50).await;
+    let before = fixture.dump(1).await;
+    let damage = "DELETE FROM state_digest; UPDATE raw_logs SET logs = substring(logs FOR 20) \
+                  WHERE from_block = (SELECT min(from_block) FROM raw_logs)";
+    fixture.client.batch_execute(damage).await.unwrap();
+    let mut writer = fixture.writer_again(1).await;
+    let error = writer.catch_up_digest().await.unwrap_err();
+    assert!(error.to_string().contains("meikan reindex --source rpc"), "{error}");
+    // What it says can be done, and what is above stays without digest until all below has one.
+    let finalized = Some(chain.tip() - 50);
+    let to = START + 30;
+    let mut blocks = chain.between(START, to);
+    blocks.retain(|block| !block.logs.is_empty());
+    let tip = writer.cursor().await.unwrap().tip.map(|tip| tip.block());
+    let batch = Batch {
+        expected_tip: tip,
+        rewind_to: Some(START - 1),
+        blocks,
+        tip: chain.tip_at(to),
+        finalized: Some(chain.block(to)),
+        safe: None,
+    };
+    writer.reingest(batch, chain.block(START - 1)).await.unwrap();
+    follow(&mut writer, &chain, None, chain.tip(), finalized).await.unwrap();
+    writer.catch_up_digest().await.unwrap();
+    assert!(fixture.dump(1).await["agent"] == before["agent"]);
+    let newest = naive(1, &chain).pop().unwrap();
+    assert_eq!(digests(&fixture.store, 1, [chain.tip()].into_iter()).await, [newest]);
+}
+
+#[tokio::test]
+async fn blocks_above_logs_without_digest_wait_for_theirs() {
+    let fixture = Fixture::create().await;
+    let chain = long_chain();
+    let middle = START + 40;
+    let mut writer = fixture.writer(1).await;
+    follow(&mut writer, &chain, None, middle, Some(middle)).await.unwrap();
+    fixture.client.execute("DELETE FROM state_digest", &[]).await.unwrap();
+    follow(&mut writer, &chain, None, middle + 20, Some(middle)).await.unwrap();
+    assert_eq!(fixture.count("state_digest", 1).await, 0);
+    writer.catch_up_digest().await.unwrap();
+    let expected = naive(1, &chain)[usize::try_from(middle + 20 - START).unwrap()].clone();
+    assert_eq!(digests(&fixture.store, 1, [middle + 20].into_iter()).await, [expected]);
+}
+
+#[tokio::test]
+async fn a_digest_that_is_not_caught_up_with_is_refused_before_segments_are_read() {
+    let fixture = Fixture::create().await;
+    let chain = long_chain();
+    follow_in_batches(&fixture, 1, &chain, 20, 50).await;
+    // Who reads them notices.
+    let damage = "DELETE FROM state_digest; UPDATE raw_logs SET logs = substring(logs FOR 20)";
+    fixture.client.batch_execute(damage).await.unwrap();
+    let limits = Limits { max_rows: 1, statement_timeout: Duration::from_secs(60) };
+    let snapshot = Snapshot::open(&fixture.store, limits).await.unwrap();
+    let refused = snapshot.state_digest(1, chain.tip().cast_signed()).await.unwrap_err();
+    assert!(matches!(refused, QueryError::Unavailable(_)), "{refused:?}");
+    snapshot.close().await;
 }
 
 #[tokio::test]

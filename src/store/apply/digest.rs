@@ -29,6 +29,8 @@ pub(super) struct Digests {
     rows: Vec<New>,
     /// Whether the newest block's row is among `rows`.
     is_written: bool,
+    /// Whether logs below have no digest yet: then these get theirs with them, when the digest is caught up with.
+    is_behind: bool,
 }
 
 impl Digests {
@@ -36,15 +38,19 @@ impl Digests {
     pub(super) async fn load(sql: &Sql<'_>, blocks: &[Block], finalized: Option<u64>) -> Result<Self, StoreError> {
         let needed = blocks.iter().any(|block| !block.logs.is_empty());
         let current = if needed { held_at(sql, i64::MAX).await? } else { Held::default() };
-        Ok(Self::upon(current, finalized))
+        let is_behind = needed && is_behind(sql, &current, blocks).await?;
+        Ok(Self { is_behind, ..Self::upon(current, finalized) })
     }
 
     fn upon(current: Held, finalized: Option<u64>) -> Self {
-        Self { current, finalized, rows: Vec::new(), is_written: true }
+        Self { current, finalized, rows: Vec::new(), is_written: true, is_behind: false }
     }
 
     /// Adds a block's logs.
     pub(super) fn fold(&mut self, sql: &Sql<'_>, block: &Block) {
+        if self.is_behind {
+            return;
+        }
         let before = self.current.digest.log_count;
         for decoded in &block.logs {
             let event = decoded.event.as_ref().ok();
@@ -79,6 +85,13 @@ impl Digests {
         }
         Ok(written)
     }
+}
+
+/// Whether blocks with logs lie between a digest and these blocks.
+async fn is_behind(sql: &Sql<'_>, current: &Held, blocks: &[Block]) -> Result<bool, StoreError> {
+    let Some(first) = blocks.first() else { return Ok(false) };
+    let select = "SELECT FROM block WHERE chain_id = $1 AND number > $2 AND number < $3 AND log_count > 0 LIMIT 1";
+    Ok(!sql.query(select, &[&current.height(), &signed(first.header.number)]).await?.is_empty())
 }
 
 async fn insert(sql: &Sql<'_>, rows: &[New]) -> Result<u64, StoreError> {
