@@ -173,9 +173,17 @@ async fn from_chain(store: &Store, network: &config::Network, asked: &Reindex) -
     let mut writer = writer(store, network).await?;
     let mut cursor = writer.cursor().await?;
     // One from the store that was left half way is replaced where that is possible, for it may be what fails.
-    let is_ahead = |cursor: &Cursor| asked.from > cursor.tip.map(|tip| tip.number + 1);
+    let next = |cursor: &Cursor| cursor.tip.map_or(0, |tip| tip.number + 1);
+    let is_ahead = |cursor: &Cursor| asked.from.is_none_or(|from| from > next(cursor));
     while let Some(Job { source: Source::Store, .. }) = cursor.reindex.filter(|_| is_ahead(&cursor)) {
-        writer.resume().await?;
+        if let Err(error) = writer.resume().await {
+            let StoreError::RawLogs { reason } = error else { return Err(error.into()) };
+            return refused(format!(
+                "{reason}; a re-index from the store is half way, and it is replaced only from where it stands: name \
+                 block {} or a lower one",
+                next(&cursor)
+            ));
+        }
         cursor = writer.cursor().await?;
     }
     let (from, shared) = first_block(store, Some(&chain), network, &cursor, asked).await?;
@@ -184,6 +192,9 @@ async fn from_chain(store: &Store, network: &config::Network, asked: &Reindex) -
         writer.enter_contracts(network).await?;
     }
     let before = store.preview(network.chain_id, from).await?;
+    if before.blocks == 0 {
+        return Ok(Report { after: Some(before.clone()), before, shared });
+    }
     let mut follower = Follower::new(network, chain, writer);
     let swapped = swap(&mut follower, from).await?;
     let goal = before.tip.min(swapped.head);
@@ -252,6 +263,12 @@ async fn writer(store: &Store, network: &config::Network) -> Result<Writer, Rein
     }
 }
 
+/// The newest block that is final, also while a re-index from the store has its tip, and finality with it, lower down.
+fn finalized_before(cursor: &Cursor) -> Option<BlockRef> {
+    let rederiving = cursor.reindex.filter(|job| job.source == Source::Store);
+    rederiving.and_then(|job| job.finalized).or(cursor.finalized)
+}
+
 /// The block to begin at, and the newest one that is shared where that had to be found.
 async fn first_block(
     store: &Store,
@@ -260,7 +277,7 @@ async fn first_block(
     cursor: &Cursor,
     asked: &Reindex,
 ) -> Result<(u64, Option<u64>), ReindexError> {
-    let Some((chain, finalized)) = chain.zip(cursor.finalized) else {
+    let Some((chain, finalized)) = chain.zip(finalized_before(cursor)) else {
         return Ok((asked.from.ok_or_else(unnamed)?, None));
     };
     let shown = header(chain, finalized.number).await?;

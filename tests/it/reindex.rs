@@ -206,6 +206,21 @@ async fn f61_f62_what_cannot_be_reached_is_refused() {
 }
 
 #[tokio::test]
+async fn f61_a_reindex_from_above_the_newest_block_changes_nothing_and_says_so() {
+    let chain = busy_chain(40);
+    let mut node = Node::on(&chain).await;
+    node.sync().await;
+    let before = node.dump().await;
+    for source in [Source::Rpc, Source::Store] {
+        let (again, nothing) = node.reindexed(&asked(41, source)).await;
+        let nothing = nothing.unwrap();
+        assert_eq!((nothing.before.blocks, nothing.after.as_ref()), (0, Some(&nothing.before)));
+        node = again;
+    }
+    assert_same(&node.dump().await, &before);
+}
+
+#[tokio::test]
 async fn f63_a_reindex_beside_a_writer_is_refused_and_a_dry_run_is_not() {
     let chain = busy_chain(20);
     let mut node = Node::on(&chain).await;
@@ -283,6 +298,24 @@ async fn whoever_writes_next_goes_on_with_a_reindex_from_the_store() {
         node.sync().await;
         assert_same(&node.dump().await, &before);
     }
+}
+
+#[tokio::test]
+async fn f15_final_blocks_above_a_reindex_that_is_half_way_are_not_replaced_unasked() {
+    let chain = busy_chain(60);
+    chain.finalize(40);
+    let (node, _) = half_way(&chain).await;
+    chain.finalize(0);
+    fork(&chain, 30, 3, 2);
+    chain.finalize(50);
+    let (node, unaccepted) = node.reindexed(&asked(7, Source::Rpc)).await;
+    let unaccepted = unaccepted.unwrap_err();
+    let replaced = matches!(unaccepted, ReindexError::Follow(FollowError::FinalizedReplaced { number: 40, .. }));
+    assert!(replaced, "{unaccepted}");
+    let (mut node, done) = node.reindexed(&accepted(None)).await;
+    assert!(done.unwrap().shared.unwrap() <= 30);
+    node.sync().await;
+    node.equals_fresh(&chain).await;
 }
 
 #[tokio::test]
