@@ -32,14 +32,15 @@ pub(super) enum Tier {
     First,
     /// A fallback.
     Fallback,
-    /// An endpoint whose head stands while those of others rise.
+    /// An endpoint whose head stands while those of others rise, or was disproved.
     Stuck,
 }
 
 impl Endpoint {
     /// Where it stands among the others.
     pub(super) fn tier(&self) -> Tier {
-        match (self.score().is_stuck(), self.role) {
+        let score = *self.score();
+        match (score.is_stuck() || score.is_doubted(), self.role) {
             (true, _) => Tier::Stuck,
             (false, EndpointRole::Fallback) => Tier::Fallback,
             (false, EndpointRole::Primary) => Tier::First,
@@ -110,9 +111,14 @@ impl Pool {
         join_all(due.map(|(_, endpoint)| self.look(endpoint))).await;
     }
 
-    /// The heights of all heads that are told, from the highest down.
+    /// The heights of all heads that are told and move, from the highest down: one that stands while others rise would
+    /// hold up a quorum for as long as it does.
     pub(super) async fn heights(&self) -> Vec<u64> {
-        let looks = join_all(self.available().map(|endpoint| self.look(endpoint))).await;
+        let looks = self.available().map(|endpoint| async move {
+            let height = self.look(endpoint).await;
+            height.filter(|_| !endpoint.score().is_stuck())
+        });
+        let looks = join_all(looks).await;
         let mut heights: Vec<u64> = looks.into_iter().flatten().collect();
         heights.sort_unstable_by(|one, other| other.cmp(one));
         heights
@@ -121,6 +127,10 @@ impl Pool {
     /// Looks at one endpoint's head: its height, if it tells.
     pub(super) async fn look(&self, endpoint: &Endpoint) -> Option<u64> {
         let started = Instant::now();
+        // A limit of requests that we keep is no fault of the endpoint: what it said last has to do.
+        if endpoint.room(started).0 > started {
+            return endpoint.score().credible_head();
+        }
         let looked = timeout(LOOK_DEADLINE, async {
             self.verify(endpoint).await?;
             let asked_at = Instant::now();

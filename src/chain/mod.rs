@@ -222,6 +222,7 @@ impl Chain {
             let (head, heights) = join(head, self.pool.heights()).await;
             self.shared(head?, heights).await?
         };
+        let head = self.with_shared_finality(head).await;
         let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
         watches.see(&self.pool.network, &head, Instant::now());
         Ok(head)

@@ -7,9 +7,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use ::metrics::counter;
 use futures_util::future::join_all;
+use tokio::time::timeout;
 
 use super::classify::Kind;
 use super::compare::{self, Told};
@@ -27,6 +29,9 @@ use crate::metrics;
 
 /// Most disputed blocks that one answer settles; what lies above comes with the next one.
 const MAX_SETTLED_BLOCKS: usize = 64;
+
+/// Longest that an answer about finality is waited for.
+const FINALITY_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Most disputes that wait to be written; further ones are only counted.
 const MAX_WAITING: usize = 256;
@@ -52,6 +57,30 @@ impl Chain {
         let safe = head.safe.and_then(|safe| clamp_safe(safe, &header));
         let finalized = head.finalized.and_then(|finalized| clamp_finalized(finalized, &header));
         Ok(Head { header, safe, finalized, promises: head.promises })
+    }
+
+    /// The head with no more finality than enough endpoints tell. As many as the quorum wants must; without one, finality
+    /// that has reached the head, which is how an endpoint looks that takes any block for final, needs another one's word.
+    pub(super) async fn with_shared_finality(&self, head: Head) -> Head {
+        let Some(told) = head.finalized.clone() else { return head };
+        let is_odd = told.number == head.header.number && self.pool.endpoints.len() > 1;
+        let wanted = if is_odd { self.quorum.endpoints.max(2) } else { self.quorum.endpoints };
+        if wanted < 2 {
+            return head;
+        }
+        let asked = self.pool.by_rank().into_iter().map(|endpoint| async move {
+            self.pool.verify(&endpoint).await.ok()?;
+            timeout(FINALITY_DEADLINE, endpoint.finalized()).await.ok().flatten()
+        });
+        let mut finalized: Vec<Header> = join_all(asked).await.into_iter().flatten().collect();
+        finalized.sort_by_key(|header| std::cmp::Reverse(header.number));
+        let mut shared = finalized.get(wanted - 1).cloned();
+        if shared.is_none() && self.quorum.may_shrink {
+            shared = finalized.pop();
+        }
+        // The next step asks again; until then finality is what is known already.
+        let shared = shared.map(|shared| if shared.number < told.number { shared } else { told });
+        Head { finalized: shared.and_then(|shared| clamp_finalized(shared, &head.header)), ..head }
     }
 
     /// The logs of these blocks once enough endpoints agree on them: all, or those of the first blocks.

@@ -145,6 +145,11 @@ impl Score {
         self.stuck
     }
 
+    /// Its word about its head was disproved a while ago: what it says is not to be built on.
+    pub(super) fn is_doubted(&self) -> bool {
+        self.doubted > 0
+    }
+
     /// Blocks by which it is behind the others, smoothed.
     pub(super) fn lag(&self) -> f64 {
         self.lag
@@ -164,7 +169,7 @@ impl Score {
 
     /// Whether it is so much better than the endpoint in use that it is worth a change.
     pub(super) fn is_clearly_better_than(&self, in_use: &Self) -> bool {
-        match (self.stuck, in_use.stuck) {
+        match (self.stuck || self.is_doubted(), in_use.stuck || in_use.is_doubted()) {
             (true, false) => false,
             (false, true) => true,
             _ => self.cost_ms() + SWITCH_MARGIN_MS < in_use.cost_ms() * (1.0 - SWITCH_PART),
@@ -271,6 +276,13 @@ mod tests {
             failing.failed();
         }
         assert_eq!(failing.credible_head(), None);
+    }
+
+    #[test]
+    fn f13_an_endpoint_whose_head_was_invented_is_left_for_any_other() {
+        let mut liar = settled(FAST);
+        liar.disproved();
+        assert!(settled(SLOW).is_clearly_better_than(&liar) && !liar.is_clearly_better_than(&settled(SLOW)));
     }
 
     #[test]

@@ -37,7 +37,8 @@ impl Watches {
                 network,
                 head = number,
                 seconds = for_time.as_secs(),
-                "the chain's head has not risen for long: the chain stands, or every endpoint is stuck"
+                "the chain's head has not risen for long: the chain stands, or the endpoints \
+                 are stuck that must agree on it"
             ),
             Some(Sign::Rises) => tracing::info!(network, head = number, "the chain's head rises again"),
             // A lower head is a lagging endpoint's, which its score tells (F13).

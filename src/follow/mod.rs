@@ -110,7 +110,11 @@ impl std::fmt::Display for FollowError {
         match self {
             Self::Chain(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
-            Self::Unstable { reason } => write!(f, "the chain changed while it was read: {reason}; trying again"),
+            Self::Unstable { reason } => write!(
+                f,
+                "the chain changed while it was read: {reason}; trying again, look for an endpoint of another fork in \
+                 rpc_urls if this stays"
+            ),
             Self::FinalizedReplaced { network, number, held, shown } => write!(
                 f,
                 "the finalized block {number} was replaced: we hold {held}, the chain shows {shown}; nothing is written \

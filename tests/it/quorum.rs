@@ -270,3 +270,32 @@ async fn f15_two_endpoints_that_name_two_final_blocks_are_both_named_and_nothing
     node.sync().await;
     node.equals_fresh(&fake).await;
 }
+
+#[tokio::test]
+async fn f16_what_one_endpoint_alone_calls_final_is_not() {
+    for quorum in [1, 2] {
+        let fake = busy_chain(20);
+        fake.finalize(12);
+        let other = fake.another_endpoint();
+        fake.endpoint().finalize_all();
+        let chain = connect(&agreeing(quorum, &[fake.url(), other.url()])).await;
+        let head = chain.head().await.expect("the head is answered");
+        assert_eq!(head.finalized.map(|header| header.number), Some(12), "quorum {quorum}");
+    }
+}
+
+#[tokio::test]
+async fn f12_f28_an_endpoint_that_stands_still_does_not_hold_up_a_quorum_that_may_shrink() {
+    let fake = busy_chain(5);
+    let other = fake.another_endpoint();
+    other.freeze(5);
+    let mut network = agreeing(2, &[fake.url(), other.url()]);
+    network.follow.quorum_may_shrink = true;
+    let chain = connect(&network).await;
+    chain.head().await.expect("the head is answered");
+    fake.mine_empty(20);
+    for _ in 0..2 {
+        chain.head().await.expect("the head is answered");
+    }
+    assert_eq!(chain.head().await.expect("the head is answered").header.number, 25);
+}

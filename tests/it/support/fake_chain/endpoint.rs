@@ -95,6 +95,8 @@ struct Manners {
     hash_refusal: Option<String>,
     /// Contracts are called on the state of this block and newer ones only.
     oldest_state: u64,
+    /// Calls its newest block final.
+    finalizes_all: bool,
     unsupported: HashSet<String>,
     /// Method, how often still, and what.
     faults: Vec<(String, usize, Fault)>,
@@ -242,6 +244,12 @@ impl FakeEndpoint {
     /// Refuses queries by block hash, in these words.
     pub(crate) fn refuse_hash_queries(&self, words: &str) -> &Self {
         self.manners().hash_refusal = Some(words.into());
+        self
+    }
+
+    /// Calls its newest block final, whatever the chain's finality is.
+    pub(crate) fn finalize_all(&self) -> &Self {
+        self.manners().finalizes_all = true;
         self
     }
 
@@ -523,6 +531,7 @@ impl View<'_> {
     fn tagged(&self, tag: &Value) -> Option<&FakeBlock> {
         match tag.as_str().expect("a tag is text") {
             "latest" => self.seen().last(),
+            "finalized" if self.manners.finalizes_all => self.seen().last(),
             "finalized" => self.truth.blocks.get(usize::try_from(self.truth.finalized?).ok()?),
             "earliest" => self.seen().first(),
             number => self.by_number(quantity(number)),
