@@ -192,7 +192,8 @@ async fn from_chain(store: &Store, network: &config::Network, asked: &Reindex) -
         writer.enter_contracts(network).await?;
     }
     let before = store.preview(network.chain_id, from).await?;
-    if before.blocks == 0 {
+    // Where one is half way there is more to do than what is indexed.
+    if before.blocks == 0 && cursor.reindex.is_none() {
         return Ok(Report { after: Some(before.clone()), before, shared });
     }
     let mut follower = Follower::new(network, chain, writer);
