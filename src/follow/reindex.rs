@@ -192,8 +192,8 @@ async fn from_chain(store: &Store, network: &config::Network, asked: &Reindex) -
         writer.enter_contracts(network).await?;
     }
     let before = store.preview(network.chain_id, from).await?;
-    // Where one is half way there is more to do than what is indexed.
-    if before.blocks == 0 && cursor.reindex.is_none() {
+    // Where one is half way, or a contract is new, there is more to do than what is indexed.
+    if before.blocks == 0 && cursor.reindex.is_none() && late.is_empty() {
         return Ok(Report { after: Some(before.clone()), before, shared });
     }
     let mut follower = Follower::new(network, chain, writer);
