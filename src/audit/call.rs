@@ -17,71 +17,110 @@ const SUMMARY: &str = "getSummary(uint256,address[],string,string)";
 enum Heard {
     /// All there is to say is in the case.
     All,
-    /// The state is forgotten, or not served at the moment.
-    Nothing(String),
+    /// The state is forgotten, or not served at the moment; these questions are open.
+    Nothing { why: String, unanswered: Vec<String> },
+}
+
+/// One call, and what our rows make of it.
+struct Question<'a> {
+    sample: &'a Sample,
+    name: &'static str,
+    data: Bytes,
+    ours: Vec<U256>,
+}
+
+impl Question<'_> {
+    /// What every finding about it begins with.
+    fn words(&self) -> String {
+        format!("{} of agent {} and client {} answers ", self.name, self.sample.agent, self.sample.client)
+    }
 }
 
 impl Auditor {
     /// Asks the registries about some of the feedback of a stretch, on the state of the finalized block. Endpoints keep
     /// the state of few blocks, so where that one is forgotten, the newest block that we hold is asked about: by its hash,
-    /// for it may still be replaced. A registry of another generation cannot tell.
-    pub(super) async fn take_samples(&self, case: &mut Case, stretch: &Stretch) -> Result<(), AuditError> {
-        let Some(finalized) = stretch.finalized.filter(|_| self.settings.call_samples > 0) else { return Ok(()) };
+    /// for it may still be replaced. A registry of another generation cannot tell. A difference that is among those `open`
+    /// already is that one.
+    pub(super) async fn take_samples(
+        &self,
+        case: &mut Case,
+        stretch: &Stretch,
+        open: &[Finding],
+    ) -> Result<(), AuditError> {
+        let Some(finalized) = stretch.finalized else {
+            // There is no state to ask about: nothing is answered.
+            case.unanswered.push(String::new());
+            return Ok(());
+        };
+        let calls = open.iter().filter(|finding| finding.kind == "CALL").count();
+        let count = self.settings.call_samples.saturating_add(u32::try_from(calls).unwrap_or(u32::MAX));
+        if count == 0 {
+            return Ok(());
+        }
         let span = (stretch.from, stretch.to.min(finalized.number));
-        let samples = self.samples(span, finalized.number).await?;
-        let Heard::Nothing(first) = self.sample(case, &samples, State::Of(finalized.number)).await else {
+        let samples = self.samples(span, finalized.number, count).await?;
+        let Heard::Nothing { why, unanswered } = self.sample(case, &samples, State::Of(finalized.number), open).await
+        else {
             return Ok(());
         };
         let Some(newest) =
             self.store.newest_held(self.chain_id, u64::MAX).await?.filter(|held| held.number > finalized.number)
         else {
-            case.untold(first);
+            case.unanswered.extend(unanswered);
+            case.untold(why);
             return Ok(());
         };
-        let samples = self.samples(span, newest.number).await?;
+        let samples = self.samples(span, newest.number, count).await?;
         // Our rows are those of this block only if it was ours all the time.
         let is_held = self.store.newest_held(self.chain_id, newest.number).await?.is_some_and(|held| held == newest);
         let block = BlockRef { number: newest.number, hash: newest.hash };
-        if is_held && matches!(self.sample(case, &samples, State::After(block)).await, Heard::All) {
+        if is_held && matches!(self.sample(case, &samples, State::After(block), open).await, Heard::All) {
             return Ok(());
         }
-        case.untold(format!("{first}, nor at block {}", newest.number));
+        case.unanswered.extend(unanswered);
+        case.untold(format!("{why}, nor at block {}", newest.number));
         Ok(())
     }
 
-    async fn samples(&self, span: (u64, u64), at: u64) -> Result<Vec<Sample>, AuditError> {
-        let (count, seed) = (self.settings.call_samples, self.settings.seed);
-        Ok(self.store.samples(self.chain_id, span, at, count, seed).await?)
+    async fn samples(&self, span: (u64, u64), at: u64, count: u32) -> Result<Vec<Sample>, AuditError> {
+        Ok(self.store.samples(self.chain_id, span, at, count, self.settings.seed).await?)
     }
 
-    async fn sample(&self, case: &mut Case, samples: &[Sample], state: State) -> Heard {
+    async fn sample(&self, case: &mut Case, samples: &[Sample], state: State, open: &[Finding]) -> Heard {
         let at = state.number();
-        for sample in samples {
-            for (name, data, ours) in [
-                (LAST_INDEX, last_index_call(sample), vec![U256::from(sample.last_index)]),
-                (SUMMARY, summary_call(sample), summary_words(sample)),
-            ] {
-                self.pause(case).await;
-                match self.chain.call(sample.registry, data, state).await {
-                    Ok(answer) if words(&answer) == ours && answer.len() == ours.len() * 32 => {}
-                    Ok(answer) if answer.len() == ours.len() * 32 => case.findings.push(Finding {
+        let questions: Vec<Question<'_>> = samples.iter().flat_map(questions).collect();
+        for (place, question) in questions.iter().enumerate() {
+            let Question { sample, name, ours, .. } = question;
+            self.pause(case).await;
+            match self.chain.call(sample.registry, question.data.clone(), state).await {
+                Ok(answer) if words(&answer) == *ours && answer.len() == ours.len() * 32 => {}
+                Ok(answer) if answer.len() == ours.len() * 32 => {
+                    let words_of = question.words();
+                    let (theirs, ours) = (spoken(&words(&answer)), spoken(ours));
+                    let known =
+                        open.iter().find(|known| known.kind == "CALL" && known.description.starts_with(&words_of));
+                    case.findings.push(known.cloned().unwrap_or_else(|| Finding {
                         kind: "CALL",
                         from: sample.block.min(at),
                         to: sample.block,
-                        description: format!(
-                            "{name} of agent {} and client {} answers {} at block {at} where our rows give {}",
-                            sample.agent,
-                            sample.client,
-                            spoken(&words(&answer)),
-                            spoken(&ours)
-                        ),
+                        description: format!("{words_of}{theirs} at block {at} where our rows give {ours}"),
                         method: Method::LogsAgain,
-                    }),
-                    Ok(_) => case.untold(format!("{name} of {} has another answer than ours", sample.registry)),
-                    Err(error) if is_refused(&error) => {
-                        case.untold(format!("{name} of {} at block {at} is not answered ({error})", sample.registry));
-                    }
-                    Err(error) => return Heard::Nothing(format!("{name} at block {at} is not answered ({error})")),
+                    }));
+                }
+                Ok(_) => {
+                    case.unanswered.push(question.words());
+                    case.untold(format!("{name} of {} has another answer than ours", sample.registry));
+                }
+                Err(error) if is_refused(&error) => {
+                    case.unanswered.push(question.words());
+                    case.untold(format!("{name} of {} at block {at} is not answered ({error})", sample.registry));
+                }
+                Err(error) => {
+                    let unanswered = questions[place..].iter().map(Question::words).collect();
+                    return Heard::Nothing {
+                        why: format!("{name} at block {at} is not answered ({error})"),
+                        unanswered,
+                    };
                 }
             }
         }
@@ -92,6 +131,13 @@ impl Auditor {
 /// Whether the contract itself refused the call: one of another generation does not know it.
 fn is_refused(error: &ChainError) -> bool {
     matches!(error, ChainError::Failed { failure, .. } if failure.kind == Kind::Permanent && failure.message.contains("revert"))
+}
+
+fn questions(sample: &Sample) -> [Question<'_>; 2] {
+    [
+        Question { sample, name: LAST_INDEX, data: last_index_call(sample), ours: vec![U256::from(sample.last_index)] },
+        Question { sample, name: SUMMARY, data: summary_call(sample), ours: summary_words(sample) },
+    ]
 }
 
 fn spoken(words: &[U256]) -> String {

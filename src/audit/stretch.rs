@@ -1,6 +1,6 @@
 //! One stretch of blocks: what is stored of it against what the chain shows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
 use alloy::primitives::{B256, keccak256};
@@ -8,7 +8,7 @@ use metrics::counter;
 use tokio::time::sleep;
 
 use crate::block::{BlockRef, Log, Method};
-use crate::chain::{ChainError, Doubt, Kind, Sealed};
+use crate::chain::{ChainError, Doubt, Kind, Sealed, Shown};
 use crate::metrics as names;
 use crate::store::verification::{Counter, Finding, Gap, Held};
 
@@ -63,9 +63,57 @@ pub(super) struct Case {
     method: Method,
     proven_blocks: u64,
     requests: u64,
+    /// By which method the logs of a block were looked at; those that were not are not there.
+    looks: BTreeMap<u64, Method>,
+    /// By which method hashes were.
+    hashes_by: Option<Method>,
+    /// Blocks whose headers are proven.
+    proven: BTreeSet<u64>,
+    /// What was asked of registries and not answered: how findings about it begin.
+    pub(super) unanswered: Vec<String>,
 }
 
 impl Case {
+    fn new() -> Self {
+        Self {
+            findings: vec![],
+            untold: vec![],
+            method: Method::ReceiptsRoot,
+            proven_blocks: 0,
+            requests: 0,
+            looks: BTreeMap::new(),
+            hashes_by: None,
+            proven: BTreeSet::new(),
+            unanswered: vec![],
+        }
+    }
+
+    /// Keeps that the logs of a block were looked at; without proof it counts where every endpoint told.
+    fn looked(&mut self, block: u64, method: Method, is_whole: bool) {
+        if method > Method::LogsAgain || is_whole {
+            let best = self.looks.entry(block).or_insert(method);
+            *best = method.max(*best);
+        }
+    }
+
+    /// Keeps open what was found before and was not looked at now by a way at least as good: it holds back what is
+    /// verified, and is no repair.
+    fn keep_open(&mut self, open: &[Finding]) {
+        for before in open {
+            let is_open = match before.kind {
+                "LOG_MISSING" | "LOG_EXTRA" | "LOG_DIFFERENT" => self.looks.get(&before.to) < Some(&before.method),
+                "HEADER" => self.hashes_by < Some(before.method),
+                "TIME" => !self.proven.contains(&before.to),
+                "CALL" => self.unanswered.iter().any(|words| before.description.starts_with(words)),
+                // The others are asked of the tables alone.
+                _ => false,
+            };
+            if is_open && !self.findings.contains(before) {
+                self.findings.push(before.clone());
+            }
+        }
+    }
+
     /// Keeps a sentence about what could not be told, once.
     pub(super) fn untold(&mut self, sentence: String) {
         if !self.untold.contains(&sentence) {
@@ -90,8 +138,7 @@ impl Auditor {
     pub async fn verify(&self, stretch: Stretch) -> Result<Verdict, AuditError> {
         let Stretch { from, to, .. } = stretch;
         let held = self.store.held(self.chain_id, from, to).await?;
-        let mut case =
-            Case { findings: vec![], untold: vec![], method: Method::ReceiptsRoot, proven_blocks: 0, requests: 0 };
+        let mut case = Case::new();
         self.pause(&mut case).await;
         let hash = match self.chain.sealed(from, to).await {
             Ok(sealed) => {
@@ -117,7 +164,8 @@ impl Auditor {
             case.find("ROW", (misfit.block, misfit.block), words, case.method);
         }
         self.take_census(&mut case, &stretch, &held.gaps);
-        self.take_samples(&mut case, &stretch).await?;
+        self.take_samples(&mut case, &stretch, &held.open).await?;
+        case.keep_open(&held.open);
         case.findings.truncate(MAX_FINDINGS);
         counter!(names::AUDITED_BLOCKS, "network" => self.network.clone(), "method" => case.method.name())
             .increment(to - from + 1);
@@ -143,6 +191,7 @@ impl Auditor {
     ) -> Result<(), AuditError> {
         let all_proven = sealed.iter().all(|sealed| sealed.proven);
         check_hashes(case, stretch, held, sealed);
+        check_times(case, held, sealed);
         if !all_proven {
             self.tell_unproven(case, sealed);
             self.by_logs(case, stretch, held).await?;
@@ -152,9 +201,18 @@ impl Auditor {
             let logs = held.logs.get(&number).map_or(&[][..], Vec::as_slice);
             match self.chain.doubt(sealed, logs) {
                 Some(doubt) => self.look_closer(case, sealed, held, Some(doubt)).await?,
+                // Where the contract is not in the bloom, that nothing is stored is right.
+                None if logs.is_empty() && sealed.proven => case.looked(number, Method::ReceiptsRoot, true),
                 None if logs.is_empty() => {}
-                None if self.is_chosen(number) => self.look_closer(case, sealed, held, None).await?,
-                None => case.weaken(Method::Bloom),
+                None if self.is_chosen(number) || is_open(held, number) => {
+                    self.look_closer(case, sealed, held, None).await?
+                }
+                None => {
+                    case.weaken(Method::Bloom);
+                    if sealed.proven {
+                        case.looked(number, Method::Bloom, true);
+                    }
+                }
             }
         }
         Ok(())
@@ -179,6 +237,7 @@ impl Auditor {
         let shown = self.chain.shown(sealed).await?;
         let method = shown.iter().map(|shown| shown.method).min().unwrap_or(Method::LogsAgain);
         case.weaken(method);
+        case.looked(number, method, self.is_whole(&shown));
         let findings = compare(std::iter::once(number), &held.logs, &shown);
         if method == Method::ReceiptsRoot {
             case.proven_blocks += 1;
@@ -204,8 +263,16 @@ impl Auditor {
         if let [only] = &shown[..] {
             case.untold(format!("only {} tells of logs without proof; add an endpoint of another provider", only.by));
         }
+        let is_whole = self.is_whole(&shown);
+        (stretch.from..=stretch.to).for_each(|block| case.looked(block, Method::LogsAgain, is_whole));
         case.findings.extend(compare(stretch.from..=stretch.to, &held.logs, &shown));
         Ok(())
+    }
+
+    /// Whether every endpoint is among those that told.
+    fn is_whole(&self, shown: &[Shown]) -> bool {
+        let told: BTreeSet<&str> = shown.iter().map(|shown| shown.by.as_str()).collect();
+        told.len() >= self.chain.voices()
     }
 
     /// Says once that headers do not hash to their hashes here.
@@ -263,6 +330,11 @@ impl Auditor {
     }
 }
 
+/// Whether something about the block's logs is open.
+fn is_open(held: &Held, block: u64) -> bool {
+    held.open.iter().any(|finding| finding.kind.starts_with("LOG_") && (finding.from..=finding.to).contains(&block))
+}
+
 /// Whether the headers of old blocks cannot be had, rather than not now.
 pub(super) fn lacks_headers(error: &ChainError) -> bool {
     match error {
@@ -275,6 +347,7 @@ pub(super) fn lacks_headers(error: &ChainError) -> bool {
 /// Every hash that we hold must be the chain's, and the stretch must stand on what was verified below it.
 fn check_hashes(case: &mut Case, stretch: &Stretch, held: &Held, sealed: &[Sealed]) {
     let method = if sealed.iter().all(|sealed| sealed.proven) { Method::Bloom } else { Method::LogsAgain };
+    case.hashes_by = Some(method);
     let hashes: BTreeMap<u64, B256> = sealed.iter().map(|sealed| (sealed.header.number, sealed.header.hash)).collect();
     if let (Some(first), Some(below)) = (sealed.first(), stretch.below)
         && first.header.parent_hash != below
@@ -295,4 +368,18 @@ fn check_hashes(case: &mut Case, stretch: &Stretch, held: &Held, sealed: &[Seale
         }
     }
     case.findings.dedup();
+}
+
+/// The time that a block is stored with, and its rows with it, must be its header's, where that is proven.
+fn check_times(case: &mut Case, held: &Held, sealed: &[Sealed]) {
+    for header in sealed.iter().filter(|sealed| sealed.proven).map(|sealed| &sealed.header) {
+        let (number, theirs) = (header.number, header.timestamp);
+        case.proven.insert(number);
+        // Of a block without logs nothing has the time.
+        let is_ours = held.hashes.get(&number) == Some(&header.hash) && held.logs.contains_key(&number);
+        if let Some(ours) = held.times.get(&number).filter(|ours| is_ours && **ours != theirs) {
+            let words = format!("the block is stored with the time {ours}, its header says {theirs}");
+            case.find("TIME", (number, number), words, Method::Bloom);
+        }
+    }
 }

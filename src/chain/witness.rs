@@ -186,8 +186,7 @@ impl Chain {
         let bloom = header.logs_bloom.as_deref().filter(|_| sealed.proven);
         let is_possible = |logs: &[Log]| bloom.is_none_or(|bloom| !check::stray(bloom, logs));
         let votes = |logs: &[Log]| told.iter().filter(|(_, other)| same(logs, other)).count();
-        let asked = self.pool.endpoints.iter().filter(|endpoint| !endpoint.health.is_refused()).count();
-        let wanted = (asked.max(told.len()) / 2 + 1).max(2).max(self.quorum.endpoints);
+        let wanted = (self.voices().max(told.len()) / 2 + 1).max(2).max(self.quorum.endpoints);
         let most =
             told.iter().find(|(_, logs)| is_possible(logs) && votes(logs) >= wanted).map(|(_, logs)| logs.clone());
         if told.iter().any(|(_, logs)| !same(logs, &told[0].1)) {
@@ -222,6 +221,12 @@ impl Chain {
             .of_each(move |endpoint| async move { LogReader { endpoint: &endpoint, watched }.again(from, to).await })
             .await?;
         Ok(told.into_iter().map(shown).collect())
+    }
+
+    /// How many endpoints tell where all are there.
+    #[must_use]
+    pub fn voices(&self) -> usize {
+        self.pool.endpoints.iter().filter(|endpoint| !endpoint.health.is_refused()).count()
     }
 
     /// What each endpoint that answers tells; at least one.

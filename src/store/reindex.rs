@@ -210,7 +210,10 @@ impl Step<'_> {
         // First what may be refused, then what costs: nothing is undone for the sake of logs that cannot be read.
         apply::replace_raw(&self.sql, blocks).await?;
         self.check_raw_logs(lowest, self.held_to(tip).number).await?;
-        let job = self.begin_job(lowest, tip).await?;
+        let mut job = self.begin_job(lowest, tip).await?;
+        if let Some(last) = blocks.last().filter(|last| last.header.number == job.target.number) {
+            job.target.timestamp = last.header.timestamp;
+        }
         let undone = self.underive(lowest).await?;
         self.derive(job, lowest.max(1), undone.seq, bounds).await
     }

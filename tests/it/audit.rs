@@ -490,6 +490,58 @@ async fn f12_a_hole_is_not_filled_with_what_one_endpoint_tells() {
     assert_eq!(told(&stage.verdict().await.findings), [("LOG_MISSING", 9)]);
 }
 
+/// Kinds of the findings that are open.
+async fn open_kinds(stage: &Stage) -> Vec<String> {
+    let select = "SELECT kind FROM verification_finding WHERE repaired_at IS NULL ORDER BY finding_id";
+    let rows = connect(stage.node.database.url()).await.query(select, &[]).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+#[tokio::test]
+async fn f5_what_receipts_proved_stays_open_until_receipts_say_otherwise() {
+    let chain = final_chain();
+    let stage = Stage::ingested(&chain, Some(Fault::WithoutLog(12, 0))).await;
+    stage.turn().await;
+    chain.endpoint().lack("eth_getBlockReceipts").fail("eth_getLogs", FOR_EVER, Fault::WithoutLog(12, 0));
+    stage.turn().await;
+    assert_eq!((open_kinds(&stage).await, stage.verified_to().await), (vec!["LOG_MISSING".to_owned()], None));
+}
+
+#[tokio::test]
+async fn a_registry_s_other_word_stays_open_until_the_registry_says_otherwise() {
+    let chain = final_chain();
+    let node = Stage::ingested(&chain, None).await.node;
+    let mut network = network(&[chain.url()]);
+    network.follow.audit_call_samples = 5;
+    let word = |number: u64| Bytes::from(U256::from(number).to_be_bytes::<32>());
+    chain.answer_call(REPUTATION, last_index_of(U256::ZERO), word(44));
+    let stage = Stage::over(node, &network).await;
+    stage.turn().await;
+    assert_eq!(open_kinds(&stage).await, ["CALL"]);
+    // No sample is drawn any more, but for what is open.
+    network.follow.audit_call_samples = 0;
+    let stage = Stage::over(stage.node, &network).await;
+    chain.endpoint().fail("eth_call", FOR_EVER, Fault::Error(-32_000, "missing trie node".into()));
+    stage.turn().await;
+    assert_eq!((open_kinds(&stage).await, stage.verified_to().await), (vec!["CALL".to_owned()], None));
+    chain.endpoint().recover();
+    chain.answer_call(REPUTATION, last_index_of(U256::ZERO), word(9));
+    stage.turn().await;
+    assert_eq!((open_kinds(&stage).await, stage.verified_to().await), (vec![], Some(BLOCKS)));
+}
+
+#[tokio::test]
+async fn a_time_that_is_not_the_header_s_is_found_and_repaired() {
+    let chain = final_chain();
+    let network = network(&[chain.url()]);
+    let stage = Stage::ingested(&chain, None).await;
+    stage.sql("UPDATE block SET block_at = block_at + 77 WHERE number = 12").await;
+    assert_eq!(told(&stage.verdict().await.findings), [("TIME", 12)]);
+    let database = stage.repaired(&network).await;
+    let repaired = dump(&connect(database.url()).await, CHAIN_ID).await;
+    assert_same(&repaired, &Node::fresh(&[network]).await.tables(CHAIN_ID).await);
+}
+
 fn last_index_of(agent: U256) -> Bytes {
     let words = [agent, U256::from_be_bytes(SOMEBODY.into_word().0)].map(|word| word.to_be_bytes::<32>());
     keccak256("getLastIndex(uint256,address)")[..4].iter().copied().chain(words.into_iter().flatten()).collect()

@@ -169,8 +169,8 @@ fn tell(
 }
 
 impl Store {
-    /// Up to `count` agents and clients with feedback given between two blocks, spread by `seed`, with what their
-    /// registry must answer as of block `at`.
+    /// Up to `count` agents and clients with feedback given between two blocks, spread by `seed`, those of open
+    /// findings first, with what their registry must answer as of block `at`.
     ///
     /// # Errors
     /// What the database says.
@@ -185,7 +185,11 @@ impl Store {
         self.read_state(chain_id, async |sql, contracts| {
             let select = "SELECT deployment, agent_id, client, min(begin_block) AS block FROM feedback \
                           WHERE chain_id = $1 AND begin_block BETWEEN $2 AND $3 GROUP BY deployment, agent_id, client \
-                          ORDER BY md5($4 || agent_id::text || encode(client, 'hex')) LIMIT $5";
+                          ORDER BY NOT EXISTS (SELECT FROM verification_finding v WHERE v.chain_id = $1 \
+                              AND v.kind = 'CALL' AND v.repaired_at IS NULL AND v.to_block BETWEEN $2 AND $3 \
+                              AND strpos(lower(v.description), \
+                                  ' of agent ' || agent_id || ' and client 0x' || encode(client, 'hex') || ' ') > 0), \
+                          md5($4 || agent_id::text || encode(client, 'hex')) LIMIT $5";
             let (seed, count) = (seed.to_string(), i64::from(count));
             let rows = sql.query(select, &[&signed(from), &signed(to), &seed, &count]).await?;
             let mut samples = Vec::with_capacity(rows.len());

@@ -6,7 +6,8 @@ use alloy::primitives::B256;
 
 use super::census::{self, Gap};
 use super::facts::{self, Misfit};
-use crate::block::{Block, Log};
+use super::{Finding, KINDS};
+use crate::block::{Block, Log, Method};
 use crate::id::ChainId;
 use crate::store::sql::{self, Sql, signed};
 use crate::store::{Store, StoreError, raw};
@@ -16,6 +17,8 @@ use crate::store::{Store, StoreError, raw};
 pub struct Held {
     /// The hashes of the blocks whose headers are held, by height.
     pub hashes: BTreeMap<u64, B256>,
+    /// Their times, in seconds since 1970.
+    pub times: BTreeMap<u64, u64>,
     /// The raw logs by block, in order, of blocks that have some.
     pub logs: BTreeMap<u64, Vec<Log>>,
     /// First and last block of segments of raw logs that cannot be read; they may reach beyond what was asked for.
@@ -24,6 +27,8 @@ pub struct Held {
     pub misfits: Vec<Misfit>,
     /// Places where a counter that the registries keep dense has a gap.
     pub gaps: Vec<Gap>,
+    /// What was found there before and is open.
+    pub open: Vec<Finding>,
 }
 
 impl Held {
@@ -33,7 +38,8 @@ impl Held {
         let number = block.header.number;
         let ours = self.logs.get(&number).map_or(&[][..], Vec::as_slice);
         let same_hash = self.hashes.get(&number).map_or(block.logs.is_empty(), |hash| *hash == block.header.hash);
-        same_hash && ours.iter().eq(block.logs.iter().map(|decoded| &decoded.log))
+        let same_time = self.times.get(&number).is_none_or(|time| *time == block.header.timestamp);
+        same_hash && same_time && ours.iter().eq(block.logs.iter().map(|decoded| &decoded.log))
     }
 }
 
@@ -44,7 +50,8 @@ impl Store {
     /// What the database says.
     pub async fn held(&self, chain_id: ChainId, from: u64, to: u64) -> Result<Held, StoreError> {
         self.read_state(chain_id, async |sql, contracts| {
-            let mut held = Held { hashes: hashes(sql, from, to).await?, ..Held::default() };
+            let mut held = Held { open: open_findings(sql, from, to).await?, ..Held::default() };
+            read_headers(sql, from, to, &mut held).await?;
             read_logs(sql, from, to, &mut held).await?;
             let events = facts::decode(contracts, &held.logs);
             held.misfits = facts::misfits(sql, &events, from, to).await?;
@@ -76,10 +83,35 @@ impl Store {
     }
 }
 
-async fn hashes(sql: &Sql<'_>, from: u64, to: u64) -> Result<BTreeMap<u64, B256>, StoreError> {
-    let select = "SELECT number, hash FROM block WHERE chain_id = $1 AND number BETWEEN $2 AND $3";
+async fn read_headers(sql: &Sql<'_>, from: u64, to: u64, held: &mut Held) -> Result<(), StoreError> {
+    let select = "SELECT number, hash, block_at FROM block WHERE chain_id = $1 AND number BETWEEN $2 AND $3";
+    for row in &sql.query(select, &[&signed(from), &signed(to)]).await? {
+        let number = sql::number(row, "number")?;
+        held.hashes.insert(number, sql::hash(row, "hash")?);
+        held.times.insert(number, sql::number(row, "block_at")?);
+    }
+    Ok(())
+}
+
+async fn open_findings(sql: &Sql<'_>, from: u64, to: u64) -> Result<Vec<Finding>, StoreError> {
+    let select = "SELECT kind, from_block, to_block, description, method FROM verification_finding \
+                  WHERE chain_id = $1 AND repaired_at IS NULL AND to_block BETWEEN $2 AND $3 ORDER BY finding_id";
     let rows = sql.query(select, &[&signed(from), &signed(to)]).await?;
-    rows.iter().map(|row| Ok((sql::number(row, "number")?, sql::hash(row, "hash")?))).collect()
+    let finding = |row: &tokio_postgres::Row| {
+        let kind: &str = sql::column(row, "kind")?;
+        Ok(Finding {
+            kind: KINDS
+                .into_iter()
+                .find(|known| *known == kind)
+                .ok_or_else(|| sql::corrupt("a finding is of an unknown kind"))?,
+            from: sql::number(row, "from_block")?,
+            to: sql::number(row, "to_block")?,
+            description: sql::column(row, "description")?,
+            method: Method::from_name(sql::column(row, "method")?)
+                .ok_or_else(|| sql::corrupt("a method of verification is unknown"))?,
+        })
+    };
+    rows.iter().map(finding).collect()
 }
 
 async fn read_logs(sql: &Sql<'_>, from: u64, to: u64, held: &mut Held) -> Result<(), StoreError> {

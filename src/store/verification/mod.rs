@@ -62,6 +62,20 @@ pub struct Finding {
     pub method: Method,
 }
 
+/// Every kind of finding.
+pub(super) const KINDS: [&str; 10] = [
+    "LOG_MISSING",
+    "LOG_EXTRA",
+    "LOG_DIFFERENT",
+    "HEADER",
+    "TIME",
+    "ROW",
+    "SEGMENT",
+    "AGENT_GAP",
+    "FEEDBACK_GAP",
+    "CALL",
+];
+
 /// What an audit of a stretch of blocks came to.
 #[derive(Debug, Clone)]
 pub struct Audited {
