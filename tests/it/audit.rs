@@ -812,5 +812,19 @@ async fn a_rewind_before_anything_is_verified_changes_nothing() {
     chain.reorg(2, vec![Vec::<RawLog>::new(); 3]);
     node.catch_up().await;
     let standing = store.standing(CHAIN_ID).await.unwrap();
-    assert_eq!((standing.verified, standing.rewinds), (None, 1));
+    assert_eq!((standing.verified, standing.rewinds), (None, 0));
+}
+
+#[tokio::test]
+async fn an_ordinary_reorganisation_lets_an_audit_of_what_is_final_stand() {
+    let chain = final_chain();
+    let Stage { mut node, store, .. } = Stage::ingested(&chain, None).await;
+    chain.mine_empty(3);
+    node.catch_up().await;
+    store.begin_verification(CHAIN_ID).await.unwrap();
+    let before = store.standing(CHAIN_ID).await.unwrap().rewinds;
+    chain.reorg(2, vec![Vec::<RawLog>::new(); 3]);
+    node.catch_up().await;
+    let audited = Audited { from: 1, to: BLOCKS, findings: vec![], verified: None, rewinds: before };
+    assert!(store.record(CHAIN_ID, &audited).await.unwrap().is_some());
 }

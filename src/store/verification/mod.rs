@@ -32,7 +32,7 @@ pub struct Standing {
     pub finalized: Option<BlockRef>,
     /// The newest block up to which everything was verified.
     pub verified: Option<Verified>,
-    /// Rewinds so far, to be handed back with what is recorded.
+    /// Rewinds below finality so far, to be handed back with what is recorded.
     pub rewinds: u64,
 }
 
@@ -231,11 +231,13 @@ async fn record_findings(sql: &Sql<'_>, audited: &Audited) -> Result<Recorded, S
     Ok(Recorded { new, repaired })
 }
 
-/// Undoes what was verified above a block, and counts the rewind.
+/// Undoes what was verified above a block, and counts the rewind where it reaches below finality: only what is final is
+/// audited, and an ordinary reorganisation is no reason to audit it again.
 pub(super) async fn rewind(sql: &Sql<'_>, to: u64) -> Result<(), StoreError> {
     sql.execute(
         // Not least(): it would take the block for a number that is not there.
-        "UPDATE verification SET rewinds = rewinds + 1, \
+        "UPDATE verification v SET rewinds = rewinds + (SELECT count(*) FROM cursor c \
+                 WHERE c.chain_id = v.chain_id AND c.finalized_number > $2), \
              verified_number = CASE WHEN verified_number > $2 THEN $2 ELSE verified_number END, \
              verified_hash = CASE WHEN verified_number > $2 THEN NULL ELSE verified_hash END WHERE chain_id = $1",
         &[&signed(to)],
