@@ -15,8 +15,32 @@ use crate::event::{Event, IdentityEvent, ReputationEvent};
 
 use super::{FollowError, Follower, unstable};
 
-/// Suspicions in vain after which this process looks for holes no more.
+/// Suspicions in vain after which this process looks for holes of a contract no more.
 const MAX_VAIN: u32 = 3;
+
+/// Suspicions that came to nothing, by contract.
+#[derive(Debug, Default)]
+pub(super) struct VainSuspicions(BTreeMap<Address, u32>);
+
+impl VainSuspicions {
+    /// Whether a contract is known not to keep count.
+    fn is_given_up(&self, contract: Address) -> bool {
+        self.0.get(&contract).is_some_and(|vain| *vain >= MAX_VAIN)
+    }
+
+    /// Counts one more; tells the contracts that are given up by it.
+    fn count(&mut self, contracts: &BTreeSet<Address>) -> Vec<Address> {
+        let mut given_up = Vec::new();
+        for contract in contracts {
+            let vain = self.0.entry(*contract).or_default();
+            *vain += 1;
+            if *vain == MAX_VAIN {
+                given_up.push(*contract);
+            }
+        }
+        given_up
+    }
+}
 
 /// Most blocks of one range that are fetched by themselves; what differs in more is left to the audit.
 const MAX_FILLED: usize = 200;
@@ -25,11 +49,19 @@ impl Follower {
     /// The range with what its answer left out, where a hole in a counter showed that something is missing and
     /// somebody has it.
     pub(super) async fn without_holes(&mut self, mut range: Range) -> Result<Range, FollowError> {
-        if self.vain_suspicions >= MAX_VAIN || !has_hole(&range.blocks) {
+        let mut suspicious = with_holes(&range.blocks);
+        suspicious.retain(|contract| !self.vain_suspicions.is_given_up(*contract));
+        if suspicious.is_empty() {
             return Ok(range);
         }
         let (from, to) = (range.from, range.to.number);
-        let Ok(shown) = self.chain.logs_again(from, to).await else { return Ok(range) };
+        let shown = match self.chain.logs_again(from, to).await {
+            Ok(shown) => shown,
+            Err(error) => {
+                warn!(from, to, %error, "a counter has a hole and nobody can be asked about it; the audit will look again");
+                return Ok(range);
+            }
+        };
         let held: HashMap<u64, usize> =
             range.blocks.iter().map(|block| (block.header.number, block.logs.len())).collect();
         let told = shown.iter().flat_map(|shown| &shown.logs);
@@ -39,7 +71,9 @@ impl Follower {
             .take(MAX_FILLED)
             .collect();
         if fuller.is_empty() {
-            self.vain_suspicions += 1;
+            for contract in self.vain_suspicions.count(&suspicious) {
+                warn!(%contract, "the contract's numbers have holes that no endpoint fills; they are looked into no more");
+            }
             debug!(from, to, "a counter has a hole that no endpoint fills");
             return Ok(range);
         }
@@ -80,8 +114,8 @@ impl Follower {
 /// Which counter of a contract: its agents, or what a client says about one of them.
 type Counter = (Address, Option<(U256, Address)>);
 
-/// Whether the numbers of a counter in these blocks leave one out.
-fn has_hole(blocks: &[Block]) -> bool {
+/// The contracts of which a counter leaves out a number in these blocks.
+fn with_holes(blocks: &[Block]) -> BTreeSet<Address> {
     let mut counters: BTreeMap<Counter, BTreeSet<U256>> = BTreeMap::new();
     for decoded in blocks.iter().flat_map(|block| &block.logs) {
         let (of, number) = match &decoded.event {
@@ -93,17 +127,20 @@ fn has_hole(blocks: &[Block]) -> bool {
         };
         counters.entry((decoded.log.address, of)).or_default().insert(number);
     }
-    counters.values().any(|numbers| match (numbers.first(), numbers.last()) {
+    let has_hole = |numbers: &BTreeSet<U256>| match (numbers.first(), numbers.last()) {
         (Some(first), Some(last)) => last - first >= U256::from(numbers.len()),
         _ => false,
-    })
+    };
+    counters.iter().filter(|(_, numbers)| has_hole(numbers)).map(|((contract, _), _)| *contract).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use alloy::primitives::{Address, B256, Bytes, U256};
 
-    use super::has_hole;
+    use super::{MAX_VAIN, VainSuspicions, with_holes};
     use crate::block::{Block, BlockRef, DecodedLog, Header, Log};
     use crate::event::{Event, IdentityEvent, Text};
 
@@ -139,9 +176,19 @@ mod tests {
             (&[0, 1, 2, 4], true),
             (&[7, 7, 8], false),
         ] {
-            assert_eq!(has_hole(&[block(registered(1, agents))]), hole, "{agents:?}");
+            assert_eq!(!with_holes(&[block(registered(1, agents))]).is_empty(), hole, "{agents:?}");
         }
         let (one, other) = (block(registered(1, &[1, 2])), block(registered(2, &[40, 41])));
-        assert!(!has_hole(&[one, other]), "each registry counts by itself");
+        assert!(with_holes(&[one, other]).is_empty(), "each registry counts by itself");
+    }
+
+    #[test]
+    fn f5_a_contract_that_does_not_keep_count_is_given_up_by_itself() {
+        let (odd, other) = (Address::repeat_byte(1), Address::repeat_byte(2));
+        assert_eq!(with_holes(&[block(registered(1, &[1, 5])), block(registered(2, &[1, 2]))]), BTreeSet::from([odd]));
+        let mut vain = VainSuspicions::default();
+        let given_up: Vec<_> = (0..=MAX_VAIN).map(|_| vain.count(&BTreeSet::from([odd]))).collect();
+        assert_eq!(given_up, [vec![], vec![], vec![odd], vec![]], "it is told once");
+        assert!(vain.is_given_up(odd) && !vain.is_given_up(other));
     }
 }

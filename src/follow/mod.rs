@@ -24,6 +24,7 @@ use crate::config;
 use crate::fault::Fault;
 use crate::store::{Applied, Batch, Cursor, Job, Rederived, Source, StoreError, Tip, Writer};
 
+use self::census::VainSuspicions;
 use self::plan::{Limits, Plan, View, decide};
 pub use self::progress::BARS;
 pub use self::reindex::{Reindex, ReindexError, Report, Swapped, reindex};
@@ -44,7 +45,7 @@ pub struct Follower {
     /// The chain's head as of the last step.
     head: Option<Tip>,
     /// Holes in counters that nobody could fill, so far.
-    vain_suspicions: u32,
+    vain_suspicions: VainSuspicions,
     /// Whether the state digest is known to hold all that is held.
     is_digested: bool,
 }
@@ -168,7 +169,7 @@ impl Follower {
             cursor: None,
             in_doubt: true,
             head: None,
-            vain_suspicions: 0,
+            vain_suspicions: VainSuspicions::default(),
             is_digested: false,
         }
     }
