@@ -87,29 +87,37 @@ pub async fn audit(config: Config, options: &AuditOptions) -> Result<Exit, AppEr
 
 async fn audit_all(config: &Config, store: &Arc<Store>, options: &AuditOptions) -> Result<Exit, AppError> {
     store.check_schema().await?;
-    let mut exit = Exit::Done;
+    let (mut exit, mut compared) = (Exit::Done, false);
     let named = |network: &&config::Network| options.network.as_ref().is_none_or(|name| *name == network.name);
     for network in config.networks.iter().filter(named) {
         let of_network =
             |source: AuditError| AppError::Audit { network: network.name.clone(), source: Box::new(source) };
-        if audit_network(network, store, options).await.map_err(of_network)? > 0 {
-            exit = Exit::Difference;
+        match audit_network(network, store, options).await.map_err(of_network)? {
+            Some(0) => compared = true,
+            Some(_) => (compared, exit) = (true, Exit::Difference),
+            None => {}
         }
+    }
+    // A check of a range that is wrong must not look like one that found everything equal.
+    if !compared && (options.from.is_some() || options.to.is_some()) {
+        let reason = "no block of the range of --from and --to is indexed, so nothing was compared; give a range that \
+                      begins at or below its end and at or below the newest block that is indexed";
+        return Err(AppError::Usage { reason: reason.into() });
     }
     Ok(exit)
 }
 
-/// Audits one network; returns how much differs.
+/// Audits one network; returns how much differs, nothing where no block of the range is indexed.
 async fn audit_network(
     network: &config::Network,
     store: &Arc<Store>,
     options: &AuditOptions,
-) -> Result<usize, AuditError> {
+) -> Result<Option<usize>, AuditError> {
     let name = &network.name;
     let standing = store.standing(network.chain_id).await?;
     let Some((from, to)) = bounds(&standing, options) else {
         say(&format!("{name}: no block of that range is indexed; nothing is compared"));
-        return Ok(0);
+        return Ok(None);
     };
     let chain = Arc::new(Chain::connect(network).await?);
     let auditor = Auditor::new(network, chain, Arc::clone(store), Settings::thorough(network));
@@ -125,7 +133,7 @@ async fn audit_network(
         tally.take(verdict);
         next = end + 1;
     }
-    Ok(tally.close(from, to))
+    Ok(Some(tally.close(from, to)))
 }
 
 /// The blocks to look at, as far as they are indexed.

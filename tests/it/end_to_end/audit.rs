@@ -68,7 +68,10 @@ async fn f5_an_audit_of_real_contracts_says_what_differs() {
     let logs = "SELECT from_block FROM raw_logs ORDER BY from_block LIMIT 1";
     found(&format!("DELETE FROM raw_logs WHERE from_block = ({logs})"), logs, "LOG_MISSING: ").await;
     let outside = audit(&stage, &node, &["--from", "1000000"]).await;
-    assert_eq!(outside.code, Some(0), "{outside:#?}");
+    assert_eq!(outside.code, Some(2), "{outside:#?}");
+    let backwards = audit(&stage, &node, &["--from", "10", "--to", "5"]).await;
+    assert_eq!(backwards.code, Some(2), "{backwards:#?}");
+    assert!(backwards.sentence().contains("nothing was compared"), "{backwards:#?}");
 }
 
 #[tokio::test]
