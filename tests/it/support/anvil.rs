@@ -3,12 +3,17 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use alloy::primitives::{Address, Bytes};
 use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
 
 /// Lines of its start that are read before its address must have come.
 const MAX_START_LINES: usize = 500;
+
+/// Longest wait for a transaction's block.
+const MINED_WITHIN: Duration = Duration::from_secs(10);
 
 /// How anvil is started.
 #[derive(Debug, Clone, Default)]
@@ -91,10 +96,17 @@ impl Anvil {
         self.request("anvil_setCode", json!([address, code])).await;
     }
 
-    /// Sends a transaction from the first development account; unless mining is off it is in a block when this returns.
+    /// Sends a transaction from the first development account and waits until it is in a block, which anvil's answer does
+    /// not: mining must not be off.
     pub(crate) async fn send(&self, to: Address, data: Bytes) {
         let accounts = self.request("eth_accounts", json!([])).await;
-        self.request("eth_sendTransaction", json!([{"from": accounts[0], "to": to, "data": data}])).await;
+        let hash = self.request("eth_sendTransaction", json!([{"from": accounts[0], "to": to, "data": data}])).await;
+        let mined = async {
+            while self.request("eth_getTransactionReceipt", json!([hash])).await.is_null() {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(MINED_WITHIN, mined).await.expect("the transaction is mined in time");
     }
 }
 
