@@ -1,9 +1,10 @@
 //! The events of the watched contracts: one value per event, read from a log and written back without loss.
 //!
 //! [`Event::decode`] is pure and total: it returns an event, or tells that the topic is unknown to the contract's role,
-//! or why the log is malformed. A decoder is chosen by role, topic0 and the number of topics, never by topic0 alone,
-//! because generations of the registries share topics ([`Earlier`]). Names, order and types of the parameters are those of the ABIs in `abi/`; a test
-//! compares them. Each noun's events are in its own file.
+//! or why the log is malformed. A decoder is chosen by role and topic0, never by topic0 alone, because contracts share
+//! topics; a log of another number of topics than its event has is malformed. Where two generations share even that, the
+//! log itself or the configuration tells ([`Earlier`]). Names, order and types of the parameters are those of the ABIs in
+//! `abi/`; a test compares them. Each noun's events are in its own file.
 
 pub mod abi;
 mod audit;
