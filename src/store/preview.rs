@@ -4,6 +4,7 @@ use deadpool_postgres::Transaction;
 use tokio_postgres::IsolationLevel;
 
 use super::Store;
+use super::apply::FACT_TABLES;
 use super::error::StoreError;
 use super::reindex::reach;
 use super::sql::{self, signed};
@@ -11,20 +12,6 @@ use super::step::{CURSOR, Cursor, clamped, read_cursor};
 use super::writer::{StoredHeader, read_header};
 use crate::block::BlockRef;
 use crate::id::ChainId;
-
-/// The tables whose rows say in which block they began.
-const TABLES: [&str; 10] = [
-    "agent",
-    "agent_metadata",
-    "operator_approval",
-    "registration_file",
-    "feedback",
-    "feedback_response",
-    "validation",
-    "validation_response",
-    "audit_event",
-    "undecoded_log",
-];
 
 /// What is indexed from a block on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,8 +72,8 @@ impl Store {
         let row = row.ok_or_else(|| unregistered(chain_id))?;
         let (cursor, start) = (read_cursor(&row)?, sql::number(&row, "start_block")?);
         let tip = reach(chain_id, start, cursor.tip, from)?.number;
-        let mut rows = Vec::with_capacity(TABLES.len());
-        for table in TABLES {
+        let mut rows = Vec::with_capacity(FACT_TABLES.len());
+        for table in FACT_TABLES {
             rows.push((
                 table,
                 count(&snapshot, &format!("count(*) FROM {table}"), "begin_block", chain_id, from).await?,

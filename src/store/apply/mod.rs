@@ -49,6 +49,20 @@ use crate::block::{Block, DecodedLog, Log};
 use crate::event::{Event, Fact, IdentityEvent};
 use crate::id::AgentKey;
 
+/// The tables whose rows begin with a log, in `begin_block`.
+pub(super) const FACT_TABLES: [&str; 10] = [
+    "agent",
+    "agent_metadata",
+    "operator_approval",
+    "registration_file",
+    "feedback",
+    "feedback_response",
+    "validation",
+    "validation_response",
+    "audit_event",
+    "undecoded_log",
+];
+
 /// An event's place and the contract that emitted it.
 struct At<'a> {
     place: Place,

@@ -9,6 +9,7 @@ use alloy::primitives::{Address, B256, U256, keccak256};
 
 use crate::block::Log;
 use crate::event::{Event, Fact, IdentityEvent, ReputationEvent, ReputationFact, Tag, Text, ValidationEvent};
+use crate::store::apply::FACT_TABLES;
 use crate::store::error::StoreError;
 use crate::store::network::{Contract, small};
 use crate::store::numeric::Numeric;
@@ -106,20 +107,6 @@ fn todays_reputation(fact: ReputationFact) -> Option<ReputationEvent> {
     })
 }
 
-/// The tables whose rows begin with a log, each with how the row names it.
-const TABLES: [&str; 10] = [
-    "agent",
-    "agent_metadata",
-    "operator_approval",
-    "registration_file",
-    "feedback",
-    "feedback_response",
-    "validation",
-    "validation_response",
-    "audit_event",
-    "undecoded_log",
-];
-
 /// Every row of these blocks that does not follow from their logs, as far as it is told.
 pub(super) async fn misfits(
     sql: &Sql<'_>,
@@ -128,7 +115,7 @@ pub(super) async fn misfits(
     to: u64,
 ) -> Result<Vec<Misfit>, StoreError> {
     let mut misfits = Vec::new();
-    for table in TABLES {
+    for table in FACT_TABLES {
         invented(sql, table, events, from, to, &mut misfits).await?;
     }
     for table in ["feedback_response", "validation_response", "audit_event", "undecoded_log"] {
