@@ -9,6 +9,7 @@
 //! delays a step of the follower.
 
 mod call;
+mod census;
 mod compare;
 mod cure;
 mod run;

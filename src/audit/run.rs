@@ -114,10 +114,12 @@ impl Auditor {
         let mut verdict = self.verify(stretch).await?;
         if !verdict.findings.is_empty() {
             // What is open is known before anything is tried, and told when it is new.
-            let Some(recorded) = self.record(&verdict, None, standing.rewinds).await? else {
+            let lowered = lowered(&verdict, standing.verified);
+            let Some(recorded) = self.record(&verdict, lowered, standing.rewinds).await? else {
                 // A rewind came between: what was seen is not what is stored now.
                 return Ok(Audit::Looked { verdict: Box::new(verdict), recorded: None });
             };
+            standing.verified = lowered.or(standing.verified);
             if recorded.new > 0 {
                 self.warn(&verdict.findings);
             }
@@ -181,7 +183,7 @@ impl Auditor {
         let mut settles = true;
         for (number, derive_again) in wanted {
             sleep(self.settings.request_pause).await;
-            // A damaged segment reaches beyond the stretch.
+            // A damaged segment reaches beyond the stretch, and so does what a hole in a counter made us look at.
             let beyond = if (stretch.from..=stretch.to).contains(&number) {
                 vec![]
             } else {
@@ -190,6 +192,11 @@ impl Auditor {
             let Some(sealed) = sealed.iter().chain(&beyond).find(|sealed| sealed.header.number == number) else {
                 continue;
             };
+            // Nothing links it to the stretch.
+            if !beyond.is_empty() && !self.is_settled(sealed).await {
+                settles = false;
+                continue;
+            }
             // Fetched here, so that whoever writes waits for no endpoint.
             match self.chain.settled_block(sealed).await? {
                 Some(block) if derive_again || !held.is(&block) => blocks.push(block),
@@ -206,11 +213,16 @@ impl Auditor {
         let Some(last) = sealed.last() else { return false };
         let below = sealed.first().map(|first| first.header.parent_hash);
         let fits = stretch.below.is_none_or(|hash| below == Some(hash));
-        let settled = self.chain.settle_hash(last.header.block()).await;
+        fits && self.is_settled(last).await
+    }
+
+    /// Whether most endpoints name this block at its height.
+    async fn is_settled(&self, sealed: &Sealed) -> bool {
+        let settled = self.chain.settle_hash(sealed.header.block()).await;
         if let Err(error) = &settled {
             warn!(network = self.network, %error, "nothing is repaired: endpoints are not at one about a final block");
         }
-        fits && settled.is_ok()
+        settled.is_ok()
     }
 
     async fn record(
@@ -248,4 +260,12 @@ impl Auditor {
             gauge!(names::VERIFICATION_METHOD, &labels).set(if is_used { 1.0 } else { 0.0 });
         }
     }
+}
+
+/// The end of what is verified, where something was found below the stretch in what was verified by a weaker method.
+fn lowered(verdict: &Verdict, verified: Option<Verified>) -> Option<Verified> {
+    let below = verdict.findings.iter().map(|finding| finding.to).filter(|block| *block < verdict.stretch.from);
+    let (lowest, verified) = (below.min()?, verified?);
+    let number = lowest.saturating_sub(1);
+    (verified.number >= lowest).then_some(Verified { number, hash: None, ..verified })
 }

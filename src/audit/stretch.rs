@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use crate::block::{BlockRef, Log, Method};
 use crate::chain::{ChainError, Doubt, Kind, Sealed, Shown};
 use crate::metrics as names;
-use crate::store::verification::{Counter, Finding, Gap, Held};
+use crate::store::verification::{Finding, Held};
 
 use super::compare::compare;
 use super::{AuditError, Auditor};
@@ -60,8 +60,8 @@ pub struct Verdict {
 pub(super) struct Case {
     pub(super) findings: Vec<Finding>,
     untold: Vec<String>,
-    method: Method,
-    proven_blocks: u64,
+    pub(super) method: Method,
+    pub(super) proven_blocks: u64,
     requests: u64,
     /// By which method the logs of a block were looked at; those that were not are not there.
     looks: BTreeMap<u64, Method>,
@@ -74,7 +74,7 @@ pub(super) struct Case {
 }
 
 impl Case {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             findings: vec![],
             untold: vec![],
@@ -125,7 +125,7 @@ impl Case {
         self.method = self.method.min(method);
     }
 
-    fn find(&mut self, kind: &'static str, (from, to): (u64, u64), description: String, method: Method) {
+    pub(super) fn find(&mut self, kind: &'static str, (from, to): (u64, u64), description: String, method: Method) {
         self.findings.push(Finding { kind, from, to, description, method });
     }
 }
@@ -163,7 +163,7 @@ impl Auditor {
             let words = format!("{}: {} (log {})", misfit.table, misfit.reason, misfit.log_index);
             case.find("ROW", (misfit.block, misfit.block), words, case.method);
         }
-        self.take_census(&mut case, &stretch, &held.gaps);
+        self.take_census(&mut case, &stretch, &held.gaps).await?;
         self.take_samples(&mut case, &stretch, &held.open).await?;
         case.keep_open(&held.open);
         case.findings.truncate(MAX_FINDINGS);
@@ -182,7 +182,7 @@ impl Auditor {
     }
 
     /// Headers are there: hashes and links, blooms, and receipts where there is something to compare.
-    async fn by_headers(
+    pub(super) async fn by_headers(
         &self,
         case: &mut Case,
         stretch: &Stretch,
@@ -288,44 +288,6 @@ impl Auditor {
                 block = number,
                 "a header does not hash to its hash, or lacks fields for it; where that is so, logs are only asked again"
             );
-        }
-    }
-
-    /// Holes in counters are proof that something is missing only where nothing better is at hand: where headers prove
-    /// that nothing is, the contract does not keep the rule.
-    fn take_census(&self, case: &mut Case, stretch: &Stretch, gaps: &[Gap]) {
-        let proven = case.method > Method::LogsAgain && stretch.verified_by.is_none_or(|by| by > Method::LogsAgain);
-        for gap in gaps {
-            let (kind, what) = match &gap.counter {
-                Counter::Agents => ("AGENT_GAP", "agent ids".to_owned()),
-                Counter::Feedback { agent, client } => {
-                    ("FEEDBACK_GAP", format!("feedback indexes of agent {agent} and client {client}"))
-                }
-            };
-            let Some(after) = gap.after else {
-                // Nothing tells that it began where counters begin: its history may reach below the start block.
-                case.untold(format!(
-                    "{what} begin at {} in block {}: what is below them is older than what is indexed, or the contract \
-                     counts otherwise",
-                    gap.number, gap.before
-                ));
-                continue;
-            };
-            let (first, last) = (after.min(gap.before), gap.before);
-            // What is missing there was found already, log by log.
-            let is_explained = |found: &Finding| found.kind == "LOG_MISSING" && (first..=last).contains(&found.from);
-            if case.findings.iter().any(is_explained) {
-                continue;
-            }
-            let words =
-                format!("{what} have a hole below {}, between block {after} and block {}", gap.number, gap.before);
-            if proven {
-                case.untold(format!(
-                    "{words}, though blooms show that nothing is missing: the contract does not keep count"
-                ));
-            } else {
-                case.find(kind, (first, last), words, Method::LogsAgain);
-            }
         }
     }
 }
