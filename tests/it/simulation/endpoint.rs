@@ -37,6 +37,8 @@ pub(super) struct Manners {
     pub(super) omits: bool,
     /// Leaves out and alters logs where only an audit can find out.
     pub(super) omits_unseen: bool,
+    /// Leaves out and alters logs in receipts, which do not have the header's root then.
+    pub(super) forges_receipts: bool,
     /// Blocks it is behind.
     pub(super) lag: u64,
     /// Stays on a chain that was.
@@ -332,6 +334,16 @@ fn spoil(draw: &mut Draw, method: &str, result: Answer, settled: u64) -> Answer 
                 _ => return Ok(Value::Null),
             }
         }
+        // Null receipts, and those of another block (F9).
+        ("eth_getBlockReceipts", Value::Array(receipts)) if !receipts.is_empty() && draw.one_in(2) => {
+            let place = draw.index(receipts.len());
+            match receipts[place]["logs"].as_array_mut().filter(|logs| !logs.is_empty() && draw.one_in(2)) {
+                Some(logs) => {
+                    logs.iter_mut().for_each(|log| log["blockHash"] = json!(B256::random_with(&mut Noise(draw))));
+                }
+                None => receipts[place] = Value::Null,
+            }
+        }
         ("eth_getBlockReceipts" | "taiko_headL1Origin" | "eth_blockNumber", _) if draw.one_in(2) => {
             return Ok(Value::Null);
         }
@@ -400,7 +412,7 @@ impl Teller<'_> {
             }
             "eth_getLogs" => self.logs(lying),
             "eth_getBlockReceipts" if self.manners.lacks_receipts => unsupported(),
-            "eth_getBlockReceipts" => Ok(self.receipts()),
+            "eth_getBlockReceipts" => Ok(self.receipts(lying)),
             "taiko_headL1Origin" if !self.manners.lacks_l1_origin => self.l1_origin(),
             _ => unsupported(),
         }
@@ -480,9 +492,13 @@ impl Teller<'_> {
         Ok(Value::Array(logs))
     }
 
-    fn receipts(&self) -> Value {
+    fn receipts(&self, lying: Option<&mut Draw>) -> Value {
         let Some(block) = self.by_hash(&self.params[0]) else { return Value::Null };
-        seal::receipts(&block.logs, block.logs_json(|_| true).into_iter())
+        let mut logs = block.logs_json(|_| true);
+        if let Some(draw) = lying.filter(|_| self.manners.forges_receipts) {
+            lie(draw, &mut logs);
+        }
+        seal::receipts(&block.logs, logs.into_iter())
     }
 
     fn l1_origin(&self) -> Answer {

@@ -10,6 +10,7 @@ mod crash;
 mod digest;
 mod draw;
 mod dump;
+mod earlier;
 mod endpoint;
 mod model;
 mod run;

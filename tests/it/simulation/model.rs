@@ -11,6 +11,7 @@ use meikan::event::Role;
 use serde_json::Value;
 
 use super::chain::{SimBlock, View};
+use super::earlier::{self, Amount};
 use super::traffic::{Actor, Cast, Fact, Meaning, known_uri};
 
 /// A column's text as Postgres shows it, or NULL.
@@ -96,9 +97,11 @@ pub(super) struct Total {
 #[derive(Debug, Clone)]
 pub(super) struct Feedback {
     pub(super) at: At,
-    pub(super) value: i128,
+    pub(super) value: Amount,
     pub(super) decimals: u32,
     pub(super) tag1: Vec<u8>,
+    /// Of a first tag whose text nobody tells.
+    tag1_hash: Option<B256>,
     tag2: Vec<u8>,
     endpoint: Vec<u8>,
     uri: Vec<u8>,
@@ -198,7 +201,7 @@ impl Model {
     fn event(&mut self, actor: &Actor, fact: &Fact, at: At) {
         let agent = |name: &str| (actor.deployment, fact.uint(name));
         match (actor.role, fact.event.as_str()) {
-            (Role::Identity, "Transfer") => self.transfer(agent("tokenId"), fact, at),
+            (Role::Identity, "Transfer") => self.transfer(agent("tokenId"), fact.address("to"), at),
             (Role::Identity, "Approval") => {
                 let approved = Some(fact.address("approved")).filter(|approved| !approved.is_zero());
                 self.change(agent("tokenId"), at, |agent| agent.approved = approved);
@@ -213,8 +216,19 @@ impl Model {
                     _ => {}
                 }
             }
-            (Role::Identity, "Registered") => self.register(agent("agentId"), fact, at),
-            (Role::Identity, "URIUpdated") => self.set_uri(agent("agentId"), fact.bytes("newUri"), at),
+            (Role::Identity, "Registered") => {
+                self.register(agent("agentId"), fact.bytes("agentUri"), fact.address("owner"), at);
+            }
+            (Role::Identity, "AgentRegistered") => {
+                self.register(agent("agentId"), fact.bytes("agentDomain"), fact.address("agentAddress"), at);
+            }
+            (Role::Identity, "AgentUpdated") => {
+                self.set_uri(agent("agentId"), fact.bytes("agentDomain"), at);
+                self.transfer(agent("agentId"), fact.address("agentAddress"), at);
+            }
+            (Role::Identity, "URIUpdated" | "UriUpdated") => {
+                self.set_uri(agent("agentId"), fact.bytes("newUri"), at);
+            }
             (Role::Identity, "MetadataSet") => self.set_metadata(agent("agentId"), fact, at),
             (Role::Identity, "MetadataUpdate" | "BatchMetadataUpdate") => {}
             (Role::Reputation, "NewFeedback") => self.give(agent("agentId"), fact, at),
@@ -253,14 +267,13 @@ impl Model {
         self.count(key, at, |total| total.updated_at = at.time);
     }
 
-    fn transfer(&mut self, key: AgentKey, fact: &Fact, at: At) {
-        self.change(key, at, |agent| (agent.owner, agent.approved) = (fact.address("to"), None));
+    fn transfer(&mut self, key: AgentKey, to: Address, at: At) {
+        self.change(key, at, |agent| (agent.owner, agent.approved) = (to, None));
         self.name(key, at);
     }
 
-    fn register(&mut self, key: AgentKey, fact: &Fact, at: At) {
+    fn register(&mut self, key: AgentKey, uri: &[u8], owner: Address, at: At) {
         let known = self.agents.get(&key).and_then(History::now).cloned();
-        let uri = fact.bytes("agentUri");
         self.change(key, at, |agent| {
             agent.registered = true;
             agent.uri = uri.to_vec();
@@ -269,7 +282,7 @@ impl Model {
             let untold =
                 known.as_ref().is_none_or(|known| known.owner.is_zero() && known.at.transaction != at.transaction);
             if untold {
-                agent.owner = fact.address("owner");
+                agent.owner = owner;
             }
             if known.as_ref().is_some_and(|known| known.created.block < at.block) {
                 agent.created = at;
@@ -320,16 +333,23 @@ impl Model {
     }
 
     fn give(&mut self, agent: AgentKey, fact: &Fact, at: At) {
-        let key = (agent, fact.address("clientAddress"), fact.uint("feedbackIndex"));
-        let history = self.feedback.entry(key).or_default();
+        let client = fact.address("clientAddress");
+        let index = match fact.get("feedbackIndex") {
+            Some(_) => fact.uint("feedbackIndex"),
+            // Those registries counted from 1 and did not say so.
+            None => self.newest_index(agent, client).saturating_add(U256::ONE).min(U256::from(u64::MAX)),
+        };
+        let history = self.feedback.entry((agent, client, index)).or_default();
         let before = history.now().map(|given| given.revoked.is_some());
+        let ((value, decimals), (tag1, tag1_hash)) = (earlier::amount(fact), earlier::first_tag(fact));
         let given = Feedback {
             at,
-            value: fact.int("value"),
-            decimals: fact.uint("valueDecimals").to(),
-            tag1: fact.bytes("tag1").to_vec(),
-            tag2: fact.bytes("tag2").to_vec(),
-            endpoint: fact.bytes("endpoint").to_vec(),
+            value,
+            decimals,
+            tag1,
+            tag1_hash,
+            tag2: fact.get("tag2").map(earlier::short_text).unwrap_or_default(),
+            endpoint: fact.get("endpoint").map(earlier::short_text).unwrap_or_default(),
             uri: fact.bytes("feedbackUri").to_vec(),
             hash: fact.word("feedbackHash"),
             revoked: None,
@@ -343,6 +363,12 @@ impl Model {
             }
             (total.updated_at, total.last_activity) = (at.time, at.time);
         });
+    }
+
+    /// The highest index of what a client ever said about an agent; 0 where it said nothing.
+    fn newest_index(&self, agent: AgentKey, client: Address) -> U256 {
+        let mut said = self.feedback.range((agent, client, U256::ZERO)..=(agent, client, U256::MAX));
+        said.next_back().map_or(U256::ZERO, |((.., index), _)| *index)
     }
 
     fn revoke(&mut self, agent: AgentKey, fact: &Fact, at: At) {
@@ -362,7 +388,7 @@ impl Model {
         row.insert("feedback_index", number(fact.uint("feedbackIndex")));
         row.insert("responder", bytea(fact.address("responder")));
         text(&mut row, "response_uri", "response_uri_raw", Some(fact.bytes("responseUri")));
-        row.insert("response_hash", bytea(fact.word("responseHash")));
+        row.insert("response_hash", bytea(hash_or_zero(fact, "responseHash")));
         self.put("feedback_response", row);
         self.count(agent, at, |total| total.responses += 1);
     }
@@ -389,8 +415,8 @@ impl Model {
         let answer = Answer {
             response: fact.uint("response").to(),
             uri: fact.bytes("responseUri").to_vec(),
-            hash: fact.word("responseHash"),
-            tag: fact.bytes("tag").to_vec(),
+            hash: hash_or_zero(fact, "responseHash"),
+            tag: fact.get("tag").map(earlier::short_text).unwrap_or_default(),
         };
         let key = (fact.contract, fact.word("requestHash"));
         let mut row = of_agent(agent, placed(&at));
@@ -428,6 +454,11 @@ impl Model {
         self.put("audit_event", row);
         self.audit_entries += 1;
     }
+}
+
+/// A hash that earlier generations did not tell.
+fn hash_or_zero(fact: &Fact, name: &str) -> B256 {
+    fact.get(name).map_or(B256::ZERO, |_| fact.word(name))
 }
 
 /// An agent of whom nothing but an event is known.
@@ -562,10 +593,10 @@ fn answer_cells(row: &mut Row, answer: Option<&Answer>) {
 }
 
 /// A number with so many digits behind the point.
-pub(super) fn decimal(unscaled: i128, decimals: u32) -> String {
+pub(super) fn decimal(unscaled: Amount, decimals: u32) -> String {
     let places = usize::try_from(decimals).expect("a byte");
-    let digits = format!("{:0>width$}", unscaled.unsigned_abs(), width = places + 1);
-    let sign = if unscaled < 0 { "-" } else { "" };
+    let digits = format!("{:0>width$}", unscaled.magnitude.to_string(), width = places + 1);
+    let sign = if unscaled.is_negative { "-" } else { "" };
     let (whole, rest) = digits.split_at(digits.len() - places);
     if places == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{rest}") }
 }
@@ -675,8 +706,7 @@ fn feedback_row((agent, client, index): &FeedbackKey, span: &Span<Feedback>) -> 
     row.insert("value_decimals", number(given.decimals));
     row.insert("value", Some(decimal(given.value, given.decimals)));
     text(&mut row, "tag1", "tag1_raw", Some(&given.tag1));
-    // Only earlier generations tell a tag by its hash alone.
-    row.insert("tag1_hash", None);
+    row.insert("tag1_hash", given.tag1_hash.and_then(bytea));
     text(&mut row, "tag2", "tag2_raw", Some(&given.tag2));
     text(&mut row, "endpoint", "endpoint_raw", Some(&given.endpoint));
     text(&mut row, "feedback_uri", "feedback_uri_raw", Some(&given.uri));

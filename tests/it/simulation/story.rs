@@ -71,6 +71,9 @@ pub(super) struct Story<'a> {
     final_once: bool,
     /// Endpoints tell what only an audit finds, and there is one.
     audited: bool,
+    /// Of three endpoints the one that tells what it likes, also where nobody could find out, because the word of two is
+    /// wanted (F12).
+    liar: Option<usize>,
     pass: Pass,
     /// The highest head that there ever was.
     highest: u64,
@@ -100,11 +103,13 @@ impl<'a> Story<'a> {
         let sealed = draw.one_in(3);
         let truth = Truth::new(CHAIN_ID, &cast, sealed);
         let endpoints = draw.index(3) + 1;
+        let liar = (endpoints == 3 && draw.one_in(2)).then(|| draw.index(endpoints));
         let follow = Follow {
             max_range_blocks: *draw.pick(&[1, 3, 10, 20, 100, 10_000]),
             by_hash_blocks: *draw.pick(&[0, 2, 8, 128]),
             batch_requests: *draw.pick(&[1, 7, 100]),
             concurrent_requests: *draw.pick(&[1, 8]),
+            quorum: if liar.is_some() { 2 } else { 1 },
             ..Follow::default()
         };
         let network = Network {
@@ -133,6 +138,7 @@ impl<'a> Story<'a> {
             registered: false,
             final_once: false,
             audited: sealed,
+            liar,
             pass: Pass::default(),
             highest: 0,
             logs_per_block: 5,
@@ -288,8 +294,14 @@ impl<'a> Story<'a> {
                 self.final_once = true;
                 truth.view.finalized = Some(finalized);
                 // A fork that is still to come stays above; and nobody stays on a branch that is ruled out.
-                for manners in &mut net.manners {
-                    manners.stale = None;
+                for (endpoint, manners) in net.manners.iter_mut().enumerate() {
+                    match &mut manners.stale {
+                        // But for one that is outvoted, which takes its own branch for final.
+                        Some(stale) if self.liar == Some(endpoint) => {
+                            stale.finalized = Some(finalized.min(stale.head().number));
+                        }
+                        stale => *stale = None,
+                    }
                 }
             }
         }
@@ -306,7 +318,9 @@ impl<'a> Story<'a> {
         if !draw.one_in(4) {
             manners.spoils_one_in = *draw.pick(&[0, 3, 8, 20, 50]);
             manners.omits = draw.one_in(2);
-            manners.omits_unseen = self.audited && draw.one_in(2);
+            let may_lie = self.audited || self.liar == Some(endpoint);
+            manners.omits_unseen = may_lie && draw.one_in(2);
+            manners.forges_receipts = may_lie && draw.one_in(4);
             manners.lacks_receipts = self.audited && draw.one_in(5);
             manners.lag = *draw.pick(&[0, 0, 0, 1, 3, 12]);
             manners.range_limit = draw.one_in(4).then(|| *draw.pick(&[1, 2, 5, 50]));

@@ -16,6 +16,7 @@ use meikan::event::Role;
 use serde_json::{Map, Value, json};
 
 use super::draw::Draw;
+use super::earlier;
 use super::uris::{URIS, Uri};
 
 /// A log, and what it says.
@@ -64,10 +65,6 @@ impl Fact {
 
     pub(super) fn uint(&self, name: &str) -> U256 {
         self.value(name).as_uint().expect("an unsigned number").0
-    }
-
-    pub(super) fn int(&self, name: &str) -> i128 {
-        i128::try_from(self.value(name).as_int().expect("a signed number").0).expect("it was drawn as one")
     }
 
     pub(super) fn address(&self, name: &str) -> Address {
@@ -206,16 +203,27 @@ impl Cast {
         }
         // The first of each role is where most happens.
         let contract = if draw.one_in(4) { *draw.pick(&able) } else { able[0] };
+        let address = self.0[contract].address;
+        if draw.one_in(60)
+            && let Some((topic0, reason)) = earlier::unused(role).next()
+        {
+            let (topics, meaning) = (vec![topic0], Meaning::Undecoded(reason.into()));
+            return Emitted { address, topics, data: Bytes::new(), new_transaction, hidden_transaction, meaning };
+        }
         let (own, governance): (Vec<_>, Vec<_>) =
             ABIS[&role].iter().partition(|(event, _)| !GOVERNANCE.contains(&event.name.as_str()));
-        let (event, selector) = if draw.one_in(8) { *draw.pick(&governance) } else { *draw.pick(&own) };
+        let earlier = earlier::events(role);
+        let (event, selector) = match draw.below(24) {
+            0..=2 => *draw.pick(&governance),
+            3..=6 if !earlier.is_empty() => draw.pick(earlier),
+            _ => *draw.pick(&own),
+        };
         let fact = fact(draw, contract, event);
         let (mut topics, mut data) = encode(event, *selector, &fact);
         let meaning = match draw.below(30) {
             0 => damage(draw, event, &mut topics, &mut data),
             _ => Meaning::Event(Arc::new(fact)),
         };
-        let address = self.0[contract].address;
         Emitted { address, topics, data: data.into(), new_transaction, hidden_transaction, meaning }
     }
 }
@@ -253,7 +261,7 @@ static ABIS: LazyLock<HashMap<Role, Vec<(Event, B256)>>> = LazyLock::new(|| {
 
 /// Whether contracts of that role emit an event with this topic0.
 pub(super) fn is_known(role: Role, topic0: &B256) -> bool {
-    ABIS[&role].iter().any(|(_, selector)| selector == topic0)
+    ABIS[&role].iter().chain(earlier::events(role)).any(|(_, selector)| selector == topic0)
 }
 
 /// `agentURI` as `agentUri`, `_tokenId` as `tokenId`.
@@ -279,12 +287,14 @@ fn fact(draw: &mut Draw, contract: usize, event: &Event) -> Fact {
         fields.push((name, input.ty.clone(), value));
     }
     for (indexed, of) in [("indexedMetadataKey", "metadataKey"), ("indexedTag1", "tag1")] {
-        let Some(hashed) = fields.iter().find(|(name, ..)| name == of) else { continue };
-        let hash = keccak256(hashed.2.as_bytes().expect("a string"));
+        let value = |name: &str| fields.iter().find(|(field, ..)| field == name).map(|(.., value)| value);
+        let Some(text) = value(of).filter(|_| value(indexed).is_some()) else { continue };
+        let hash = keccak256(text.as_bytes().expect("a string"));
         if let Some(field) = fields.iter_mut().find(|(name, ..)| name == indexed) {
             field.2 = DynSolValue::FixedBytes(hash, 32);
         }
     }
+    earlier::tell_apart(&mut fields);
     Fact { contract, event: event.name.clone(), fields }
 }
 
@@ -298,9 +308,17 @@ fn parameter(draw: &mut Draw, name: &str, ty: &str, before: &[(String, String, D
         ("feedbackIndex", _) if draw.one_in(40) => DynSolValue::Uint(U256::from(u64::MAX), 64),
         ("feedbackIndex", _) => DynSolValue::Uint(U256::from(1 + draw.below(3)), 64),
         ("value", "int128") => DynSolValue::Int(value(draw), 128),
+        ("value", "int256") if draw.one_in(8) => DynSolValue::Int(I256::MIN, 256),
+        ("value", "int256") => DynSolValue::Int(value(draw), 256),
+        ("value", "uint256") if draw.one_in(8) => DynSolValue::Uint(U256::MAX, 256),
+        ("hashedTag1", _) => DynSolValue::FixedBytes(keccak256(text(draw)), 32),
+        ("tag1" | "tag2" | "tag", "bytes32") => {
+            let text = text(draw);
+            DynSolValue::FixedBytes(B256::right_padding_from(&text[..text.len().min(32)]), 32)
+        }
         ("valueDecimals", _) => DynSolValue::Uint(U256::from(*draw.pick(&[0, 0, 2, 2, 5, 18, 18, 255])), 8),
         ("response", _) => DynSolValue::Uint(U256::from(*draw.pick(&[0, 1, 50, 100, 255])), 8),
-        ("agentUri" | "newUri", _) => DynSolValue::Bytes(draw.pick(URIS).uri.to_vec()),
+        ("agentUri" | "newUri" | "agentDomain", _) => DynSolValue::Bytes(draw.pick(URIS).uri.to_vec()),
         ("metadataKey", _) => DynSolValue::Bytes(draw.pick(&KEYS).to_vec()),
         ("metadataValue", _) => {
             let key = before.last().and_then(|(.., key)| key.as_bytes()).unwrap_or_default();
