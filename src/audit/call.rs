@@ -30,9 +30,9 @@ struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// What every finding about it begins with.
-    fn words(&self) -> String {
-        format!("{} of agent {} and client {} answers ", self.name, self.sample.agent, self.sample.client)
+    /// Which answer it is about.
+    fn subject(&self) -> String {
+        self.sample.subject(self.name)
     }
 }
 
@@ -95,28 +95,29 @@ impl Auditor {
             match self.chain.call(sample.registry, question.data.clone(), state).await {
                 Ok(answer) if words(&answer) == *ours && answer.len() == ours.len() * 32 => {}
                 Ok(answer) if answer.len() == ours.len() * 32 => {
-                    let words_of = question.words();
-                    let (theirs, ours) = (spoken(&words(&answer)), spoken(ours));
-                    let known =
-                        open.iter().find(|known| known.kind == "CALL" && known.description.starts_with(&words_of));
-                    case.findings.push(known.cloned().unwrap_or_else(|| Finding {
-                        kind: "CALL",
-                        from: sample.block.min(at),
-                        to: sample.block,
-                        description: format!("{words_of}{theirs} at block {at} where our rows give {ours}"),
-                        method: Method::LogsAgain,
-                    }));
+                    let subject = question.subject();
+                    let description = format!(
+                        "{name} of agent {} and client {} answers {} at block {at} where our rows give {}",
+                        sample.agent,
+                        sample.client,
+                        spoken(&words(&answer)),
+                        spoken(ours)
+                    );
+                    // It keeps its block, though the feedback it was drawn by may be another one now.
+                    let known = open.iter().find(|known| known.kind == "CALL" && known.subject == subject);
+                    let (from, to) = known.map_or((sample.block.min(at), sample.block), |known| (known.from, known.to));
+                    case.find("CALL", (from, to), subject, description, Method::LogsAgain);
                 }
                 Ok(_) => {
-                    case.unanswered.push(question.words());
+                    case.unanswered.push(question.subject());
                     case.untold(format!("{name} of {} has another answer than ours", sample.registry));
                 }
                 Err(error) if is_refused(&error) => {
-                    case.unanswered.push(question.words());
+                    case.unanswered.push(question.subject());
                     case.untold(format!("{name} of {} at block {at} is not answered ({error})", sample.registry));
                 }
                 Err(error) => {
-                    let unanswered = questions[place..].iter().map(Question::words).collect();
+                    let unanswered = questions[place..].iter().map(Question::subject).collect();
                     return Heard::Nothing {
                         why: format!("{name} at block {at} is not answered ({error})"),
                         unanswered,

@@ -55,7 +55,7 @@ impl Auditor {
             self.by_headers(&mut look, &part, &held, sealed).await?;
             let is_proven = look.method > Method::LogsAgain && look.findings.is_empty();
             case.proven_blocks += look.proven_blocks;
-            case.findings.append(&mut look.findings);
+            look.findings.into_iter().for_each(|finding| case.add(finding));
             if !is_proven {
                 break;
             }
@@ -93,6 +93,6 @@ fn tell(case: &mut Case, gap: &Gap, proven_from: u64) {
     if first >= proven_from {
         case.untold(format!("{words}, though blooms show that nothing is missing: the contract does not keep count"));
     } else {
-        case.find(kind, (first, last), words, Method::LogsAgain);
+        case.find(kind, (first, last), gap.subject(), words, Method::LogsAgain);
     }
 }

@@ -14,6 +14,7 @@ type Places<'a> = BTreeMap<u32, Vec<&'a Log>>;
 
 /// What differs in each of these blocks. A log that only some endpoints show is shown, and one that is stored and shown by
 /// any of them is right: an endpoint that leaves out logs is no reason to doubt what is stored.
+/// What is missing of a block is one finding, and what is there in excess another, whichever logs an endpoint shows of them.
 pub(super) fn compare(
     blocks: impl Iterator<Item = u64>,
     stored: &BTreeMap<u64, Vec<Log>>,
@@ -30,7 +31,8 @@ pub(super) fn compare(
             theirs.keys().copied().filter(|place| ours.iter().all(|log| log.log_index != *place)).collect();
         let extra = ours.iter().filter(|log| !theirs.contains_key(&log.log_index)).map(|log| log.log_index).collect();
         let tell = |kind, places: BTreeSet<u32>, words: &str| {
-            (!places.is_empty()).then(|| finding(kind, block, &format!("{} {words}", listed(&places)), shown))
+            (!places.is_empty())
+                .then(|| finding(kind, block, String::new(), &format!("{} {words}", listed(&places)), shown))
         };
         findings.extend(tell("LOG_MISSING", missing, "on the chain and not stored"));
         findings.extend(tell("LOG_EXTRA", extra, "stored and not on the chain"));
@@ -41,17 +43,18 @@ pub(super) fn compare(
             {
                 let words =
                     format!("log {} is stored with another {} than on the chain", log.log_index, what.join(", "));
-                findings.push(finding("LOG_DIFFERENT", block, &words, shown));
+                findings.push(finding("LOG_DIFFERENT", block, format!("log {}", log.log_index), &words, shown));
             }
         }
     }
     findings
 }
 
-fn finding(kind: &'static str, block: u64, words: &str, shown: &[Shown]) -> Finding {
+fn finding(kind: &'static str, block: u64, subject: String, words: &str, shown: &[Shown]) -> Finding {
     let method = shown.iter().map(|shown| shown.method).min().unwrap_or(Method::LogsAgain);
     let by: Vec<&str> = shown.iter().map(|shown| shown.by.as_str()).collect();
-    Finding { kind, from: block, to: block, description: format!("{words}, by {}", by.join(" and ")), method }
+    let description = format!("{words}, by {}", by.join(" and "));
+    Finding { kind, from: block, to: block, subject, description, method }
 }
 
 /// The fields in which two logs at one place differ. What an endpoint hides of the transaction is no difference (F8), and

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::store::verification::Finding;
+use crate::store::verification::{Finding, Identity};
 
 use super::stretch::SEGMENT;
 
@@ -32,9 +32,6 @@ fn is_beside_the_logs(finding: &Finding) -> bool {
     matches!(finding.kind, SEGMENT | "ROW")
 }
 
-/// What names a finding.
-type Key = (&'static str, u64, u64, String);
-
 /// How a try ended.
 #[derive(Debug)]
 enum Tried {
@@ -47,11 +44,7 @@ enum Tried {
 /// Repairs that did not cure.
 #[derive(Debug, Default)]
 pub(super) struct Cures {
-    tried: HashMap<Key, Tried>,
-}
-
-fn key(finding: &Finding) -> Key {
-    (finding.kind, finding.from, finding.to, finding.description.clone())
+    tried: HashMap<Identity, Tried>,
 }
 
 impl Cures {
@@ -67,7 +60,7 @@ impl Cures {
             let is_replaced = replaced.range(finding.from..=finding.to).next().is_some();
             is_curable(finding)
                 && !is_replaced
-                && match self.tried.get(&key(finding)) {
+                && match self.tried.get(&finding.identity()) {
                     None => self.tried.len() < MAX_TRIED,
                     Some(Tried::InVain) => false,
                     Some(Tried::Failed(again, _)) => *again <= Instant::now(),
@@ -79,10 +72,10 @@ impl Cures {
     /// Keeps that a repair of these was done: those that are still there are not cured by one.
     pub(super) fn done(&mut self, tried: &[Finding], left: &[Finding]) {
         for finding in tried {
-            if left.contains(finding) {
-                self.tried.insert(key(finding), Tried::InVain);
+            if left.iter().any(|left| left.is(finding)) {
+                self.tried.insert(finding.identity(), Tried::InVain);
             } else {
-                self.tried.remove(&key(finding));
+                self.tried.remove(&finding.identity());
             }
         }
     }
@@ -90,11 +83,11 @@ impl Cures {
     /// Keeps that a repair of these could not be done.
     pub(super) fn failed(&mut self, tried: &[Finding]) {
         for finding in tried {
-            let pause = match self.tried.get(&key(finding)) {
+            let pause = match self.tried.get(&finding.identity()) {
                 Some(Tried::Failed(_, pause)) => (*pause * 2).min(LONGEST_PAUSE),
                 _ => FIRST_PAUSE,
             };
-            self.tried.insert(key(finding), Tried::Failed(Instant::now() + pause, pause));
+            self.tried.insert(finding.identity(), Tried::Failed(Instant::now() + pause, pause));
         }
     }
 }
@@ -118,7 +111,14 @@ mod tests {
     use crate::store::verification::Finding;
 
     fn finding(kind: &'static str, block: u64) -> Finding {
-        Finding { kind, from: block, to: block, description: "so it is".into(), method: Method::ReceiptsRoot }
+        Finding {
+            kind,
+            from: block,
+            to: block,
+            subject: String::new(),
+            description: "so it is".into(),
+            method: Method::ReceiptsRoot,
+        }
     }
 
     #[test]
@@ -142,5 +142,14 @@ mod tests {
         assert_eq!(cures.due(&findings), [&findings[1]]);
         cures.failed(&findings[1..]);
         assert!(cures.due(&findings).is_empty());
+    }
+
+    #[test]
+    fn a_repair_that_changed_nothing_is_not_repeated_because_the_words_are_others() {
+        let (mut cures, mut finding) = (Cures::default(), finding("LOG_MISSING", 4));
+        let before = [finding.clone()];
+        finding.description = "so says another endpoint".into();
+        cures.done(&before, std::slice::from_ref(&finding));
+        assert!(cures.due(&[finding]).is_empty());
     }
 }

@@ -115,14 +115,11 @@ impl Auditor {
         if !verdict.findings.is_empty() {
             // What is open is known before anything is tried, and told when it is new.
             let lowered = lowered(&verdict, standing.verified);
-            let Some(recorded) = self.record(&verdict, lowered, standing.rewinds).await? else {
+            if self.record(&verdict, lowered, standing.rewinds).await?.is_none() {
                 // A rewind came between: what was seen is not what is stored now.
                 return Ok(Audit::Looked { verdict: Box::new(verdict), recorded: None });
-            };
-            standing.verified = lowered.or(standing.verified);
-            if recorded.new > 0 {
-                self.warn(&verdict.findings);
             }
+            standing.verified = lowered.or(standing.verified);
             let due: Vec<Finding> = pass.cures.due(&verdict.findings).into_iter().cloned().collect();
             if !due.is_empty() {
                 let cured = self.cure(&due, &stretch, repair).await?;
@@ -234,17 +231,19 @@ impl Auditor {
         let Stretch { from, to, .. } = verdict.stretch;
         let audited = Audited { from, to, findings: verdict.findings.clone(), verified, rewinds };
         let recorded = self.store.record(self.chain_id, &audited).await?;
-        if let Some(recorded) = recorded.filter(|recorded| recorded.repaired > 0) {
+        let Some(recorded) = recorded else { return Ok(None) };
+        self.warn(&recorded.new);
+        if recorded.repaired > 0 {
             info!(network = self.network, from, to, repaired = recorded.repaired, "what differed is repaired");
             counter!(names::AUDIT_REPAIRED, "network" => self.network.clone()).increment(recorded.repaired);
         }
-        Ok(recorded)
+        Ok(Some(recorded))
     }
 
-    /// Tells what was found: each in a line, and counted by its kind.
+    /// Tells what was found and not known before: each in a line, and counted by its kind.
     fn warn(&self, findings: &[Finding]) {
         for finding in findings {
-            let Finding { kind, from, to, description, method } = finding;
+            let Finding { kind, from, to, description, method, .. } = finding;
             warn!(network = self.network, kind, from, to, method = method.name(), "the audit found: {description}");
             counter!(names::AUDIT_FINDINGS, "network" => self.network.clone(), "kind" => *kind).increment(1);
         }

@@ -69,7 +69,7 @@ pub(super) struct Case {
     hashes_by: Option<Method>,
     /// Blocks whose headers are proven.
     proven: BTreeSet<u64>,
-    /// What was asked of registries and not answered: how findings about it begin.
+    /// What was asked of registries and not answered: how the subjects of findings about it begin.
     pub(super) unanswered: Vec<String>,
 }
 
@@ -104,12 +104,12 @@ impl Case {
                 "LOG_MISSING" | "LOG_EXTRA" | "LOG_DIFFERENT" => self.looks.get(&before.to) < Some(&before.method),
                 "HEADER" => self.hashes_by < Some(before.method),
                 "TIME" => !self.proven.contains(&before.to),
-                "CALL" => self.unanswered.iter().any(|words| before.description.starts_with(words)),
+                "CALL" => self.unanswered.iter().any(|words| before.subject.starts_with(words)),
                 // The others are asked of the tables alone.
                 _ => false,
             };
-            if is_open && !self.findings.contains(before) {
-                self.findings.push(before.clone());
+            if is_open {
+                self.add(before.clone());
             }
         }
     }
@@ -125,8 +125,25 @@ impl Case {
         self.method = self.method.min(method);
     }
 
-    pub(super) fn find(&mut self, kind: &'static str, (from, to): (u64, u64), description: String, method: Method) {
-        self.findings.push(Finding { kind, from, to, description, method });
+    /// Keeps a finding, once: in the words of the best method.
+    pub(super) fn add(&mut self, finding: Finding) {
+        match self.findings.iter().position(|known| known.is(&finding)) {
+            Some(place) if self.findings[place].method < finding.method => self.findings[place] = finding,
+            None if self.findings.len() < MAX_FINDINGS => self.findings.push(finding),
+            _ => {}
+        }
+    }
+
+    /// Keeps that something does not agree; `subject` tells it from others of that kind and last block.
+    pub(super) fn find(
+        &mut self,
+        kind: &'static str,
+        (from, to): (u64, u64),
+        subject: String,
+        description: String,
+        method: Method,
+    ) {
+        self.add(Finding { kind, from, to, subject, description, method });
     }
 }
 
@@ -157,16 +174,15 @@ impl Auditor {
                 "raw logs are stored and cannot be read; what is not repaired by itself, `meikan reindex --source rpc \
                  --from-block {first}` fetches again"
             );
-            case.find(SEGMENT, (*first, *last), words, case.method);
+            case.find(SEGMENT, (*first, *last), String::new(), words, case.method);
         }
         for misfit in &held.misfits {
             let words = format!("{}: {} (log {})", misfit.table, misfit.reason, misfit.log_index);
-            case.find("ROW", (misfit.block, misfit.block), words, case.method);
+            case.find("ROW", (misfit.block, misfit.block), misfit.subject(), words, case.method);
         }
         self.take_census(&mut case, &stretch, &held.gaps).await?;
         self.take_samples(&mut case, &stretch, &held.open).await?;
         case.keep_open(&held.open);
-        case.findings.truncate(MAX_FINDINGS);
         counter!(names::AUDITED_BLOCKS, "network" => self.network.clone(), "method" => case.method.name())
             .increment(to - from + 1);
         let Case { findings, untold, method, proven_blocks, .. } = case;
@@ -247,11 +263,7 @@ impl Auditor {
                 "blooms show events that no endpoint returns, and no receipts settle it (first in block {number})"
             ));
         }
-        for finding in findings {
-            if !case.findings.contains(&finding) {
-                case.findings.push(finding);
-            }
-        }
+        findings.into_iter().for_each(|finding| case.add(finding));
         Ok(())
     }
 
@@ -265,7 +277,7 @@ impl Auditor {
         }
         let is_whole = self.is_whole(&shown);
         (stretch.from..=stretch.to).for_each(|block| case.looked(block, Method::LogsAgain, is_whole));
-        case.findings.extend(compare(stretch.from..=stretch.to, &held.logs, &shown));
+        compare(stretch.from..=stretch.to, &held.logs, &shown).into_iter().for_each(|finding| case.add(finding));
         Ok(())
     }
 
@@ -316,20 +328,16 @@ fn check_hashes(case: &mut Case, stretch: &Stretch, held: &Held, sealed: &[Seale
         && let Some(number) = stretch.from.checked_sub(1)
     {
         let words = format!("it was verified as {below}, the chain now shows {}", first.header.parent_hash);
-        case.find("HEADER", (number, number), words, method);
+        case.find("HEADER", (number, number), String::new(), words, method);
     }
     let known = held.hashes.iter().map(|(number, hash)| (*number, *hash));
     let known = known.chain(stretch.finalized.map(|finalized| (finalized.number, finalized.hash)));
     let logs = held.logs.values().flatten().map(|log: &Log| (log.block.number, log.block.hash));
-    let mut told = None;
     for (number, ours) in known.chain(logs) {
         let Some(theirs) = hashes.get(&number).filter(|theirs| **theirs != ours) else { continue };
-        if told.replace((number, ours)) != Some((number, ours)) {
-            let words = format!("the block is stored as {ours}, the chain shows {theirs}");
-            case.find("HEADER", (number, number), words, method);
-        }
+        let words = format!("the block is stored as {ours}, the chain shows {theirs}");
+        case.find("HEADER", (number, number), String::new(), words, method);
     }
-    case.findings.dedup();
 }
 
 /// The time that a block is stored with, and its rows with it, must be its header's, where that is proven.
@@ -341,7 +349,7 @@ fn check_times(case: &mut Case, held: &Held, sealed: &[Sealed]) {
         let is_ours = held.hashes.get(&number) == Some(&header.hash) && held.logs.contains_key(&number);
         if let Some(ours) = held.times.get(&number).filter(|ours| is_ours && **ours != theirs) {
             let words = format!("the block is stored with the time {ours}, its header says {theirs}");
-            case.find("TIME", (number, number), words, Method::Bloom);
+            case.find("TIME", (number, number), String::new(), words, Method::Bloom);
         }
     }
 }

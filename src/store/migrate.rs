@@ -36,6 +36,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(9, "0009_generations"),
     migration!(10, "0010_trouble"),
     migration!(11, "0011_reindex_then"),
+    migration!(12, "0012_finding_subject"),
 ];
 
 /// The advisory lock that migrations run under; any number that nothing else in the database uses ("meikan" in ASCII).

@@ -12,7 +12,7 @@ use meikan::config::{Addresses, Contracts, Database, Follow, Network};
 use meikan::event::{Event, IdentityEvent, ReputationEvent};
 use meikan::follow::{Counter, Repair, Until, desk, follow_at};
 use meikan::store::Store;
-use meikan::store::verification::{Audited, Finding};
+use meikan::store::verification::{Audited, Finding, Recorded};
 use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -801,6 +801,105 @@ async fn findings_are_kept_until_the_blocks_agree_again() {
     stage.sql(&format!("UPDATE block SET hash = decode('{hash:x}', 'hex') WHERE number = 12")).await;
     stage.turn().await;
     assert_eq!((open().await, stage.verified_to().await), ((0, 1), Some(BLOCKS)));
+}
+
+/// What every finding says, and whether it is open.
+async fn said(stage: &Stage) -> Vec<(String, bool)> {
+    let select = "SELECT description, repaired_at IS NULL FROM verification_finding ORDER BY finding_id";
+    let rows = connect(stage.node.database.url()).await.query(select, &[]).await.unwrap();
+    rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+}
+
+#[tokio::test]
+async fn a_difference_that_another_endpoint_tells_is_the_same_finding() {
+    let chain = final_chain();
+    let stage = Stage::ingested(&chain, Some(Fault::WithoutBlock(9))).await;
+    stage.turn().await;
+    let first = said(&stage).await;
+    let second = chain.another_endpoint();
+    chain.endpoint().lack("eth_getBlockReceipts");
+    let stage = Stage::over(stage.node, &network(&[chain.url(), second.url()])).await;
+    stage.turn().await;
+    let then = said(&stage).await;
+    assert_eq!(then.iter().map(|(_, open)| *open).collect::<Vec<_>>(), [true], "{then:?}");
+    assert_ne!(then, first, "it is told in the newest words");
+}
+
+#[tokio::test]
+async fn a_registry_s_other_word_is_told_at_the_newest_block_and_is_one_finding() {
+    let chain = final_chain();
+    let mut stage = sampling(&chain).await;
+    chain.answer_call(REPUTATION, last_index_of(U256::ZERO), answer(&[U256::from(44)]));
+    stage.turn().await;
+    chain.mine_empty(1);
+    chain.finalize(BLOCKS + 1);
+    stage.node.catch_up().await;
+    stage.turn().await;
+    let said = said(&stage).await;
+    assert!(matches!(&said[..], [(words, true)] if words.contains("answers 44 at block 31")), "{said:?}");
+}
+
+/// A finding of block 9.
+fn found(kind: &'static str, subject: &str, description: &str) -> Finding {
+    let (subject, description) = (subject.to_owned(), description.to_owned());
+    Finding { kind, from: 9, to: 9, subject, description, method: Method::LogsAgain }
+}
+
+#[tokio::test]
+async fn only_what_was_not_open_is_new_and_only_what_is_not_found_is_repaired() {
+    let stage = Stage::ingested(&final_chain(), None).await;
+    stage.store.begin_verification(CHAIN_ID).await.unwrap();
+    let record = async |findings: &[Finding]| {
+        let audited = Audited { from: 1, to: BLOCKS, findings: findings.to_vec(), verified: None, rewinds: 0 };
+        stage.store.record(CHAIN_ID, &audited).await.unwrap().unwrap()
+    };
+    let (first, second) = (found("ROW", "feedback log 1", "some words"), found("ROW", "feedback log 2", "some words"));
+    assert_eq!(record(std::slice::from_ref(&first)).await, Recorded { new: vec![first], repaired: 0 });
+    // The hole in which the first is has become narrower, too.
+    let again = Finding { from: 8, ..found("ROW", "feedback log 1", "other words") };
+    let recorded = record(&[again.clone(), second.clone()]).await;
+    assert_eq!(recorded, Recorded { new: vec![second.clone()], repaired: 0 });
+    let held = stage.store.held(CHAIN_ID, 1, BLOCKS).await.unwrap();
+    assert_eq!(held.open, [again, second.clone()]);
+    assert_eq!(record(&[second]).await, Recorded { new: vec![], repaired: 1 });
+}
+
+#[tokio::test]
+async fn what_was_open_before_findings_had_subjects_stays_the_same_finding() {
+    let stage = Stage::ingested(&final_chain(), Some(Fault::WithoutBlock(9))).await;
+    stage
+        .sql(
+            "ALTER TABLE verification_finding DROP COLUMN subject; \
+             CREATE UNIQUE INDEX verification_finding_open ON verification_finding \
+                 (chain_id, kind, from_block, to_block, md5(description)) WHERE repaired_at IS NULL; \
+             INSERT INTO verification_finding (chain_id, kind, from_block, to_block, description, method) \
+             SELECT 167000, kind, 6, 9, description, method FROM (VALUES \
+             ('LOG_MISSING', 'log 0 is on the chain and not stored, by a', 'LOGS_AGAIN'), \
+             ('LOG_MISSING', 'logs 0, 2 are on the chain and not stored, by b', 'RECEIPTS_ROOT'), \
+             ('LOG_DIFFERENT', 'log 3 is stored with another data, topic than on the chain, by a', 'LOGS_AGAIN'), \
+             ('HEADER', 'the block is stored as 0x09, the chain shows 0x08', 'BLOOM'), \
+             ('ROW', 'agent_metadata: the value is not what the raw log says, or not there (log 3)', 'BLOOM'), \
+             ('AGENT_GAP', 'agent ids have a hole below 2, between block 6 and block 9', 'LOGS_AGAIN'), \
+             ('FEEDBACK_GAP', 'feedback indexes of agent 1 and client 0xaB have a hole below 2, between block 6 and \
+                 block 9', 'LOGS_AGAIN'), \
+             ('CALL', 'getLastIndex(uint256,address) of agent 1 and client 0xaB answers 4 at block 30 where our rows \
+                 give 3', 'LOGS_AGAIN')) AS told (kind, description, method)",
+        )
+        .await;
+    stage.sql(include_str!("../../migrations/0012_finding_subject.sql")).await;
+    let held = stage.store.held(CHAIN_ID, 1, BLOCKS).await.unwrap();
+    let open: Vec<_> = held.open.iter().map(|finding| (finding.kind, finding.subject.as_str())).collect();
+    let expected = [
+        ("LOG_MISSING", ""),
+        ("LOG_DIFFERENT", "log 3"),
+        ("HEADER", ""),
+        ("ROW", "agent_metadata log 3"),
+        ("AGENT_GAP", "agent ids below 2"),
+        ("FEEDBACK_GAP", "agent 1 client 0xaB feedback indexes below 2"),
+        ("CALL", "agent 1 client 0xaB getLastIndex(uint256,address)"),
+    ];
+    assert_eq!(open, expected);
+    assert_eq!(held.open[0].method, Method::ReceiptsRoot);
 }
 
 #[tokio::test]

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use alloy::primitives::{Address, U256};
 
 use super::facts::Decoded;
+use super::finding;
 use crate::event::{Event, IdentityEvent, ReputationEvent, Role};
-use crate::id::ChainId;
+use crate::id::{ChainId, Deployment};
 use crate::store::error::StoreError;
 use crate::store::network::small;
 use crate::store::numeric::Numeric;
@@ -21,6 +22,8 @@ use crate::store::{Store, network};
 /// A hole in a counter: something between two blocks is missing, or the contract does not keep the rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gap {
+    /// Of which deployment.
+    pub deployment: Deployment,
     /// Of which counter.
     pub counter: Counter,
     /// The block with the number below the hole; nothing where none is stored.
@@ -29,6 +32,18 @@ pub struct Gap {
     pub before: u64,
     /// The number above the hole.
     pub number: U256,
+}
+
+impl Gap {
+    /// Which hole of the block it is.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        let counter = match &self.counter {
+            Counter::Agents => "agent ids".to_owned(),
+            Counter::Feedback { agent, client } => format!("agent {agent} client {client} feedback indexes"),
+        };
+        format!("{}{counter} below {}", finding::within(self.deployment), self.number)
+    }
 }
 
 /// A counter without holes.
@@ -50,6 +65,8 @@ pub enum Counter {
 pub struct Sample {
     /// The registry.
     pub registry: Address,
+    /// Its deployment.
+    pub deployment: Deployment,
     /// The agent.
     pub agent: U256,
     /// The client.
@@ -60,6 +77,14 @@ pub struct Sample {
     pub last_index: u64,
     /// `getSummary(agent, [client], "", "")`.
     pub summary: (u64, i128, u8),
+}
+
+impl Sample {
+    /// Which answer of the registry it is: that of this function.
+    #[must_use]
+    pub fn subject(&self, function: &str) -> String {
+        format!("{}agent {} client {} {function}", finding::within(self.deployment), self.agent, self.client)
+    }
 }
 
 /// The holes that end in these events.
@@ -78,10 +103,10 @@ fn beginnings(numbers: &BTreeMap<U256, u64>, first: U256) -> impl Iterator<Item 
 }
 
 async fn agent_gaps(sql: &Sql<'_>, events: &[Decoded<'_>]) -> Result<Vec<Gap>, StoreError> {
-    let mut registered: BTreeMap<i16, BTreeMap<U256, u64>> = BTreeMap::new();
+    let mut registered: BTreeMap<Deployment, BTreeMap<U256, u64>> = BTreeMap::new();
     for Decoded { log, contract, event } in events {
         if let Some(Event::Identity(IdentityEvent::Registered { agent_id, .. })) = event {
-            let ids = registered.entry(small(contract.deployment)).or_default();
+            let ids = registered.entry(contract.deployment).or_default();
             ids.entry(*agent_id).or_insert(log.block.number);
         }
     }
@@ -89,10 +114,10 @@ async fn agent_gaps(sql: &Sql<'_>, events: &[Decoded<'_>]) -> Result<Vec<Gap>, S
     let mut starts = vec![];
     for (deployment, numbers) in &registered {
         for (number, block) in beginnings(numbers, U256::ZERO) {
-            deployments.push(*deployment);
+            deployments.push(small(*deployment));
             ids.push(Numeric::from(number));
             blocks.push(signed(block));
-            starts.push((number, block));
+            starts.push((*deployment, Counter::Agents, number, block));
         }
     }
     if starts.is_empty() {
@@ -110,29 +135,29 @@ async fn agent_gaps(sql: &Sql<'_>, events: &[Decoded<'_>]) -> Result<Vec<Gap>, S
             &[&deployments, &ids, &blocks],
         )
         .await?;
-    tell(&rows, starts.iter().map(|(number, block)| (Counter::Agents, *number, *block)))
+    tell(&rows, starts.into_iter())
 }
 
 async fn feedback_gaps(sql: &Sql<'_>, events: &[Decoded<'_>]) -> Result<Vec<Gap>, StoreError> {
-    let mut given: BTreeMap<(i16, U256, Address), BTreeMap<U256, u64>> = BTreeMap::new();
+    let mut given: BTreeMap<(Deployment, U256, Address), BTreeMap<U256, u64>> = BTreeMap::new();
     for Decoded { log, contract, event } in events {
         let Some(Event::Reputation(ReputationEvent::NewFeedback { agent_id, client_address, feedback_index, .. })) =
             event
         else {
             continue;
         };
-        let key = (small(contract.deployment), *agent_id, *client_address);
+        let key = (contract.deployment, *agent_id, *client_address);
         given.entry(key).or_default().entry(U256::from(*feedback_index)).or_insert(log.block.number);
     }
     let (mut deployments, mut ids, mut clients, mut indexes) = (vec![], vec![], vec![], vec![]);
     let mut starts = vec![];
     for (key @ (deployment, agent, client), numbers) in &given {
         for (number, block) in beginnings(numbers, U256::ONE) {
-            deployments.push(*deployment);
+            deployments.push(small(*deployment));
             ids.push(Numeric::from(*agent));
             clients.push(key.2.as_slice());
             indexes.push(Numeric::from(number));
-            starts.push((Counter::Feedback { agent: *agent, client: *client }, number, block));
+            starts.push((*deployment, Counter::Feedback { agent: *agent, client: *client }, number, block));
         }
     }
     if starts.is_empty() {
@@ -155,15 +180,15 @@ async fn feedback_gaps(sql: &Sql<'_>, events: &[Decoded<'_>]) -> Result<Vec<Gap>
 
 fn tell(
     rows: &[tokio_postgres::Row],
-    starts: impl Iterator<Item = (Counter, U256, u64)>,
+    starts: impl Iterator<Item = (Deployment, Counter, U256, u64)>,
 ) -> Result<Vec<Gap>, StoreError> {
     let mut gaps = Vec::new();
-    for (row, (counter, number, before)) in rows.iter().zip(starts) {
+    for (row, (deployment, counter, number, before)) in rows.iter().zip(starts) {
         if sql::column::<Option<bool>>(row, "dense")? == Some(true) {
             continue;
         }
         let after = sql::column::<Option<i64>>(row, "block")?.map(sql::unsigned).transpose()?;
-        gaps.push(Gap { counter, after, before, number });
+        gaps.push(Gap { deployment, counter, after, before, number });
     }
     Ok(gaps)
 }
@@ -187,8 +212,9 @@ impl Store {
                           WHERE chain_id = $1 AND begin_block BETWEEN $2 AND $3 GROUP BY deployment, agent_id, client \
                           ORDER BY NOT EXISTS (SELECT FROM verification_finding v WHERE v.chain_id = $1 \
                               AND v.kind = 'CALL' AND v.repaired_at IS NULL AND v.to_block BETWEEN $2 AND $3 \
-                              AND strpos(lower(v.description), \
-                                  ' of agent ' || agent_id || ' and client 0x' || encode(client, 'hex') || ' ') > 0), \
+                              AND starts_with(lower(v.subject), CASE WHEN deployment > 0 \
+                                      THEN 'deployment ' || deployment || ' ' ELSE '' END \
+                                  || 'agent ' || agent_id || ' client 0x' || encode(client, 'hex') || ' ')), \
                           md5($4 || agent_id::text || encode(client, 'hex')) LIMIT $5";
             let (seed, count) = (seed.to_string(), i64::from(count));
             let rows = sql.query(select, &[&signed(from), &signed(to), &seed, &count]).await?;
@@ -247,6 +273,7 @@ async fn sample(
     }
     Ok(Some(Sample {
         registry: registry.address,
+        deployment: registry.deployment,
         agent: agent_id,
         client: Address::try_from(client.as_slice()).map_err(|_| sql::corrupt("an address is not of 20 bytes"))?,
         block: sql::number(row, "block")?,

@@ -31,6 +31,14 @@ pub struct Misfit {
     pub reason: &'static str,
 }
 
+impl Misfit {
+    /// Which row of the block it is.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        format!("{} log {}", self.table, self.log_index)
+    }
+}
+
 /// A log that was decoded, and the contract that it is of.
 pub(super) struct Decoded<'a> {
     pub(super) log: &'a Log,

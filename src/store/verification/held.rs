@@ -6,8 +6,8 @@ use alloy::primitives::B256;
 
 use super::census::{self, Gap};
 use super::facts::{self, Misfit};
-use super::{Finding, KINDS};
-use crate::block::{Block, Log, Method};
+use super::finding::{self, Finding};
+use crate::block::{Block, Log};
 use crate::id::ChainId;
 use crate::store::sql::{self, Sql, signed};
 use crate::store::{Store, StoreError, raw};
@@ -50,7 +50,7 @@ impl Store {
     /// What the database says.
     pub async fn held(&self, chain_id: ChainId, from: u64, to: u64) -> Result<Held, StoreError> {
         self.read_state(chain_id, async |sql, contracts| {
-            let mut held = Held { open: open_findings(sql, from, to).await?, ..Held::default() };
+            let mut held = Held { open: finding::read_open(sql, from, to).await?, ..Held::default() };
             read_headers(sql, from, to, &mut held).await?;
             read_logs(sql, from, to, &mut held).await?;
             let events = facts::decode(contracts, &held.logs);
@@ -91,27 +91,6 @@ async fn read_headers(sql: &Sql<'_>, from: u64, to: u64, held: &mut Held) -> Res
         held.times.insert(number, sql::number(row, "block_at")?);
     }
     Ok(())
-}
-
-async fn open_findings(sql: &Sql<'_>, from: u64, to: u64) -> Result<Vec<Finding>, StoreError> {
-    let select = "SELECT kind, from_block, to_block, description, method FROM verification_finding \
-                  WHERE chain_id = $1 AND repaired_at IS NULL AND to_block BETWEEN $2 AND $3 ORDER BY finding_id";
-    let rows = sql.query(select, &[&signed(from), &signed(to)]).await?;
-    let finding = |row: &tokio_postgres::Row| {
-        let kind: &str = sql::column(row, "kind")?;
-        Ok(Finding {
-            kind: KINDS
-                .into_iter()
-                .find(|known| *known == kind)
-                .ok_or_else(|| sql::corrupt("a finding is of an unknown kind"))?,
-            from: sql::number(row, "from_block")?,
-            to: sql::number(row, "to_block")?,
-            description: sql::column(row, "description")?,
-            method: Method::from_name(sql::column(row, "method")?)
-                .ok_or_else(|| sql::corrupt("a method of verification is unknown"))?,
-        })
-    };
-    rows.iter().map(finding).collect()
 }
 
 async fn read_logs(sql: &Sql<'_>, from: u64, to: u64, held: &mut Held) -> Result<(), StoreError> {

@@ -6,6 +6,7 @@
 
 mod census;
 mod facts;
+mod finding;
 mod held;
 
 use alloy::primitives::B256;
@@ -13,6 +14,7 @@ use tokio_postgres::IsolationLevel;
 
 pub use self::census::{Counter, Gap, Sample};
 pub use self::facts::Misfit;
+pub use self::finding::{Finding, Identity};
 pub use self::held::Held;
 use super::Store;
 use super::error::StoreError;
@@ -47,35 +49,6 @@ pub struct Verified {
     pub method: Method,
 }
 
-/// Something that does not agree with the chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// What it is, in one word.
-    pub kind: &'static str,
-    /// The first block concerned.
-    pub from: u64,
-    /// The last block concerned.
-    pub to: u64,
-    /// What is stored, what the chain shows, and who says so.
-    pub description: String,
-    /// How it was shown.
-    pub method: Method,
-}
-
-/// Every kind of finding.
-pub(super) const KINDS: [&str; 10] = [
-    "LOG_MISSING",
-    "LOG_EXTRA",
-    "LOG_DIFFERENT",
-    "HEADER",
-    "TIME",
-    "ROW",
-    "SEGMENT",
-    "AGENT_GAP",
-    "FEEDBACK_GAP",
-    "CALL",
-];
-
 /// What an audit of a stretch of blocks came to.
 #[derive(Debug, Clone)]
 pub struct Audited {
@@ -92,10 +65,10 @@ pub struct Audited {
 }
 
 /// What recording did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recorded {
     /// Findings that were not open before.
-    pub new: u64,
+    pub new: Vec<Finding>,
     /// Findings that were open and are repaired.
     pub repaired: u64,
 }
@@ -180,7 +153,7 @@ impl Store {
         if moved == 0 {
             return Ok(None);
         }
-        let recorded = record_findings(&sql, audited).await?;
+        let recorded = finding::record(&sql, audited).await?;
         sql.commit().await?;
         Ok(Some(recorded))
     }
@@ -200,35 +173,6 @@ impl Store {
         sql.commit().await?;
         Ok(state)
     }
-}
-
-async fn record_findings(sql: &Sql<'_>, audited: &Audited) -> Result<Recorded, StoreError> {
-    let findings = &audited.findings;
-    let kinds: Vec<&str> = findings.iter().map(|finding| finding.kind).collect();
-    let froms: Vec<i64> = findings.iter().map(|finding| signed(finding.from)).collect();
-    let tos: Vec<i64> = findings.iter().map(|finding| signed(finding.to)).collect();
-    let descriptions: Vec<&str> = findings.iter().map(|finding| finding.description.as_str()).collect();
-    let methods: Vec<&str> = findings.iter().map(|finding| finding.method.name()).collect();
-    let repaired = sql
-        .execute(
-            "UPDATE verification_finding f SET repaired_at = now() \
-             WHERE chain_id = $1 AND repaired_at IS NULL AND to_block BETWEEN $2 AND $3 AND NOT EXISTS ( \
-                 SELECT FROM unnest($4::text[], $5::bigint[], $6::bigint[], $7::text[]) \
-                     AS found (kind, from_block, to_block, description) \
-                 WHERE (found.kind, found.from_block, found.to_block, found.description) \
-                     = (f.kind, f.from_block, f.to_block, f.description))",
-            &[&signed(audited.from), &signed(audited.to), &kinds, &froms, &tos, &descriptions],
-        )
-        .await?;
-    let new = sql
-        .execute(
-            "INSERT INTO verification_finding (chain_id, kind, from_block, to_block, description, method) \
-             SELECT $1, * FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[]) \
-             ON CONFLICT (chain_id, kind, from_block, to_block, md5(description)) WHERE repaired_at IS NULL DO NOTHING",
-            &[&kinds, &froms, &tos, &descriptions, &methods],
-        )
-        .await?;
-    Ok(Recorded { new, repaired })
 }
 
 /// Undoes what was verified above a block, and counts the rewind where it reaches below finality: only what is final is
