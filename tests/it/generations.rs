@@ -421,6 +421,116 @@ async fn f50_the_audit_holds_rows_against_logs_of_earlier_generations() {
     assert_eq!(misfits().await, [("feedback_response", START + 2), ("feedback", START + 1)]);
 }
 
+/// Every earlier generation in one history: each layout, a count that goes on over blocks and within one, a tag of which
+/// only the hash is known, bytes that are no text, a value beyond 128 bits, and what identity registries said.
+fn of_all_generations() -> Chain {
+    let identity = |event| Event::Earlier(Earlier::Identity(event));
+    let agent_id = U256::ZERO;
+    let said_so = |events: Vec<Event>| events.into_iter().map(said).collect::<Vec<_>>();
+    let unclean = reputation(EarlierReputationEvent::WordTags {
+        agent_id,
+        client_address: account(21),
+        score: 80,
+        tag1: B256::right_padding_from(&[0xff, 0, 0x61]),
+        tag2: word("day"),
+        feedback_uri: Text::from("ipfs://october"),
+        feedback_hash: B256::repeat_byte(7),
+    });
+    let (uri, domain) = (Text::from("ipfs://new"), Text::from("a.example"));
+    let (key, value) = (Text::from("color"), Text::from("red"));
+    let told = vec![
+        identity(EarlierIdentityEvent::UriUpdated { agent_id, new_uri: uri, updated_by: account(1) }),
+        identity(EarlierIdentityEvent::MetadataSet {
+            agent_id,
+            indexed_metadata_key: keccak256("color"),
+            metadata_key: key,
+            metadata_value: value,
+        }),
+        identity(EarlierIdentityEvent::AgentUpdated {
+            agent_id: U256::from(7),
+            agent_domain: domain,
+            agent_address: account(9),
+        }),
+    ];
+    let mut chain = Chain::default();
+    chain.add(said_so(registered(0, 1, ""))).add(said_so(in_every_layout()));
+    chain.add(said_so(vec![november(0, 20, 80, "rare words"), unclean, unsigned(0, 22, 1, U256::MAX, 18)]));
+    chain.add(said_so(told));
+    // The count goes on; then one of it is told again, with its index, in the same block and in a later one.
+    chain.add(said_so(vec![october(0, 10, 1, "a"), october(0, 10, 2, "a"), feedback(0, 10, 3, (5, 0), "b")]));
+    chain.add(said_so(vec![feedback(0, 10, 9, (6, 0), "b"), october(0, 10, 3, "a"), revoked(0, 10, 10)]));
+    chain.add(said_so(vec![feedback(0, 10, 10, (7, 0), "b"), november(0, 10, 4, "rare words")]));
+    chain
+}
+
+/// Which rows of these blocks do not follow from their logs.
+async fn misfits(fixture: &Fixture, from: u64, to: u64) -> Vec<(&'static str, u64)> {
+    let held = fixture.store.held(1, from, to).await.unwrap();
+    held.misfits.iter().map(|misfit| (misfit.table, misfit.block)).collect()
+}
+
+#[tokio::test]
+async fn f50_an_untouched_history_of_all_generations_has_no_finding() {
+    let fixture = Fixture::create().await;
+    let mut writer = fixture.writer(1).await;
+    let chain = of_all_generations();
+    follow(&mut writer, &chain, None, chain.tip(), None).await.unwrap();
+    assert_eq!(misfits(&fixture, START, chain.tip()).await, []);
+    for block in START..=chain.tip() {
+        assert_eq!(misfits(&fixture, block, block).await, [], "a count goes on where the stretch begins");
+    }
+}
+
+#[tokio::test]
+async fn f50_the_audit_holds_every_value_against_the_logs_of_earlier_generations() {
+    let fixture = Fixture::create().await;
+    let mut writer = fixture.writer(1).await;
+    let chain = of_all_generations();
+    follow(&mut writer, &chain, None, chain.tip(), None).await.unwrap();
+    let (layouts, rare, identities, counted) = (START + 1, START + 2, START + 3, START + 5);
+    let of = |set: &str, client: u8| {
+        let client = alloy::hex::encode(account(client));
+        format!("UPDATE feedback SET {set} WHERE client = decode('{client}', 'hex')")
+    };
+    let damages = [
+        (of("value = 81, value_raw = 81", 11), "feedback", layouts),
+        (of("value_decimals = 1", 12), "feedback", layouts),
+        (of("tag2 = 'night'", 13), "feedback", layouts),
+        (of("tag1 = 'other'", 14), "feedback", layouts),
+        (of("endpoint = 'https://other'", 15), "feedback", layouts),
+        (of("feedback_uri = 'ipfs://other'", 16), "feedback", layouts),
+        (of("feedback_hash = decode(repeat('08', 32), 'hex')", 17), "feedback", layouts),
+        (of("tag1_hash = decode(repeat('08', 32), 'hex')", 20), "feedback", rare),
+        (of("tag1_raw = decode('fe0061', 'hex')", 21), "feedback", rare),
+        (of("value_raw = value_raw - 1", 22), "feedback", rare),
+        (
+            format!("{} AND feedback_index = 10 AND end_block IS NOT NULL", of("value_raw = 9, value = 9", 10)),
+            "feedback",
+            counted,
+        ),
+        (
+            "UPDATE agent SET agent_uri = 'ipfs://other' WHERE agent_id = 0 AND end_block IS NULL".into(),
+            "agent",
+            identities,
+        ),
+        ("UPDATE agent SET owner = decode(repeat('08', 20), 'hex') WHERE agent_id = 7".into(), "agent", identities),
+        ("UPDATE agent_metadata SET value = '\\x00' WHERE key = 'color'".into(), "agent_metadata", identities),
+    ];
+    let mut expected = Vec::new();
+    for (damage, table, block) in damages {
+        assert_eq!(fixture.client.execute(&damage, &[]).await.unwrap(), 1, "{damage}");
+        expected.push((table, block));
+        expected.sort_unstable();
+        let mut found = misfits(&fixture, START, chain.tip()).await;
+        found.sort_unstable();
+        assert_eq!(found, expected, "{damage}");
+    }
+    // The index that was counted is held against the count.
+    let recounted = of("feedback_index = 8", 10) + " AND feedback_index = 2";
+    assert_eq!(fixture.client.execute(&recounted, &[]).await.unwrap(), 1);
+    assert!(misfits(&fixture, START, chain.tip()).await.contains(&("feedback", START + 4)));
+}
+
 #[tokio::test]
 async fn f50_what_holds_no_fact_is_listed_with_the_reason() {
     let fixture = Fixture::create().await;

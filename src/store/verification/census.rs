@@ -10,7 +10,7 @@ use alloy::primitives::{Address, U256};
 
 use super::facts::Decoded;
 use super::finding;
-use crate::event::{Event, IdentityEvent, ReputationEvent, Role};
+use crate::event::{Event, Feedback, IdentityEvent, ReputationFact, Role};
 use crate::id::{ChainId, Deployment};
 use crate::store::error::StoreError;
 use crate::store::network::small;
@@ -104,7 +104,7 @@ fn beginnings(numbers: &BTreeMap<U256, u64>, first: U256) -> impl Iterator<Item 
 
 async fn agent_gaps(sql: &Sql<'_>, events: &[Decoded<'_>]) -> Result<Vec<Gap>, StoreError> {
     let mut registered: BTreeMap<Deployment, BTreeMap<U256, u64>> = BTreeMap::new();
-    for Decoded { log, contract, event } in events {
+    for Decoded { log, contract, event, .. } in events {
         if let Some(Event::Identity(IdentityEvent::Registered { agent_id, .. })) = event {
             let ids = registered.entry(contract.deployment).or_default();
             ids.entry(*agent_id).or_insert(log.block.number);
@@ -140,14 +140,13 @@ async fn agent_gaps(sql: &Sql<'_>, events: &[Decoded<'_>]) -> Result<Vec<Gap>, S
 
 async fn feedback_gaps(sql: &Sql<'_>, events: &[Decoded<'_>]) -> Result<Vec<Gap>, StoreError> {
     let mut given: BTreeMap<(Deployment, U256, Address), BTreeMap<U256, u64>> = BTreeMap::new();
-    for Decoded { log, contract, event } in events {
-        let Some(Event::Reputation(ReputationEvent::NewFeedback { agent_id, client_address, feedback_index, .. })) =
-            event
+    for Decoded { log, contract, fact, .. } in events {
+        let Some(ReputationFact::Given(Feedback { agent_id, client_address, feedback_index: Some(index), .. })) = fact
         else {
             continue;
         };
         let key = (contract.deployment, *agent_id, *client_address);
-        given.entry(key).or_default().entry(U256::from(*feedback_index)).or_insert(log.block.number);
+        given.entry(key).or_default().entry(U256::from(*index)).or_insert(log.block.number);
     }
     let (mut deployments, mut ids, mut clients, mut indexes) = (vec![], vec![], vec![], vec![]);
     let mut starts = vec![];

@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use alloy::primitives::{Address, B256, U256, keccak256};
 
+use super::feedback;
 use crate::block::Log;
-use crate::event::{Event, Fact, IdentityEvent, ReputationEvent, ReputationFact, Tag, Text, ValidationEvent};
+use crate::event::{Event, Fact, IdentityEvent, ReputationFact, Text, ValidationEvent};
 use crate::store::apply::FACT_TABLES;
 use crate::store::error::StoreError;
 use crate::store::network::{Contract, small};
@@ -44,6 +45,8 @@ pub(super) struct Decoded<'a> {
     pub(super) log: &'a Log,
     pub(super) contract: Contract,
     pub(super) event: Option<Event>,
+    /// What it says of feedback, whichever generation says it.
+    pub(super) fact: Option<ReputationFact>,
 }
 
 /// What the logs say.
@@ -56,63 +59,31 @@ pub(super) fn decode<'a>(contracts: &[Contract], logs: &'a BTreeMap<u64, Vec<Log
             Ok(event) => as_today(event).into_iter().map(|event| (contract, Some(event))).collect(),
             Err(_) => vec![(contract, None)],
         });
-        events.into_iter().map(move |(contract, event)| Decoded { log, contract, event })
+        events.into_iter().map(move |(contract, event)| {
+            let fact = event.as_ref().and_then(reputation);
+            Decoded { log, contract, event, fact }
+        })
     };
     logs.values().flatten().flat_map(decode).collect()
 }
 
-/// An event of an earlier generation as those of today's registries that tell the same. Feedback that none of them could
-/// tell stays what it is, and its row is held against the place of its log alone.
+/// An event of an earlier generation as those of today's registries that tell the same; of feedback the fact does.
 fn as_today(event: Event) -> Vec<Event> {
-    let Event::Earlier(_) = &event else { return vec![event] };
-    let today = match event.fact() {
-        Some(Fact::Identity(events)) => Some(events.iter().cloned().map(Event::Identity).collect()),
-        Some(Fact::Validation(answer)) => Some(vec![Event::Validation(answer.into_owned())]),
-        Some(Fact::Reputation(fact)) => todays_reputation(fact).map(|event| vec![Event::Reputation(event)]),
-        None => None,
-    };
-    today.unwrap_or_else(|| vec![event])
+    if !matches!(event, Event::Earlier(_)) {
+        return vec![event];
+    }
+    match event.fact() {
+        Some(Fact::Identity(events)) => events.iter().cloned().map(Event::Identity).collect(),
+        Some(Fact::Validation(answer)) => vec![Event::Validation(answer.into_owned())],
+        Some(Fact::Reputation(_)) | None => vec![event],
+    }
 }
 
-/// Nothing for feedback without an index, of which only the hash of a tag is known, or with a value beyond 128 bits.
-fn todays_reputation(fact: ReputationFact) -> Option<ReputationEvent> {
-    Some(match fact {
-        ReputationFact::Given(given) => {
-            let Tag::Text(tag1) = given.tag1 else { return None };
-            let magnitude = i128::try_from(given.value.magnitude).ok()?;
-            ReputationEvent::NewFeedback {
-                agent_id: given.agent_id,
-                client_address: given.client_address,
-                feedback_index: given.feedback_index?,
-                value: if given.value.is_negative { -magnitude } else { magnitude },
-                value_decimals: given.value_decimals,
-                indexed_tag1: keccak256(&tag1.0),
-                tag1,
-                tag2: given.tag2,
-                endpoint: given.endpoint,
-                feedback_uri: given.feedback_uri,
-                feedback_hash: given.feedback_hash,
-            }
-        }
-        ReputationFact::Revoked { agent_id, client_address, feedback_index } => {
-            ReputationEvent::FeedbackRevoked { agent_id, client_address, feedback_index }
-        }
-        ReputationFact::Answered {
-            agent_id,
-            client_address,
-            feedback_index,
-            responder,
-            response_uri,
-            response_hash,
-        } => ReputationEvent::ResponseAppended {
-            agent_id,
-            client_address,
-            feedback_index,
-            responder,
-            response_uri,
-            response_hash,
-        },
-    })
+fn reputation(event: &Event) -> Option<ReputationFact> {
+    match event.fact()? {
+        Fact::Reputation(fact) => Some(fact),
+        Fact::Identity(_) | Fact::Validation(_) => None,
+    }
 }
 
 /// Every row of these blocks that does not follow from their logs, as far as it is told.
@@ -129,8 +100,8 @@ pub(super) async fn misfits(
     for table in ["feedback_response", "validation_response", "audit_event", "undecoded_log"] {
         lost(sql, table, events, &mut misfits).await?;
     }
-    feedback(sql, events, &mut misfits).await?;
-    revocations(sql, events, &mut misfits).await?;
+    feedback::as_given(sql, events, &mut misfits).await?;
+    feedback::revocations(sql, events, &mut misfits).await?;
     agents(sql, events, &mut misfits).await?;
     metadata(sql, events, &mut misfits).await?;
     Ok(misfits)
@@ -178,12 +149,12 @@ fn names<'a, 'b: 'a>(events: impl Iterator<Item = &'a Decoded<'b>>) -> Names<'a>
 }
 
 /// Whether each log of that kind has a row of its own in the table.
-fn has_row(table: &str, event: Option<&Event>) -> bool {
-    match event {
+fn has_row(table: &str, of: &Decoded<'_>) -> bool {
+    match &of.event {
         None => table == "undecoded_log",
-        Some(Event::Reputation(ReputationEvent::ResponseAppended { .. })) => table == "feedback_response",
+        Some(_) if matches!(of.fact, Some(ReputationFact::Answered { .. })) => table == "feedback_response",
         Some(Event::Validation(ValidationEvent::ValidationResponse { .. })) => table == "validation_response",
-        Some(Event::Identity(_) | Event::Reputation(_) | Event::Validation(_)) => false,
+        Some(Event::Identity(_) | Event::Reputation(_) | Event::Validation(_) | Event::Earlier(_)) => false,
         Some(event) => table == "audit_event" && event.audit().is_some(),
     }
 }
@@ -195,7 +166,7 @@ async fn lost(
     events: &[Decoded<'_>],
     misfits: &mut Vec<Misfit>,
 ) -> Result<(), StoreError> {
-    let (blocks, places, transactions) = names(events.iter().filter(|of| has_row(table, of.event.as_ref())));
+    let (blocks, places, transactions) = names(events.iter().filter(|of| has_row(table, of)));
     if blocks.is_empty() {
         return Ok(());
     }
@@ -221,7 +192,7 @@ async fn lost(
 }
 
 /// The logs of those ordinals, which the statement said have no fitting row.
-fn tell(
+pub(super) fn tell(
     table: &'static str,
     reason: &'static str,
     due: &[&Decoded<'_>],
@@ -249,142 +220,6 @@ fn last_of_block<'a, 'b, K: std::hash::Hash + Eq>(
     let mut last: Vec<_> = last.into_values().collect();
     last.sort_by_key(|event| (event.log.block.number, event.log.log_index));
     last
-}
-
-/// Feedback as it was given.
-async fn feedback(sql: &Sql<'_>, events: &[Decoded<'_>], misfits: &mut Vec<Misfit>) -> Result<(), StoreError> {
-    let due = last_of_block(events, |of| match &of.event {
-        Some(Event::Reputation(ReputationEvent::NewFeedback { agent_id, client_address, feedback_index, .. })) => {
-            Some((of.contract.deployment, *agent_id, *client_address, *feedback_index))
-        }
-        _ => None,
-    });
-    if due.is_empty() {
-        return Ok(());
-    }
-    let mut rows = FeedbackColumns::default();
-    due.iter().for_each(|of| rows.push(of));
-    let rows = sql
-        .query(
-            "SELECT due.place FROM unnest($2::smallint[], $3::numeric[], $4::bytea[], $5::numeric[], $6::bigint[], \
-                 $7::integer[], $8::numeric[], $9::smallint[], $10::text[], $11::text[], $12::text[], $13::text[], \
-                 $14::bytea[], $15::numeric[]) WITH ORDINALITY \
-                 AS due (deployment, agent_id, client, feedback_index, begin_block, log_index, value_raw, \
-                         value_decimals, tag1, tag2, endpoint, feedback_uri, feedback_hash, value, place) \
-             LEFT JOIN LATERAL (SELECT TRUE AS fits FROM feedback f WHERE f.chain_id = $1 \
-                 AND f.deployment = due.deployment AND f.agent_id = due.agent_id AND f.client = due.client \
-                 AND f.feedback_index = due.feedback_index AND f.begin_block = due.begin_block \
-                 AND f.log_index = due.log_index AND f.value_raw = due.value_raw \
-                 AND f.value_decimals = due.value_decimals AND f.value = due.value \
-                 AND f.tag1 = due.tag1 AND f.tag2 = due.tag2 AND f.endpoint = due.endpoint \
-                 AND f.feedback_uri = due.feedback_uri AND f.feedback_hash = due.feedback_hash OFFSET 0) f ON TRUE \
-             WHERE f.fits IS NULL ORDER BY due.place LIMIT 100",
-            &[
-                &rows.deployments,
-                &rows.agents,
-                &rows.clients,
-                &rows.indexes,
-                &rows.blocks,
-                &rows.places,
-                &rows.values,
-                &rows.decimals,
-                &rows.texts[0],
-                &rows.texts[1],
-                &rows.texts[2],
-                &rows.texts[3],
-                &rows.hashes,
-                // Not computed by the server: its division keeps sixteen digits (F48).
-                &rows.scaled,
-            ],
-        )
-        .await?;
-    misfits.extend(tell("feedback", "the row is not what the raw log says, or not there", &due, &rows)?);
-    Ok(())
-}
-
-#[derive(Default)]
-struct FeedbackColumns<'a> {
-    deployments: Vec<i16>,
-    agents: Vec<Numeric>,
-    clients: Vec<&'a [u8]>,
-    indexes: Vec<Numeric>,
-    blocks: Vec<i64>,
-    places: Vec<i32>,
-    values: Vec<Numeric>,
-    scaled: Vec<Numeric>,
-    decimals: Vec<i16>,
-    texts: [Vec<String>; 4],
-    hashes: Vec<&'a [u8]>,
-}
-
-impl<'a> FeedbackColumns<'a> {
-    fn push(&mut self, of: &'a Decoded<'_>) {
-        let Some(Event::Reputation(ReputationEvent::NewFeedback {
-            agent_id,
-            client_address,
-            feedback_index,
-            value,
-            value_decimals,
-            tag1,
-            tag2,
-            endpoint,
-            feedback_uri,
-            feedback_hash,
-            ..
-        })) = &of.event
-        else {
-            return;
-        };
-        self.deployments.push(small(of.contract.deployment));
-        self.agents.push((*agent_id).into());
-        self.clients.push(client_address.as_slice());
-        self.indexes.push((*feedback_index).into());
-        self.blocks.push(signed(of.log.block.number));
-        self.places.push(index(of.log.log_index));
-        self.values.push(Numeric::from_decimal(*value, 0));
-        self.scaled.push(Numeric::from_decimal(*value, *value_decimals));
-        self.decimals.push((*value_decimals).into());
-        for (column, text) in self.texts.iter_mut().zip([tag1, tag2, endpoint, feedback_uri]) {
-            column.push(text.readable().into_owned());
-        }
-        self.hashes.push(feedback_hash.as_slice());
-    }
-}
-
-/// Feedback that was revoked and still stands.
-async fn revocations(sql: &Sql<'_>, events: &[Decoded<'_>], misfits: &mut Vec<Misfit>) -> Result<(), StoreError> {
-    let mut due = Vec::new();
-    let (mut deployments, mut agents, mut clients, mut indexes, mut blocks) = (vec![], vec![], vec![], vec![], vec![]);
-    for of in events {
-        let Some(Event::Reputation(ReputationEvent::FeedbackRevoked { agent_id, client_address, feedback_index })) =
-            &of.event
-        else {
-            continue;
-        };
-        due.push(of);
-        deployments.push(small(of.contract.deployment));
-        agents.push(Numeric::from(*agent_id));
-        clients.push(client_address.as_slice());
-        indexes.push(Numeric::from(*feedback_index));
-        blocks.push(signed(of.log.block.number));
-    }
-    if due.is_empty() {
-        return Ok(());
-    }
-    let rows = sql
-        .query(
-            "SELECT due.place FROM unnest($2::smallint[], $3::numeric[], $4::bytea[], $5::numeric[], $6::bigint[]) \
-                 WITH ORDINALITY AS due (deployment, agent_id, client, feedback_index, block, place) \
-             JOIN LATERAL (SELECT TRUE FROM feedback f WHERE f.chain_id = $1 AND f.deployment = due.deployment \
-                 AND f.agent_id = due.agent_id AND f.client = due.client AND f.feedback_index = due.feedback_index \
-                 AND f.begin_block < due.block AND (f.end_block IS NULL OR f.end_block > due.block) \
-                 AND (f.revoked_block IS NULL OR f.revoked_block > due.block) OFFSET 0) f ON TRUE \
-             ORDER BY due.place LIMIT 100",
-            &[&deployments, &agents, &clients, &indexes, &blocks],
-        )
-        .await?;
-    misfits.extend(tell("feedback", "it was revoked, and the row does not say so", &due, &rows)?);
-    Ok(())
 }
 
 /// What one event leaves of an agent: its owner, or its URI.
@@ -415,27 +250,36 @@ async fn agents(sql: &Sql<'_>, events: &[Decoded<'_>], misfits: &mut Vec<Misfit>
     }
     let (mut deployments, mut ids, mut blocks) = (vec![], vec![], vec![]);
     let (mut owners, mut uris): (Vec<Option<&[u8]>>, Vec<Option<String>>) = (vec![], vec![]);
+    let mut raw_uris: Vec<Option<&[u8]>> = vec![];
     for of in &due {
         let Some((agent_id, what)) = trait_of(of) else { continue };
         deployments.push(small(of.contract.deployment));
         ids.push(Numeric::from(agent_id));
         blocks.push(signed(of.log.block.number));
         match what {
-            Trait::Owner(owner) => (owners.push(Some(owner.as_slice())), uris.push(None)),
-            Trait::Uri(uri) => (owners.push(None), uris.push(Some(uri.readable().into_owned()))),
-        };
+            Trait::Owner(owner) => {
+                owners.push(Some(owner.as_slice()));
+                uris.push(None);
+                raw_uris.push(None);
+            }
+            Trait::Uri(uri) => {
+                owners.push(None);
+                uris.push(Some(uri.readable().into_owned()));
+                raw_uris.push(uri.raw_if_unclean());
+            }
+        }
     }
     let rows = sql
         .query(
-            "SELECT due.place FROM unnest($2::smallint[], $3::numeric[], $4::bigint[], $5::bytea[], $6::text[]) \
-                 WITH ORDINALITY AS due (deployment, agent_id, block, owner, uri, place) \
+            "SELECT due.place FROM unnest($2::smallint[], $3::numeric[], $4::bigint[], $5::bytea[], $6::text[], \
+                 $7::bytea[]) WITH ORDINALITY AS due (deployment, agent_id, block, owner, uri, uri_raw, place) \
              LEFT JOIN LATERAL (SELECT TRUE AS fits FROM agent a WHERE a.chain_id = $1 \
                  AND a.deployment = due.deployment AND a.agent_id = due.agent_id \
                  AND a.begin_block <= due.block AND (a.end_block IS NULL OR a.end_block > due.block) \
-                 AND (due.owner IS NULL OR a.owner = due.owner) AND (due.uri IS NULL OR a.agent_uri = due.uri) \
-                 OFFSET 0) a ON TRUE \
+                 AND (due.owner IS NULL OR a.owner = due.owner) AND (due.uri IS NULL OR (a.agent_uri = due.uri \
+                     AND a.agent_uri_raw IS NOT DISTINCT FROM due.uri_raw)) OFFSET 0) a ON TRUE \
              WHERE a.fits IS NULL ORDER BY due.place LIMIT 100",
-            &[&deployments, &ids, &blocks, &owners, &uris],
+            &[&deployments, &ids, &blocks, &owners, &uris, &raw_uris],
         )
         .await?;
     misfits.extend(tell("agent", "owner or URI is not what the raw log says", &due, &rows)?);

@@ -6,6 +6,7 @@
 
 mod census;
 mod facts;
+mod feedback;
 mod finding;
 mod held;
 
