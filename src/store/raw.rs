@@ -6,6 +6,8 @@
 //! (varint), data, transaction hash, transaction index (varint), log index (varint); all of it as one LZ4 block behind
 //! its length (four bytes, little-endian). A varint is LEB128. ABI data is mostly zeros, which LZ4 takes to a third at
 //! a speed that no ingest notices; Zstandard would win a little more and bring a C library.
+//!
+//! Whoever reads segments finds those of a range of blocks by one statement, [`select`].
 
 use alloy::primitives::{Address, B256, Bytes};
 
@@ -45,6 +47,18 @@ impl std::fmt::Display for RawError {
 }
 
 impl std::error::Error for RawError {}
+
+/// The statement that reads the segments with logs of blocks `from` to `to`, in their order; they may reach beyond both. The
+/// other arguments are the columns, and what stands for the network and the two heights.
+///
+/// Segments do not overlap: only the newest one that begins at or below `from` can reach it, so none below that is looked at.
+pub(super) fn select(columns: &str, chain: &str, from: &str, to: &str) -> String {
+    format!(
+        "SELECT {columns} FROM raw_logs WHERE chain_id = {chain} AND from_block BETWEEN coalesce( \
+             (SELECT max(from_block) FROM raw_logs WHERE chain_id = {chain} AND from_block <= {from}), {from}) AND {to} \
+         AND to_block >= {from} ORDER BY from_block"
+    )
+}
 
 /// Encodes logs in the order of the chain.
 #[must_use]

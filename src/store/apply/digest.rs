@@ -7,6 +7,7 @@ use crate::block::{Block, Log};
 use crate::digest::{StateDigest, VERSION};
 use crate::store::digest::{self, CHECKPOINT_LOGS, COLUMNS, Held, RawRange};
 use crate::store::error::StoreError;
+use crate::store::raw;
 use crate::store::sql::{self, Sql, signed};
 
 /// A rewind of at most this many logs subtracts them one by one and compares the result with what is kept.
@@ -136,14 +137,7 @@ async fn held_at(sql: &Sql<'_>, height: i64) -> Result<Held, StoreError> {
 
 /// The raw logs above a height, up to another one.
 async fn range(sql: &Sql<'_>, after: i64, to: u64) -> Result<RawRange, StoreError> {
-    let segments = sql
-        .query(
-            "SELECT codec, logs FROM raw_logs WHERE chain_id = $1 AND from_block <= $3 AND to_block > $2 \
-             AND from_block >= coalesce((SELECT max(from_block) FROM raw_logs \
-                                         WHERE chain_id = $1 AND from_block <= $2), 0) ORDER BY from_block",
-            &[&after, &signed(to)],
-        )
-        .await?;
+    let segments = sql.query(&raw::select("codec, logs", "$1", "$2", "$3"), &[&(after + 1), &signed(to)]).await?;
     let undecoded = sql
         .query(
             "SELECT begin_block, log_index FROM undecoded_log WHERE chain_id = $1 AND begin_block > $2 \

@@ -12,6 +12,7 @@ use tokio_postgres::Row;
 use super::{Contracts, blocks};
 use crate::block::{Block, Header, Log};
 use crate::store::error::StoreError;
+use crate::store::raw;
 use crate::store::sql::{self, Sql, signed};
 
 /// Bounds of a stretch. It has at least one segment, or one header, whatever the bounds.
@@ -85,20 +86,18 @@ struct Segments {
 /// know whether they cut.
 async fn segments(sql: &Sql<'_>, from: u64, end: u64, bounds: &Bounds) -> Result<Segments, StoreError> {
     // No row per segment is read before it is known to fit; of most only the place in the index is.
-    let rows = sql
-        .query(
-            "SELECT from_block, to_block, codec, logs FROM ( \
-                 SELECT *, sum(log_count) OVER so_far - log_count AS logs_before, \
-                     sum(octet_length(logs)) OVER so_far - octet_length(logs) AS bytes_before, \
-                     row_number() OVER so_far AS place \
-                 FROM (SELECT * FROM raw_logs WHERE chain_id = $1 AND from_block <= $3 AND from_block >= coalesce( \
-                           (SELECT max(from_block) FROM raw_logs WHERE chain_id = $1 AND from_block <= $2), $2) \
-                       AND to_block >= $2 ORDER BY from_block LIMIT $4) near \
-                 WINDOW so_far AS (ORDER BY from_block)) counted \
-             WHERE place = 1 OR (logs_before < $4 AND bytes_before < $5) ORDER BY from_block",
-            &[&signed(from), &signed(end), &signed(bounds.logs), &signed(bounds.segment_bytes)],
-        )
-        .await?;
+    let select = format!(
+        "SELECT from_block, to_block, codec, logs FROM ( \
+             SELECT *, sum(log_count) OVER so_far - log_count AS logs_before, \
+                 sum(octet_length(logs)) OVER so_far - octet_length(logs) AS bytes_before, \
+                 row_number() OVER so_far AS place \
+             FROM ({} LIMIT $4) near \
+             WINDOW so_far AS (ORDER BY from_block)) counted \
+         WHERE place = 1 OR (logs_before < $4 AND bytes_before < $5) ORDER BY from_block",
+        raw::select("*", "$1", "$2", "$3")
+    );
+    let bounds = [from, end, bounds.logs, bounds.segment_bytes].map(signed);
+    let rows = sql.query(&select, &[&bounds[0], &bounds[1], &bounds[2], &bounds[3]]).await?;
     let mut segments = Segments { logs: BTreeMap::new(), to: end, is_cut: false };
     for row in &rows {
         let (first, last) = (sql::number(row, "from_block")?, sql::number(row, "to_block")?);

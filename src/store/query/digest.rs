@@ -13,7 +13,7 @@ use crate::digest::{Domain, StateDigest};
 use crate::event::{Event, Generation, Role};
 use crate::store::StoreError;
 use crate::store::digest::{self, CHECKPOINT_LOGS, COLUMNS, Held, RawRange};
-use crate::store::sql;
+use crate::store::{raw, sql};
 
 /// The state digest of a network's history up to a block.
 #[derive(Debug, Clone)]
@@ -135,15 +135,9 @@ impl Snapshot {
     async fn segments(&self, chain_id: i64, after: i64, to: i64) -> Result<Vec<Row>, QueryError> {
         let mut statement = Statement::default();
         let chain = statement.bind(chain_id);
-        let (low, high) = (statement.bind(after), statement.bind(to));
+        let (low, high) = (statement.bind(after + 1), statement.bind(to));
         // Besides those that were counted, at most the two that reach over the ends.
-        statement.push(&format!(
-            "SELECT codec, logs FROM raw_logs WHERE chain_id = {chain} AND from_block <= {high} AND to_block > {low} \
-             AND from_block >= coalesce((SELECT max(from_block) FROM raw_logs \
-                                         WHERE chain_id = {chain} AND from_block <= {low}), 0) \
-             ORDER BY from_block LIMIT {}",
-            CHECKPOINT_LOGS + 1
-        ));
+        statement.push(&format!("{} LIMIT {}", raw::select("codec, logs", &chain, &low, &high), CHECKPOINT_LOGS + 1));
         self.query(&statement).await
     }
 

@@ -94,11 +94,8 @@ async fn read_headers(sql: &Sql<'_>, from: u64, to: u64, held: &mut Held) -> Res
 }
 
 async fn read_logs(sql: &Sql<'_>, from: u64, to: u64, held: &mut Held) -> Result<(), StoreError> {
-    // Segments do not overlap: only the newest one that begins below can reach into the stretch.
-    let select = "SELECT from_block, to_block, log_count, codec, logs FROM raw_logs WHERE chain_id = $1 \
-                  AND from_block BETWEEN coalesce((SELECT max(from_block) FROM raw_logs \
-                      WHERE chain_id = $1 AND from_block <= $2), $2) AND $3 AND to_block >= $2 ORDER BY from_block";
-    for row in &sql.query(select, &[&signed(from), &signed(to)]).await? {
+    let select = raw::select("from_block, to_block, log_count, codec, logs", "$1", "$2", "$3");
+    for row in &sql.query(&select, &[&signed(from), &signed(to)]).await? {
         let count: i32 = sql::column(row, "log_count")?;
         let decoded = raw::decode(sql::column(row, "codec")?, sql::column(row, "logs")?);
         match decoded.ok().filter(|logs| i32::try_from(logs.len()) == Ok(count)) {
