@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use crate::block::{Block, Method};
-use crate::chain::Sealed;
+use crate::chain::{Sealed, in_background};
 use crate::fault::Fault;
 use crate::metrics as names;
 use crate::store::verification::{Audited, Finding, Recorded, Verified};
@@ -54,8 +54,17 @@ pub struct Pass {
 }
 
 /// Audits for as long as it is polled: until there is nothing to do, then again when there is. `repair` is given
-/// blocks as the chain proves them, to put them in the place of what is stored, and tells whether that was done.
+/// blocks as the chain proves them, to put them in the place of what is stored, and tells whether that was done. Its
+/// requests stand behind those of whoever ingests.
 pub async fn watch<R, F>(auditor: &Auditor, repair: R)
+where
+    R: Fn(Vec<Block>) -> F,
+    F: Future<Output = bool>,
+{
+    in_background(watch_on(auditor, repair)).await;
+}
+
+async fn watch_on<R, F>(auditor: &Auditor, repair: R)
 where
     R: Fn(Vec<Block>) -> F,
     F: Future<Output = bool>,

@@ -93,10 +93,10 @@ impl Endpoint {
         Ok(answers)
     }
 
-    /// Most requests of a batch that the endpoint is believed to take.
+    /// Most requests of a batch that the endpoint is believed to take, and that leaves others their room.
     fn batch_size(&self) -> usize {
         let learnt = self.large_batches.holds().then(|| self.batch_requests.load(Ordering::Relaxed));
-        learnt.unwrap_or(self.most_batch_requests)
+        learnt.unwrap_or(self.most_batch_requests).min(self.most_of_a_batch())
     }
 
     /// A batch was refused as such: for a while this size is the largest.

@@ -1,7 +1,8 @@
 //! One endpoint of a network: its connection, its health, and what was learnt about it.
 //!
 //! Every request has a total deadline (F41), is counted by method and outcome, and fails with a [`Failure`] that names
-//! the endpoint without its credentials, even when the endpoint's own words repeat them.
+//! the endpoint without its credentials, even when the endpoint's own words repeat them. Every request waits for its turn
+//! here, and those of the background for what the others leave of the endpoint's limits.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,6 +23,7 @@ use super::classify::{Kind, classify, shorten};
 use super::connection::Connection;
 use super::error::Failure;
 use super::health::Health;
+use super::lane::is_in_background;
 use super::lesson::Lesson;
 use super::range::Span;
 use super::rate::Bucket;
@@ -85,6 +87,8 @@ pub(super) struct Endpoint {
     /// Batches of more were refused.
     pub(super) large_batches: Lesson,
     permits: Semaphore,
+    /// Of the permits, those that the background may have or wait for: not all, so that others find one.
+    background_permits: Semaphore,
     bucket: Mutex<Bucket>,
     pub(super) health: Health,
     score: Mutex<Score>,
@@ -138,6 +142,7 @@ impl Endpoint {
             batch_requests: AtomicUsize::new(batch_requests.max(1)),
             large_batches: Lesson::default(),
             permits: Semaphore::new(follow.concurrent_requests),
+            background_permits: Semaphore::new((follow.concurrent_requests / 2).max(1)),
             bucket: Mutex::new(Bucket::new(follow.requests_per_second)),
             health: Health::default(),
             score: Mutex::default(),
@@ -225,8 +230,8 @@ impl Endpoint {
         call: &Call,
         answer: impl Future<Output = Result<T, TransportError>>,
     ) -> Result<T, Failure> {
-        let now = Instant::now();
-        let due = self.bucket().take(requests, now);
+        let _background = if is_in_background() { Some(self.background_permits.acquire().await) } else { None };
+        let (due, now) = self.turn(requests).await;
         if due > now {
             sleep_until(due).await;
         }
@@ -243,6 +248,24 @@ impl Endpoint {
             self.disconnect().await;
         }
         Err(failure)
+    }
+
+    /// Takes these requests from what may be sent: when they may be, and when that was said. The background waits here
+    /// until ingestion has left something, or its share is due: it books nothing ahead.
+    async fn turn(&self, requests: usize) -> (Instant, Instant) {
+        let since = Instant::now();
+        if !is_in_background() {
+            return (self.bucket().take(requests, since), since);
+        }
+        // Ends with the share at the latest, which only another request of the background puts off.
+        loop {
+            let now = Instant::now();
+            let taken = self.bucket().take_in_background(requests, since, now);
+            match taken {
+                Ok(due) => return (due, now),
+                Err(again) => sleep_until(again).await,
+            }
+        }
     }
 
     /// The client of its connection; a WebSocket is connected if need be.
@@ -288,7 +311,14 @@ impl Endpoint {
 
     /// From when on its limit of requests lets one more pass, and whether it has a free permit.
     pub(super) fn room(&self, now: Instant) -> (Instant, bool) {
-        (self.bucket().due(now), self.permits.available_permits() > 0)
+        let due =
+            if is_in_background() { self.bucket().due_in_background(1, now, now) } else { self.bucket().due(now) };
+        (due, self.permits.available_permits() > 0)
+    }
+
+    /// Most requests of a batch, for who asks.
+    pub(super) fn most_of_a_batch(&self) -> usize {
+        if is_in_background() { self.bucket().background_batch() } else { usize::MAX }
     }
 
     fn bucket(&self) -> MutexGuard<'_, Bucket> {

@@ -5,8 +5,9 @@
 //! and genesis before the first use and after each lost connection. What leaves this floor is [`crate::block`]'s
 //! values: nothing of JSON-RPC. What an endpoint once refused is a `lesson`, and none is for good.
 //!
-//! Of several endpoints the one that fares best is asked (`look`, `score`, `rate`); where a quorum is wanted they are held
-//! against each other (`quorum`, `compare`, `vote`), and doubts about one answer are looked into (`doubt`).
+//! Of several endpoints the one that fares best is asked (`look`, `score`, `rate`), by ingestion before the background
+//! (`lane`); where a quorum is wanted they are held against each other (`quorum`, `compare`, `vote`), and doubts about one
+//! answer are looked into (`doubt`).
 //!
 //! `classify` knows what a refusal means, `check` what belongs together, `range` how much to ask for, `finality` what
 //! Taiko says about L1: all pure. `head` and `logs` ask for what their names say, `hint` listens, `transport` and
@@ -25,6 +26,7 @@ mod finality;
 mod head;
 mod health;
 mod hint;
+mod lane;
 mod lesson;
 mod logs;
 mod look;
@@ -67,6 +69,7 @@ pub use self::classify::{Kind, RangeHint};
 pub use self::endpoint::EndpointRole;
 pub use self::error::{ChainError, Failure};
 pub use self::head::{Head, Promises};
+pub use self::lane::in_background;
 pub use self::probe::{Probe, Probed, probe};
 pub use self::proof::Sealed;
 pub use self::transport::install_tls;
