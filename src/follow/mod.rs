@@ -15,8 +15,11 @@ mod repair;
 mod run;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use alloy::primitives::B256;
+use tokio::time::timeout;
+use tracing::debug;
 
 use crate::block::{Block, BlockRef, Header};
 use crate::chain::{Chain, ChainError};
@@ -29,6 +32,9 @@ use self::plan::{Limits, Plan, View, decide};
 pub use self::progress::BARS;
 pub use self::reindex::{Reindex, ReindexError, Report, Swapped, reindex};
 pub use self::run::{Counter, Desk, Repair, Stop, Until, desk, follow, follow_at};
+
+/// How long the head is waited for before a step that needs no endpoint.
+const HEAD_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Makes one network's tables converge on its chain.
 pub struct Follower {
@@ -239,11 +245,12 @@ impl Follower {
         };
         // Until the step has ended well; it may also be dropped on the way.
         self.in_doubt = true;
-        if let Some(Job { source: Source::Store, .. }) = cursor.reindex
-            && let Some(step) = self.writer.resume().await?
-        {
-            self.look().await?;
-            return Ok(Outcome::Rederived(Box::new(step)));
+        if let Some(Job { source: Source::Store, .. }) = cursor.reindex {
+            self.glance_at_chain().await?;
+            if let Some(step) = self.writer.resume().await? {
+                self.look().await?;
+                return Ok(Outcome::Rederived(Box::new(step)));
+            }
         }
         if !self.is_digested {
             self.writer.catch_up_digest().await?;
@@ -255,6 +262,19 @@ impl Follower {
             self.look().await?;
         }
         Ok(outcome)
+    }
+
+    /// Notes what the chain shows, if it tells soon: nothing that is to be done now depends on it, but while the tables are
+    /// derived again everybody must see how far they are behind.
+    async fn glance_at_chain(&mut self) -> Result<(), FollowError> {
+        match timeout(HEAD_PATIENCE, self.look_at_chain()).await {
+            Ok(Err(FollowError::Chain(error))) => {
+                debug!(network = self.name, %error, "the head is not known while the tables are derived again");
+                Ok(())
+            }
+            Ok(looked) => looked.map(drop),
+            Err(_) => Ok(()),
+        }
     }
 
     /// Asks what the chain shows, and notes it.

@@ -232,7 +232,7 @@ async fn carry_out(follower: &mut Follower, network: &config::Network, order: Re
 
 /// The gauges of where the network stands.
 #[allow(clippy::cast_precision_loss, reason = "blocks and seconds are far below 2^52")]
-fn show(network: &str, follower: &Follower) {
+pub(super) fn show(network: &str, follower: &Follower) {
     let set = |name: &'static str, value: u64| gauge!(name, "network" => network.to_owned()).set(value as f64);
     let Some(head) = follower.head() else { return };
     set(names::HEAD_BLOCK, head.number);

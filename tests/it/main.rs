@@ -27,6 +27,7 @@ mod one_writer;
 mod ops;
 mod quorum;
 mod reindex;
+mod repair;
 mod simulation;
 mod store;
 mod store_chain;
