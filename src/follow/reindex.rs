@@ -140,6 +140,7 @@ async fn from_store(store: &Store, network: &config::Network, asked: &Reindex) -
     let from = asked.from.ok_or_else(unnamed)?;
     if asked.dry_run {
         let before = store.preview(network.chain_id, from).await?;
+        store.check_generations(network, from).await?;
         return Ok(Report { before, after: None, shared: None });
     }
     let mut writer = writer(store, network).await?;
@@ -149,6 +150,7 @@ async fn from_store(store: &Store, network: &config::Network, asked: &Reindex) -
         progress.rederived(&step);
     }
     let before = store.preview(network.chain_id, from).await?;
+    writer.name_generations(network, from).await?;
     info!(network = network.name, from, to = before.tip, "re-indexing from the raw logs that are stored");
     let mut step = writer.rederive(from).await?;
     progress.rederived(&step);

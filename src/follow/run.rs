@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use alloy::primitives::B256;
 use metrics::{counter, gauge, histogram};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -13,7 +14,7 @@ use crate::chain::Chain;
 use crate::config::{self, redact};
 use crate::fault::Fault;
 use crate::metrics as names;
-use crate::store::{Applied, Store, Writer};
+use crate::store::{Applied, Store, StoreError, Writer};
 
 use super::progress::Progress;
 use super::{FollowError, Follower, Outcome};
@@ -123,7 +124,7 @@ async fn follow_forever(
     let chain = Arc::new(Chain::connect(network).await?);
     store.register(network, chain.genesis_hash()).await?;
     loop {
-        let writer = become_writer(store, network).await?;
+        let writer = become_writer(store, network, chain.genesis_hash()).await?;
         let endpoints = network.endpoints().map(redact).collect::<Vec<_>>().join(" ");
         info!(network = network.name, chain_id = network.chain_id, endpoints, "following the chain");
         let mut follower = Follower::new(network, Arc::clone(&chain), writer);
@@ -137,12 +138,12 @@ async fn follow_forever(
 }
 
 /// Waits until no other process writes the network.
-async fn become_writer(store: &Store, network: &config::Network) -> Result<Writer, FollowError> {
+async fn become_writer(store: &Store, network: &config::Network, genesis: B256) -> Result<Writer, FollowError> {
     let writing = gauge!(names::WRITER, "network" => network.name.clone());
     writing.set(0.0);
     let mut standing_by = false;
     loop {
-        match store.writer(network.chain_id).await {
+        match take_over(store, network, genesis).await {
             Ok(Some(writer)) => {
                 writing.set(1.0);
                 return Ok(writer);
@@ -157,6 +158,16 @@ async fn become_writer(store: &Store, network: &config::Network) -> Result<Write
         }
         tokio::time::sleep(STANDBY_PAUSE).await;
     }
+}
+
+/// The right to write, if no other process has it. Whoever had it before may have changed what the configuration must be
+/// like: a process that has stood by meanwhile must not go on with another one.
+async fn take_over(store: &Store, network: &config::Network, genesis: B256) -> Result<Option<Writer>, StoreError> {
+    let writer = store.writer(network.chain_id).await?;
+    if writer.is_some() {
+        store.register(network, genesis).await?;
+    }
+    Ok(writer)
 }
 
 /// Steps until it is done; nothing when the right to write was lost.

@@ -6,6 +6,7 @@
 mod apply;
 mod digest;
 mod error;
+mod generation;
 mod migrate;
 mod network;
 mod numeric;

@@ -1,8 +1,9 @@
 //! Networks and their contracts as the database knows them: entered once, verified at every start after that.
 //!
 //! What was indexed binds the configuration: another genesis, another start block, a contract that is gone, plays another
-//! role or comes late would make the tables a mixture of two truths. Contracts may be added until blocks are indexed; after
-//! that only by a re-index from the chain, which enters them in the transaction that begins to bring their logs.
+//! role, is of another generation or comes late would make the tables a mixture of two truths. Contracts may be added until
+//! blocks are indexed; after that only by a re-index from the chain, which enters them in the transaction that begins to
+//! bring their logs. A generation may be changed until then, and after that by a re-index from the store ([`generation`]).
 
 use std::collections::HashMap;
 
@@ -11,6 +12,7 @@ use tokio_postgres::GenericClient;
 
 use super::Store;
 use super::error::StoreError;
+use super::generation;
 use super::sql::{self, signed};
 use crate::block::Log;
 use crate::config::Network;
@@ -53,8 +55,9 @@ impl Store {
     /// Enters a network with its contracts and partitions, or verifies that it is the one that was entered.
     ///
     /// # Errors
-    /// [`StoreError::OtherGenesis`] (F31); [`StoreError::Network`] when the start block changed or a contract was added
-    /// although blocks are indexed, or a contract was removed, moved or given another role; or what the database says.
+    /// [`StoreError::OtherGenesis`] (F31); [`StoreError::Network`] when the start block or a generation changed or a contract
+    /// was added although blocks are indexed, or a contract was removed, moved or given another role; or what the database
+    /// says.
     pub async fn register(&self, network: &Network, genesis_hash: B256) -> Result<(), StoreError> {
         let late = self.register_but_late(network, genesis_hash).await?;
         let Some(first) = late.first() else { return Ok(()) };
@@ -156,8 +159,13 @@ async fn enter_contracts(client: &impl GenericClient, network: &Network) -> Resu
             );
             return Err(refused(network, reason));
         }
-        if new.generation != old.generation {
-            name_generation(client, network, old, new.generation).await?;
+    }
+    if let Some(misread) = generation::misread(client, network).await? {
+        if let Some(tip) = indexed_to(client, network).await? {
+            return Err(refused(network, misread.refusal(network, tip)));
+        }
+        for contract in &misread.contracts {
+            generation::enter(client, network.chain_id, contract).await.map_err(StoreError::database("register"))?;
         }
     }
     let new = new_contracts(&stored, network);
@@ -200,31 +208,6 @@ pub(super) async fn enter(
         )
         .await
         .map(drop)
-}
-
-/// Another generation is named for a contract: what is indexed was read by the old one.
-async fn name_generation(
-    client: &impl GenericClient,
-    network: &Network,
-    contract: &Contract,
-    generation: Option<Generation>,
-) -> Result<(), StoreError> {
-    if indexed_to(client, network).await?.is_some() {
-        let named = contract.generation.map_or("none", Generation::name);
-        let reason = format!(
-            "{} was indexed with {named} as its generation in contracts.generations; put that back, or use another \
-             database",
-            contract.address
-        );
-        return Err(refused(network, reason));
-    }
-    let update = "UPDATE contract SET generation = $3 WHERE chain_id = $1 AND contract_id = $2";
-    let name = generation.map(Generation::name);
-    client
-        .execute(update, &[&signed(network.chain_id), &contract.id, &name])
-        .await
-        .map_err(StoreError::database("register"))?;
-    Ok(())
 }
 
 /// The newest block that is indexed, if there is one.

@@ -14,6 +14,7 @@ use tokio_postgres::Row;
 
 use super::apply::{self, Applied, Batch, BlocksAre, Bounds, Heights, Tip, Undone};
 use super::error::StoreError;
+use super::generation;
 use super::sql::{self, signed};
 use super::step::{Cursor, Floor, Step, clamped};
 use super::writer::Writer;
@@ -126,9 +127,15 @@ impl Writer {
     /// is changed then.
     pub async fn rederive(&mut self, from: u64) -> Result<Rederived, StoreError> {
         let started = Instant::now();
-        let bounds = self.bounds();
+        let (bounds, renaming) = (self.bounds(), self.renaming.clone());
         let step = self.begin("reindex").await?;
+        for contract in &renaming {
+            generation::enter(&**step.sql.transaction(), step.sql.chain_id, contract)
+                .await
+                .map_err(StoreError::database("reindex"))?;
+        }
         let rederived = step.rederive(from, &bounds).await?;
+        self.renaming.clear();
         self.measured("reindex", started, rederived.rows).await;
         Ok(rederived)
     }

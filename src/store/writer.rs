@@ -66,6 +66,8 @@ pub struct Writer {
     contracts: Contracts,
     /// Contracts that the next re-index from the chain enters.
     entering: Vec<Contract>,
+    /// Contracts whose generation the next re-index from the store changes.
+    pub(super) renaming: Vec<Contract>,
     /// Ranges of blocks that are known to have partitions.
     partitions: HashSet<u64>,
     /// Logs and headers that one step of a re-index from the store derives from, at most.
@@ -110,6 +112,7 @@ impl Store {
             start_block: sql::number(&row, "start_block")?,
             contracts,
             entering: vec![],
+            renaming: vec![],
             partitions: HashSet::new(),
             reindex_step_logs: STEP_LOGS,
             unanalyzed_rows: 0,
@@ -217,6 +220,17 @@ impl Writer {
         self.entering = network::new_contracts(&stored, network);
         self.contracts = Contracts::new(&[stored, self.entering.clone()].concat());
         Ok(())
+    }
+
+    /// The connection, outside of a step, and the network that it is for.
+    pub(super) fn connection(&self) -> (&tokio_postgres::Client, ChainId) {
+        (&self.client, self.chain_id)
+    }
+
+    /// Reads logs by these contracts from now on; those of them whose generation changes are entered by the next re-index
+    /// from the store.
+    pub(super) fn rename(&mut self, contracts: Contracts, renaming: Vec<Contract>) {
+        (self.contracts, self.renaming) = (contracts, renaming);
     }
 
     /// [`Writer::apply`], where a rewind may go down to that floor.

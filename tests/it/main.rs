@@ -17,6 +17,7 @@ mod endpoints;
 mod floors;
 mod follow;
 mod generations;
+mod generations_reindex;
 mod graphiql;
 mod graphql;
 mod graphql_filter;
