@@ -9,8 +9,9 @@ use meikan::store::{Batch, Store, StoreError};
 use std::time::{Duration, Instant};
 
 use crate::graphql_support::{CHAIN, FIRST_BLOCK, Node, feedback, registered, revoked};
-use crate::store_chain::{Chain, Random, START, noise, said};
-use crate::store_support::{Fixture, follow};
+use crate::store::chain::{Chain, START, noise, said};
+use crate::store::random::Random;
+use crate::store::support::{Fixture, follow};
 
 /// Logs from one checkpoint to the next.
 const CHECKPOINT_LOGS: usize = 4_096;

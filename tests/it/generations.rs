@@ -10,8 +10,8 @@ use meikan::store::StoreError;
 use serde_json::{Value, json};
 
 use crate::graphql_support::{CHAIN, Node, account, feedback, hex, registered, requested, responded, revoked};
-use crate::store_chain::{Chain, GENESIS, START, contract, network, said};
-use crate::store_support::{Fixture, follow};
+use crate::store::chain::{Chain, GENESIS, START, contract, network, said};
+use crate::store::support::{Fixture, follow};
 use crate::support::fake_chain::{FakeChain, RawLog};
 use crate::support::node::Node as FollowingNode;
 use crate::support::tables::assert_same;

@@ -15,8 +15,9 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use crate::store_chain::{Chain, GENESIS, Random, START, network};
-use crate::store_support::{Fixture, follow};
+use crate::store::chain::{Chain, GENESIS, START, network};
+use crate::store::random::Random;
+use crate::store::support::{Fixture, follow};
 use crate::support::node::{DEADLINE, LOOK_EVERY};
 use crate::support::postgres::{bin_dir, connect};
 use crate::support::tables::{self, Dump};

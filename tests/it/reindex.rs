@@ -7,7 +7,7 @@ use meikan::store::{Source, Store};
 use serde_json::Value;
 
 use crate::follow::{Node, busy_block, busy_chain, fork, network};
-use crate::store_chain::Random;
+use crate::store::random::Random;
 use crate::support::fake_chain::{FakeChain, Fault};
 use crate::support::node;
 use crate::support::postgres::TestDatabase;

@@ -8,8 +8,9 @@ use meikan::fault::Fault;
 use meikan::store::{Batch, Rederived, Source, StoreError, Writer};
 use serde_json::json;
 
-use crate::store_chain::{Chain, Random, START, said};
-use crate::store_support::{Fixture, follow};
+use super::chain::{Chain, START, said};
+use super::random::Random;
+use super::support::{Fixture, follow};
 use crate::support::tables::assert_same;
 
 const CHAIN: u64 = 167_000;
@@ -316,7 +317,7 @@ async fn a_reindex_of_several_steps_names_the_block_it_is_at_and_lets_nothing_co
     assert_eq!(error.fault(), Fault::Reorg, "the loop looks again, and goes on with it: {error}");
     // The process dies; the next writer goes on.
     drop(writer);
-    let mut writer = crate::store_support::wait_for_writer(&fixture, CHAIN).await;
+    let mut writer = super::support::wait_for_writer(&fixture, CHAIN).await;
     assert_eq!(writer.cursor().await.unwrap().reindex.map(|job| job.from), Some(START));
     let next = writer.resume().await.unwrap().expect("there is more");
     assert_eq!(next.from, first.to + 1);

@@ -5,10 +5,13 @@ use meikan::config::Database;
 use meikan::store::{Applied, Batch, Store, StoreError, Writer};
 use serde_json::Value;
 
-use crate::store_chain::{Chain, GENESIS, network};
+use super::chain::{Chain, GENESIS, Said, network};
 use crate::support::node::{DEADLINE, LOOK_EVERY};
 use crate::support::postgres::{self, TestDatabase};
 use crate::support::tables::{self, Dump};
+
+/// The network of most stories.
+pub(crate) const CHAIN: u64 = 167_000;
 
 /// A migrated store.
 pub(crate) struct Fixture {
@@ -126,4 +129,21 @@ pub(crate) async fn wait_for_writer(fixture: &Fixture, chain_id: u64) -> Writer 
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     panic!("the lock of a writer that is gone never fell");
+}
+
+/// Plays blocks of logs on a store of their own, none of them final.
+pub(crate) async fn play(blocks: Vec<Vec<Said>>) -> (Fixture, Chain) {
+    let fixture = Fixture::create().await;
+    let mut chain = Chain::default();
+    for logs in blocks {
+        chain.add(logs);
+    }
+    let mut writer = fixture.writer(CHAIN).await;
+    follow(&mut writer, &chain, None, chain.tip(), None).await.unwrap();
+    (fixture, chain)
+}
+
+/// Bytes as Postgres writes them.
+pub(crate) fn hex(bytes: impl AsRef<[u8]>) -> Value {
+    Value::String(format!("\\x{}", alloy::hex::encode(bytes)))
 }

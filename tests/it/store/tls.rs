@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio_postgres::config::Host;
 use tokio_rustls::TlsAcceptor;
 
-use crate::store_support::config;
+use super::support::config;
 use crate::support::folder::Folder;
 use crate::support::postgres::TestDatabase;
 

@@ -1,9 +1,10 @@
 //! Random histories with forks, cut into random batches: "rewind, then apply" must leave what applying alone leaves
 //! (F19, F66), on one of several networks (F21).
 
+use super::chain::{Chain, START, aged};
+use super::random::Random;
+use super::support::{Fixture, follow};
 use crate::digest::{digests, naive};
-use crate::store_chain::{Chain, Random, START, aged};
-use crate::store_support::{Fixture, follow};
 
 /// Histories that are played; each has its seed as its chain id.
 const HISTORIES: u64 = 20;

@@ -1,7 +1,7 @@
 //! Names of tables: none is ever cut to what Postgres takes (F58). It makes up those of their indexes itself, each once.
 
-use crate::store_chain::Chain;
-use crate::store_support::{Fixture, follow};
+use super::chain::Chain;
+use super::support::{Fixture, follow};
 
 /// Postgres cuts longer names without an error, and two that begin alike become one.
 const MAX_NAME_BYTES: i32 = 63;

@@ -1,0 +1,20 @@
+//! Stories of the store: what the chain says is what the tables hold, through rewinds, rivals and hostile content.
+
+mod agents;
+mod audit_trail;
+pub(crate) mod chain;
+mod changes;
+mod content;
+mod database;
+mod events;
+mod finality;
+mod history;
+mod names;
+mod network;
+pub(crate) mod random;
+mod reindex;
+mod rewind;
+pub(crate) mod support;
+mod tls;
+mod totals;
+mod writer;
