@@ -8,7 +8,7 @@ use meikan::config::Network;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::time::timeout;
 
-use crate::chain::{PATIENCE, busy_chain, header, network};
+use crate::chain::support::{PATIENCE, busy_chain, header, network};
 use crate::support::fake_chain::{FakeChain, FakeEndpoint, Fault};
 
 /// A network whose endpoints are looked at each time the head is asked for.

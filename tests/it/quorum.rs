@@ -11,7 +11,7 @@ use meikan::follow::FollowError;
 use meikan::store::Store;
 use serde_json::{Value, json};
 
-use crate::chain::{agents, all, busy_chain, header, network};
+use crate::chain::support::{agents, all, busy_chain, header, network};
 use crate::follow::{Node, busy_block, busy_chain as followed_chain, fork};
 use crate::support::fake_chain::Fault;
 

@@ -3,7 +3,7 @@
 use meikan::config::Network;
 use serde_json::{Value, json};
 
-use crate::chain::{CHAIN_ID, busy_chain, network, registered};
+use crate::chain::support::{CHAIN_ID, busy_chain, network, registered};
 use crate::support::fake_chain::{FakeChain, Fault};
 use crate::support::node::Node;
 
