@@ -7,7 +7,7 @@ use meikan::demo::{self, CHAIN_ID, Options};
 use meikan::follow::{Follower, Outcome};
 use serde_json::{Value, json};
 
-use crate::graphql_support::Node;
+use crate::graphql::support::Node;
 
 /// More steps than a chain of this length needs.
 const MAX_STEPS: usize = 200;

@@ -8,7 +8,7 @@ use meikan::store::query::{Limits, QueryError, Snapshot};
 use meikan::store::{Batch, Store, StoreError};
 use std::time::{Duration, Instant};
 
-use crate::graphql_support::{CHAIN, FIRST_BLOCK, Node, feedback, registered, revoked};
+use crate::graphql::support::{CHAIN, FIRST_BLOCK, Node, feedback, registered, revoked};
 use crate::store::chain::{Chain, START, noise, said};
 use crate::store::random::Random;
 use crate::store::support::{Fixture, follow};

@@ -9,7 +9,7 @@ use meikan::event::{
 use meikan::store::StoreError;
 use serde_json::{Value, json};
 
-use crate::graphql_support::{CHAIN, Node, account, feedback, hex, registered, requested, responded, revoked};
+use crate::graphql::support::{CHAIN, Node, account, feedback, hex, registered, requested, responded, revoked};
 use crate::store::chain::{Chain, GENESIS, START, contract, network, said};
 use crate::store::support::{Fixture, follow};
 use crate::support::fake_chain::{FakeChain, RawLog};

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::graphql_support::{CHAIN, Node, feedback, hex, registered, revoked};
+use super::support::{CHAIN, Node, feedback, hex, registered, revoked};
 
 #[tokio::test]
 async fn a_mistake_of_the_client_is_told_with_a_code_and_status_200() {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::graphql_support::{CHAIN, FIRST_BLOCK, History, Node, data_uri, feedback, hex, registered, revoked};
+use super::support::{CHAIN, FIRST_BLOCK, History, Node, data_uri, feedback, hex, registered, revoked};
 
 /// Four agents with files, and feedback of three clients about two of them.
 async fn populated() -> (Node, History) {

@@ -4,7 +4,7 @@ use alloy::primitives::{B256, U256};
 use meikan::event::{Event, IdentityEvent};
 use serde_json::{Value, json};
 
-use crate::graphql_support::{
+use super::support::{
     CHAIN, Node, account, feedback, hex, metadata, registered, requested, responded, revoked, validated,
 };
 

@@ -4,7 +4,7 @@ use alloy::primitives::{B256, U256, keccak256};
 use meikan::event::{AuditLogEvent, Event, IdentityEvent, Role, Text, ValidationEvent};
 use serde_json::{Value, json};
 
-use crate::graphql_support::{
+use super::support::{
     CHAIN, FIRST_BLOCK, History, Node, account, contract, data_uri, feedback, hex, metadata, registered, requested,
     responded, revoked, validated,
 };

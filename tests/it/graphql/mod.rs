@@ -1,0 +1,7 @@
+//! The API over HTTP, on a history made by hand: what is answered, filtered, pinned to a block and refused.
+
+mod entities;
+mod filter;
+mod pin;
+mod request;
+pub(crate) mod support;
