@@ -1,0 +1,123 @@
+//! Metrics: what a node does, what chains and endpoints do to it, and what its audit finds.
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use super::support::{ALWAYS, busy_chain, ends, node, registered, samples, sum};
+use crate::support::fake_chain::{Fault, RawLog};
+use crate::support::postgres::TestDatabase;
+use crate::support::program::{Answer, REGISTRY, config, meikan};
+
+#[tokio::test]
+async fn f16_finality_that_moves_back_is_counted_where_operators_look() {
+    let (database, chain) = (TestDatabase::create().await, busy_chain(9));
+    chain.finalize(7);
+    let mut running = node(&chain, &database).start();
+    let site = running.site().await;
+    site.indexed(9).await;
+    site.until("/metrics", |answer| sum(&answer.body, "finalized_block", "network=\"test\"") == 7.0).await;
+    chain.finalize(5);
+    let moved_back = "network=\"test\",kind=\"moved_back\"";
+    let told = |answer: &Answer| sum(&answer.body, "chain_finality_faults_total", moved_back) >= 1.0;
+    let text = site.until("/metrics", told).await.body;
+    assert_eq!(sum(&text, "finalized_block", "network=\"test\""), 7.0, "what was final stays so");
+    assert!(!samples(&text, "chain_finality_standing_seconds").is_empty(), "{text}");
+    assert!(!samples(&text, "chain_head_standing_seconds").is_empty(), "{text}");
+    ends(running, Signal::TERM, 143).await;
+}
+
+#[tokio::test]
+async fn the_metrics_tell_what_the_node_does() {
+    let (database, chain) = (TestDatabase::create().await, busy_chain(10));
+    let unknown = RawLog {
+        address: REGISTRY.parse().unwrap(),
+        topics: vec![alloy::primitives::B256::ZERO],
+        data: "0x".parse().unwrap(),
+    };
+    chain.mine([unknown]);
+    chain.finalize(4);
+    chain.endpoint().fail("eth_getLogs", ALWAYS, Fault::Error(-32_000, "not now".into()));
+    let mut running = node(&chain, &database).start();
+    let site = running.site().await;
+    running.logged("a step failed; it is repeated").await;
+    chain.endpoint().recover();
+    site.indexed(11).await;
+    chain.reorg(3, (0..5).map(|agent_id| vec![registered(100 + agent_id)]).collect());
+    site.indexed(13).await;
+    site.ask("{ nonsense }").await;
+    site.get("/nothing").await;
+    let text = site.until("/metrics", |answer| sum(&answer.body, "indexed_block", "network=\"test\"") == 13.0).await;
+    assert!(text.header("content-type").starts_with("text/plain"), "{text:?}");
+    let text = text.body;
+    for (name, label, value) in [
+        ("chain_head_block", "network=\"test\"", 13.0),
+        ("indexed_block", "network=\"test\"", 13.0),
+        ("finalized_block", "network=\"test\"", 4.0),
+        ("indexing_lag_blocks", "network=\"test\"", 0.0),
+        ("indexing_lag_seconds", "network=\"test\"", 0.0),
+        ("follow_writer", "network=\"test\"", 1.0),
+        ("reorgs_total", "network=\"test\"", 1.0),
+        ("reorg_depth_blocks_sum", "network=\"test\"", 3.0),
+        ("reorg_depth_blocks_count", "network=\"test\"", 1.0),
+        ("indexed_blocks_total", "network=\"test\"", 17.0),
+        ("indexed_events_total", "event=\"Registered\"", 15.0),
+    ] {
+        let samples = samples(&text, name);
+        assert!(samples.iter().any(|(labels, _)| labels.contains(label)), "{name} lacks {label}: {samples:?}");
+        assert_eq!(sum(&text, name, label), value, "{name}: {samples:?}");
+    }
+    for (name, label) in [
+        ("rpc_requests_total", "method=\"eth_getLogs\""),
+        ("rpc_requests_total", "method=\"eth_getBlockByNumber\""),
+        ("undecoded_logs_total", "network=\"test\""),
+        ("rpc_errors_total", "method=\"eth_getLogs\""),
+        ("graphql_errors_total", "code=\"BAD_INPUT\""),
+        ("follow_steps_total", "outcome=\"advanced\""),
+        ("follow_steps_total", "outcome=\"reorganised\""),
+        ("follow_steps_total", "outcome=\"failed\""),
+        ("rpc_request_duration_seconds_count", "method="),
+        ("sql_duration_seconds_count", "operation=\"apply\""),
+        ("sql_duration_seconds_count", "operation=\"query\""),
+        ("http_request_duration_seconds_count", "route=\"/graphql\""),
+        ("http_request_duration_seconds_count", "route=\"none\",status=\"404\""),
+        ("http_request_duration_seconds_bucket", "le=\"+Inf\""),
+    ] {
+        assert!(sum(&text, name, label) >= 1.0, "{name} of {label}: {:?}", samples(&text, name));
+    }
+    let described = text.lines().filter(|line| line.starts_with("# HELP")).count();
+    let typed = text.lines().filter(|line| line.starts_with("# TYPE")).count();
+    assert_eq!(described, typed, "each metric says what it means");
+    ends(running, Signal::TERM, 143).await;
+}
+
+#[tokio::test]
+async fn f5_what_an_endpoint_dropped_is_found_and_repaired_in_the_background() {
+    let (database, chain) = (TestDatabase::create().await, busy_chain(40));
+    chain.finalize(40);
+    chain.endpoint().fail("eth_getLogs", ALWAYS, Fault::WithoutBlock(12));
+    let text = config(&[&chain.url()]);
+    let follow = meikan(&["follow", "--until", "head"]).config(&format!("{text}audit = false\n"));
+    assert_eq!(follow.database(database.url()).end().await.code, Some(0));
+    chain.endpoint().recover();
+
+    let mut run = meikan(&["run"]).config(&text).database(database.url()).start();
+    let site = run.site().await;
+    let found = run.logged("the audit found: log 0 is on the chain and not stored").await;
+    assert!(found.contains("LOG_MISSING") && found.contains("RECEIPTS_ROOT"), "{found}");
+    run.logged("what differed is repaired").await;
+    let verified = |answer: &Answer| sum(&answer.body, "verified_to_block", "network=\"test\"") == 40.0;
+    let metrics = site.until("/metrics", verified).await.body;
+    for (name, label) in [
+        ("audit_findings_total", "kind=\"LOG_MISSING\""),
+        ("audit_repaired_total", "network=\"test\""),
+        ("verification_method", "method=\"RECEIPTS_ROOT\""),
+    ] {
+        assert_eq!(sum(&metrics, name, label), 1.0, "{name}: {metrics}");
+    }
+    let said = site.ask("{ networks { verifiedTo verificationMethod openFindings } agents { id } }").await.json();
+    let network = json!({"verifiedTo": 40, "verificationMethod": "RECEIPTS_ROOT", "openFindings": 0});
+    assert_eq!(said["data"]["networks"][0], network, "{said}");
+    assert_eq!(said["data"]["agents"].as_array().unwrap().len(), 40);
+    run.signal(Signal::TERM);
+    assert_eq!(run.end().await.code, Some(143));
+}
