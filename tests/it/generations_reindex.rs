@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::generations::{described, followed, log, november, october};
-use crate::graphql_support::{CHAIN, registered, revoked};
+use crate::graphql::support::{CHAIN, registered, revoked};
 use crate::support::fake_chain::FakeChain;
 use crate::support::node::{DEADLINE, LOOK_EVERY, Node};
 use crate::support::postgres::TestDatabase;

@@ -40,6 +40,9 @@ const CRASH_POINTS: u64 = 60;
 /// Looks of an audit until all is verified, when everybody tells the truth.
 const MOST_AUDITS: u32 = 100;
 
+/// Pause between two of them, as the loop around an audit makes it.
+const AUDIT_PAUSE: Duration = Duration::from_secs(30);
+
 /// Looks at a lock that somebody who has just died still holds, one a millisecond.
 const LOCK_LOOKS: usize = 20_000;
 
@@ -641,6 +644,10 @@ impl<'a> Story<'a> {
             while self.audit().await < Some(head.number) {
                 turns += 1;
                 assert!(turns < MOST_AUDITS, "not verified after {turns} looks");
+                // An endpoint that failed rests, and is needed to confirm that the head is final.
+                pause();
+                sleep(AUDIT_PAUSE).await;
+                resume();
                 self.step().await;
             }
         }
