@@ -245,6 +245,22 @@ async fn f48_values_of_many_digits_and_decimals_are_what_the_raw_logs_say() {
 }
 
 #[tokio::test]
+async fn an_owner_that_only_a_registration_tells_is_no_finding() {
+    let (chain, agent_id) = (FakeChain::new(CHAIN_ID), U256::ZERO);
+    let identity = |event| RawLog::from((IDENTITY, Event::Identity(event)));
+    // Each log is of a transaction of its own: what is registered is not what was transferred.
+    let (from, owner) = (Address::repeat_byte(7), Address::repeat_byte(8));
+    chain.mine([
+        identity(IdentityEvent::Transfer { from, to: Address::ZERO, token_id: agent_id }),
+        identity(IdentityEvent::Registered { agent_id, agent_uri: "ipfs://agent".into(), owner }),
+    ]);
+    chain.mine_empty(BLOCKS - 1);
+    chain.finalize(BLOCKS);
+    let stage = Stage::ingested(&chain, None).await;
+    assert_eq!(told(&stage.verdict().await.findings), []);
+}
+
+#[tokio::test]
 async fn f5_a_block_that_an_endpoint_dropped_is_found_by_its_bloom() {
     let chain = final_chain();
     let stage = Stage::ingested(&chain, Some(Fault::WithoutBlock(9))).await;

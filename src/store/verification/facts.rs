@@ -239,11 +239,25 @@ fn trait_of<'a>(of: &'a Decoded<'_>) -> Option<(U256, Trait<'a>)> {
     }
 }
 
+/// Whether an event registers that agent in the same block as another one, and behind it.
+fn is_registered_after(of: &Decoded<'_>, later: &Decoded<'_>, agent: U256) -> bool {
+    let (at, then) = (of.log, later.log);
+    let is_later = then.block.number == at.block.number && then.log_index > at.log_index;
+    let is_of_it =
+        matches!(&later.event, Some(Event::Identity(IdentityEvent::Registered { agent_id, .. })) if *agent_id == agent);
+    is_later && later.contract.deployment == of.contract.deployment && is_of_it
+}
+
 /// Owner and URI of each agent as the block left them.
 async fn agents(sql: &Sql<'_>, events: &[Decoded<'_>], misfits: &mut Vec<Misfit>) -> Result<(), StoreError> {
-    let due = last_of_block(events, |of| {
+    let mut due = last_of_block(events, |of| {
         let (agent_id, what) = trait_of(of)?;
         Some((of.contract.deployment, agent_id, matches!(what, Trait::Owner(_))))
+    });
+    // Whom a registration finds without an owner, it may give one, and tells no transfer.
+    due.retain(|of| {
+        let Some((agent_id, Trait::Owner(owner))) = trait_of(of) else { return true };
+        !owner.is_zero() || !events.iter().any(|later| is_registered_after(of, later, agent_id))
     });
     if due.is_empty() {
         return Ok(());
