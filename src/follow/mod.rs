@@ -314,15 +314,31 @@ impl Follower {
             Plan::Final { from, to } => self.advance_final(cursor, shown, from, to).await,
             Plan::Headers { from, to } | Plan::Blocks { from, to } => {
                 let headers = self.headers(from, to).await?;
-                if let (Some(tip), Some(first)) = (cursor.tip, headers.first())
-                    && first.parent_hash != tip.hash
-                {
-                    return self.reorganise(cursor, shown).await;
+                let parent = headers.first().map(|first| first.parent_hash);
+                match cursor.tip {
+                    Some(tip) if parent.is_some_and(|parent| parent != tip.hash) => {
+                        return self.reorganise(cursor, shown).await;
+                    }
+                    Some(_) => {}
+                    None => self.check_start(from, parent).await?,
                 }
                 let batch = self.batch(cursor, shown, headers, None).await?;
                 self.commit(shown, from, batch).await
             }
         }
+    }
+
+    /// Makes sure that the first block names the one below as its parent. Nothing is held there that would tell, and what
+    /// the header of one answer names is kept.
+    async fn check_start(&self, from: u64, parent: Option<B256>) -> Result<(), FollowError> {
+        let Some(below) = from.checked_sub(1) else { return Ok(()) };
+        let Some(header) = self.chain.header(below).await? else {
+            return Err(unstable(format!("block {below} is not answered")));
+        };
+        if parent.is_some_and(|parent| parent != header.hash) {
+            return Err(unstable(format!("block {from} does not follow block {below}")));
+        }
+        Ok(())
     }
 
     /// Whether our tip, which is below the head, is still the chain's.

@@ -270,6 +270,15 @@ async fn f13_a_lagging_head_of_another_branch_is_followed_only_where_hashes_diff
 }
 
 #[tokio::test]
+async fn f18_the_first_block_follows_the_one_below_the_start() {
+    let chain = busy_chain(40);
+    chain.endpoint().fail("eth_getBlockByNumber", 8, Fault::WrongParent(1));
+    let mut node = Node::on(&chain).await;
+    node.sync().await;
+    node.equals_fresh(&chain).await;
+}
+
+#[tokio::test]
 async fn f14_a_reorg_as_deep_as_finality_allows_is_followed() {
     let chain = busy_chain(750);
     chain.finalize(50);

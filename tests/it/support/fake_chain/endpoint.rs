@@ -65,6 +65,8 @@ pub(crate) enum Fault {
     WrongHash,
     /// A header with an empty bloom.
     EmptyBloom,
+    /// The header of this block names another parent.
+    WrongParent(u64),
 }
 
 impl Fault {
@@ -460,6 +462,11 @@ fn spoil(mut result: Value, fault: Fault) -> Answer {
         }
         (Fault::WrongHash, None) => result["hash"] = json!(B256::repeat_byte(0xee)),
         (Fault::EmptyBloom, _) => result["logsBloom"] = json!(Bloom::ZERO),
+        (Fault::WrongParent(number), None) => {
+            if result["number"] == json!(hex(number)) {
+                result["parentHash"] = json!(B256::repeat_byte(0xee));
+            }
+        }
         (fault, _) => panic!("{fault:?} does not fit the result {result}"),
     }
     Ok(result)
