@@ -13,7 +13,7 @@ use crate::graphql::support::Node;
 const MAX_STEPS: usize = 200;
 
 /// A node that has followed a demo through its tour and a little further.
-async fn node() -> Node {
+pub(crate) async fn node() -> Node {
     let mut demo = demo::start(Options::TEST).await.unwrap();
     while !demo.traffic.is_tour_over() {
         demo.traffic.step().await.unwrap();
