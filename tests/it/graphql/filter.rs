@@ -30,7 +30,7 @@ async fn populated() -> (Node, History) {
 }
 
 #[tokio::test]
-async fn every_operator_does_what_its_name_says() {
+async fn f68_every_operator_does_what_its_name_says() {
     let (node, _history) = populated().await;
     let time = |block| History::time(FIRST_BLOCK + block);
     let cases: &[(String, &[u64])] = &[
@@ -145,7 +145,7 @@ async fn filters_come_in_variables_of_their_types() {
 }
 
 #[tokio::test]
-async fn every_order_is_paged_by_cursor_without_a_gap_or_a_double() {
+async fn f67_every_order_is_paged_by_cursor_without_a_gap_or_a_double() {
     let (node, _history) = populated().await;
     let orders = [
         "id",

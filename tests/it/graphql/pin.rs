@@ -5,7 +5,7 @@ use meikan::event::{Event, IdentityEvent};
 use serde_json::{Value, json};
 
 use super::support::{
-    CHAIN, Node, account, feedback, hex, metadata, registered, requested, responded, revoked, validated,
+    CHAIN, FIRST_BLOCK, Node, account, feedback, hex, metadata, registered, requested, responded, revoked, validated,
 };
 
 /// A transfer of agent 0.
@@ -124,7 +124,7 @@ async fn finality_is_told_and_asked_for() {
 }
 
 #[tokio::test]
-async fn a_reorganisation_keeps_cursors_of_fixed_orders_and_refuses_those_that_move() {
+async fn f67_a_reorganisation_keeps_cursors_of_fixed_orders_and_refuses_those_that_move() {
     let node = Node::start().await;
     let mut history = node.history(CHAIN).await;
     for agent in 0..3 {
@@ -197,14 +197,18 @@ async fn several_networks_are_answered_together_or_apart() {
 }
 
 #[tokio::test]
-async fn all_roots_of_a_request_see_one_state() {
+async fn f73_all_roots_of_a_request_see_one_state_also_while_blocks_are_taken_back() {
     let node = Node::start().await;
     let mut history = node.history(CHAIN).await;
     history.block(registered(0, 1, "")).await;
     let query = "{ a: _meta { block { number } } agents { totalFeedback } feedbacks(first: 1000) { id } b: _meta { block { number } } }";
     let writing = async {
-        for index in 1..=40 {
-            history.block(vec![feedback(0, 10, index, (1, 0), "")]).await;
+        let mut tip = FIRST_BLOCK;
+        for round in 1..=40 {
+            // One feedback a block, so that its number tells how many there are; now and then the newest three go.
+            let keep = if round % 5 == 0 { tip - 3 } else { tip };
+            let given = vec![feedback(0, 10, keep + 1 - FIRST_BLOCK, (1, 0), "")];
+            tip = if keep < tip { history.reorg(keep, given).await } else { history.block(given).await };
         }
     };
     let reading = async {
