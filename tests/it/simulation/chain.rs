@@ -88,13 +88,15 @@ pub(super) struct Truth {
     pub(super) sealed: bool,
     /// The highest block that was ever called final: forks stay above it.
     pub(super) settled: u64,
+    /// The highest head that there ever was, on whatever branch.
+    pub(super) highest: u64,
     forks: u64,
 }
 
 impl Truth {
     pub(super) fn new(chain_id: u64, cast: &Cast, sealed: bool) -> Self {
         let view = View { blocks: Vec::new(), finalized: None, proposed: None };
-        let mut truth = Self { chain_id, view, sealed, settled: 0, forks: 0 };
+        let mut truth = Self { chain_id, view, sealed, settled: 0, highest: 0, forks: 0 };
         truth.mine(cast, Vec::new(), 0);
         truth
     }
@@ -128,6 +130,7 @@ impl Truth {
         });
         let block = SimBlock { number, hash, parent_hash, timestamp, emitted, logs, header, shows_in_bloom };
         self.view.blocks.push(Arc::new(block));
+        self.highest = self.highest.max(number);
     }
 
     /// Takes the newest blocks away.

@@ -78,8 +78,6 @@ pub(super) struct Story<'a> {
     /// wanted (F12).
     liar: Option<usize>,
     pass: Pass,
-    /// The highest head that there ever was.
-    highest: u64,
     /// Blocks of deep histories are emptier.
     logs_per_block: u64,
     /// What happened, for who has to find out why.
@@ -143,7 +141,6 @@ impl<'a> Story<'a> {
             audited: sealed,
             liar,
             pass: Pass::default(),
-            highest: 0,
             logs_per_block: 5,
             told,
             faults: 0,
@@ -191,7 +188,6 @@ impl<'a> Story<'a> {
                 net.truth.mine(&cast, emitted, 1);
             }
         }
-        self.note_head();
         self.relay.crash_with(cut);
         self.crash.arm(at);
         let whole = self.step().await;
@@ -245,7 +241,6 @@ impl<'a> Story<'a> {
     fn mine(&mut self, blocks: u64) {
         self.tell(format!("mine {blocks}"));
         mine(&mut self.net.lock().unwrap(), &mut self.draw, blocks, self.logs_per_block);
-        self.note_head();
     }
 
     /// A branch that is shorter, as long, or longer; sometimes another one right behind it.
@@ -253,13 +248,7 @@ impl<'a> Story<'a> {
         for _ in 0..self.draw.between(1, 2) {
             let fork = self.drawn_fork();
             fork(&mut self.net.lock().unwrap());
-            self.note_head();
         }
-    }
-
-    fn note_head(&mut self) {
-        let head = self.net().truth.view.head().number;
-        self.highest = self.highest.max(head);
     }
 
     fn drawn_fork(&mut self) -> Turn {
@@ -622,7 +611,10 @@ impl<'a> Story<'a> {
             net.truth.view.finalized = final_once.then_some(settled);
         }
         // A chain that stays lower than one that was held looks like a lagging endpoint for ever.
-        let missing = (self.highest + 1).saturating_sub(self.net().truth.view.head().number).max(1);
+        let missing = {
+            let truth = &self.net().truth;
+            (truth.highest + 1).saturating_sub(truth.view.head().number).max(1)
+        };
         self.mine(missing);
         if self.draw.one_in(2) {
             self.die();
