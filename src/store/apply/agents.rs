@@ -14,6 +14,7 @@ use tokio_postgres::types::Type;
 
 use super::At;
 use super::change::{ChangeEntity, ChangeOp, Changes};
+use super::kept::{Cell, Columns};
 use super::timeline::{Place, Timeline};
 use crate::event::{IdentityEvent, Text};
 use crate::id::{AgentId, AgentKey, ChainId, Deployment};
@@ -312,6 +313,14 @@ pub(super) fn agent_key(row: &Row) -> Result<AgentKey, StoreError> {
         deployment: Deployment::try_from(deployment).map_err(|_| sql::corrupt("a deployment is negative"))?,
         agent_id: agent_id.to_u256().ok_or_else(|| sql::corrupt("an agent's id is no uint256"))?,
     })
+}
+
+/// The columns of an agent's key.
+pub(super) const AGENT_COLUMNS: Columns = &[("deployment", Type::INT2), ("agent_id", Type::NUMERIC)];
+
+/// An agent's key, in the order of its columns.
+pub(super) fn agent_cells(key: &AgentKey) -> Vec<Cell> {
+    vec![Box::new(small(key.deployment)), Box::new(Numeric::from(key.agent_id))]
 }
 
 /// Agents as the two arrays that statements take.

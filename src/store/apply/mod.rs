@@ -14,6 +14,7 @@ mod change;
 mod digest;
 mod feedback;
 mod files;
+mod kept;
 mod metadata;
 mod stretch;
 mod timeline;

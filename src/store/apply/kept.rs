@@ -1,0 +1,215 @@
+//! Kept rows: what derives from facts and is kept beside them, because lists are filtered and ordered by it.
+//!
+//! There is one current row for each key, in which `begin_block` is the block of its last change. What a row was before is
+//! kept above finality only, with the block that ended it, so that a rewind restores it without counting anything again;
+//! a backfill of final blocks writes no versions. A kept row says nothing that the facts do not say at the end of a block,
+//! or it could not be counted anew below finality.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type};
+
+use super::timeline::Timeline;
+use crate::store::error::StoreError;
+use crate::store::sql::{self, Parameter, Sql, signed};
+
+/// A value of a column, or an array of such values.
+pub(super) type Cell = Box<dyn ToSql + Sync + Send>;
+
+/// Columns with their types.
+pub(super) type Columns = &'static [(&'static str, Type)];
+
+/// A kind of kept row.
+pub(super) trait Kept: Sized {
+    /// What a row is of, within a network.
+    type Key: Ord + Copy;
+    /// The current rows.
+    const TABLE: &'static str;
+    /// What they were, above finality.
+    const VERSIONS: &'static str;
+    /// The columns of the key.
+    const KEY: Columns;
+    /// The columns of what is kept.
+    const VALUES: Columns;
+
+    /// The key's values, in the order of its columns.
+    fn key_cells(key: &Self::Key) -> Vec<Cell>;
+    /// The values of many keys, an array for each column.
+    fn key_arrays(keys: &[Self::Key]) -> Vec<Cell>;
+    /// What is kept, in the order of its columns.
+    fn cells(&self) -> Vec<Cell>;
+    /// Reads a current row.
+    fn read(row: &Row) -> Result<(Self::Key, Self), StoreError>;
+}
+
+/// The kept rows that a batch changes.
+pub(super) struct KeptRows<T: Kept> {
+    timelines: BTreeMap<T::Key, Timeline<T>>,
+}
+
+impl<T: Kept> Default for KeptRows<T> {
+    fn default() -> Self {
+        Self { timelines: BTreeMap::new() }
+    }
+}
+
+impl<T: Kept> KeptRows<T> {
+    pub(super) async fn load(sql: &Sql<'_>, keys: &BTreeSet<T::Key>) -> Result<Self, StoreError> {
+        if keys.is_empty() {
+            return Ok(Self::default());
+        }
+        let keys: Vec<T::Key> = keys.iter().copied().collect();
+        let select = format!(
+            "SELECT t.* FROM {} CROSS JOIN LATERAL (SELECT * FROM {} t WHERE t.chain_id = $1 AND {} OFFSET 0) t",
+            key_list::<T>(),
+            T::TABLE,
+            is_of_key::<T>()
+        );
+        let arrays = T::key_arrays(&keys);
+        let rows = sql.query(&select, &parameters(&arrays)).await?;
+        let timelines = rows.iter().map(|row| {
+            let (key, kept) = T::read(row)?;
+            Ok((key, Timeline::stored(sql::number(row, "begin_block")?, kept)))
+        });
+        Ok(Self { timelines: timelines.collect::<Result<_, StoreError>>()? })
+    }
+
+    /// What holds of a key now.
+    pub(super) fn current(&self, key: &T::Key) -> Option<&T> {
+        self.timelines.get(key)?.current()
+    }
+
+    /// Whether the row of a key began in this batch.
+    pub(super) fn began(&self, key: &T::Key) -> bool {
+        self.timelines.get(key).is_some_and(|timeline| !timeline.is_stored() && timeline.current().is_some())
+    }
+
+    /// Says what holds of a key from a block on.
+    pub(super) fn set(&mut self, key: T::Key, block: u64, kept: T) {
+        self.timelines.entry(key).or_default().set(block, kept);
+    }
+
+    /// Writes the current rows, and what they were where that ended above finality; returns how many rows there are more.
+    pub(super) async fn write(&self, sql: &Sql<'_>, finalized: Option<u64>) -> Result<u64, StoreError> {
+        // Nearly every change moves an indexed column: to replace a row costs what updating it does.
+        let replaced = self.delete_changed(sql).await?;
+        Ok(self.insert(sql).await?.saturating_sub(replaced) + self.insert_versions(sql, finalized).await?)
+    }
+
+    async fn delete_changed(&self, sql: &Sql<'_>) -> Result<u64, StoreError> {
+        let changed: Vec<T::Key> =
+            self.timelines.iter().filter(|(_, timeline)| timeline.ended().is_some()).map(|(key, _)| *key).collect();
+        if changed.is_empty() {
+            return Ok(0);
+        }
+        let delete = format!(
+            "DELETE FROM {} t USING {} WHERE t.chain_id = $1 AND {}",
+            T::TABLE,
+            key_list::<T>(),
+            is_of_key::<T>()
+        );
+        let arrays = T::key_arrays(&changed);
+        sql.execute(&delete, &parameters(&arrays)).await
+    }
+
+    async fn insert(&self, sql: &Sql<'_>) -> Result<u64, StoreError> {
+        let changed: Vec<_> =
+            self.timelines.iter().filter_map(|(key, timeline)| Some((key, timeline.versions().last()?))).collect();
+        if changed.is_empty() {
+            return Ok(0);
+        }
+        let mut copy = sql.copy(T::TABLE, &columns::<T>(&[("begin_block", Type::INT8)])).await?;
+        for (key, version) in changed {
+            let mut cells = T::key_cells(key);
+            cells.push(Box::new(signed(version.begin)));
+            cells.extend(version.row.cells());
+            copy.row(&parameters(&cells)).await?;
+        }
+        copy.finish().await
+    }
+
+    async fn insert_versions(&self, sql: &Sql<'_>, finalized: Option<u64>) -> Result<u64, StoreError> {
+        let undoable = |end: u64| finalized.is_none_or(|finalized| end > finalized);
+        let mut past = Vec::new();
+        for (key, timeline) in &self.timelines {
+            if let Some(((begin, kept), end)) = timeline.ended().filter(|(_, end)| undoable(*end)) {
+                past.push((key, *begin, end, kept));
+            }
+            for version in timeline.versions() {
+                if let Some(end) = version.end.filter(|end| undoable(*end)) {
+                    past.push((key, version.begin, end, &version.row));
+                }
+            }
+        }
+        if past.is_empty() {
+            return Ok(0);
+        }
+        let spans = [("begin_block", Type::INT8), ("end_block", Type::INT8)];
+        let mut copy = sql.copy(T::VERSIONS, &columns::<T>(&spans)).await?;
+        for (key, begin, end, kept) in past {
+            let mut cells = T::key_cells(key);
+            cells.extend([signed(begin), signed(end)].map(|block| Box::new(block) as Cell));
+            cells.extend(kept.cells());
+            copy.row(&parameters(&cells)).await?;
+        }
+        copy.finish().await
+    }
+}
+
+/// Restores the rows as they were at a block above finality; returns how many changed above it.
+pub(super) async fn rewind<T: Kept>(sql: &Sql<'_>, to: u64) -> Result<u64, StoreError> {
+    let changed = delete_above::<T>(sql, to).await?;
+    let names: Vec<&str> = columns::<T>(&[("begin_block", Type::INT8)]).iter().map(|(name, _)| *name).collect();
+    let names = names.join(", ");
+    let restore = format!(
+        "INSERT INTO {} (chain_id, {names}) SELECT chain_id, {names} FROM {} \
+         WHERE chain_id = $1 AND begin_block <= $2 AND end_block > $2",
+        T::TABLE,
+        T::VERSIONS
+    );
+    sql.execute(&restore, &[&signed(to)]).await?;
+    forget_versions::<T>(sql, to).await?;
+    Ok(changed)
+}
+
+/// Deletes the current rows that changed above a block.
+pub(super) async fn delete_above<T: Kept>(sql: &Sql<'_>, to: u64) -> Result<u64, StoreError> {
+    sql.execute(&format!("DELETE FROM {} WHERE chain_id = $1 AND begin_block > $2", T::TABLE), &[&signed(to)]).await
+}
+
+/// Deletes what is kept of rows that ended above a block.
+pub(super) async fn forget_versions<T: Kept>(sql: &Sql<'_>, to: u64) -> Result<(), StoreError> {
+    sql.execute(&format!("DELETE FROM {} WHERE chain_id = $1 AND end_block > $2", T::VERSIONS), &[&signed(to)]).await?;
+    Ok(())
+}
+
+/// Forgets versions that no rewind can need any more.
+pub(super) async fn prune<T: Kept>(sql: &Sql<'_>, finalized: u64) -> Result<(), StoreError> {
+    let delete = format!("DELETE FROM {} WHERE chain_id = $1 AND end_block <= $2", T::VERSIONS);
+    sql.execute(&delete, &[&signed(finalized)]).await?;
+    Ok(())
+}
+
+fn columns<T: Kept>(span: &[(&'static str, Type)]) -> Vec<(&'static str, Type)> {
+    T::KEY.iter().chain(span).chain(T::VALUES).cloned().collect()
+}
+
+/// The keys as rows of `key`, from `$2` on.
+fn key_list<T: Kept>() -> String {
+    let (names, arrays): (Vec<&str>, Vec<String>) = T::KEY
+        .iter()
+        .enumerate()
+        .map(|(place, (name, column_type))| (*name, format!("${}::{}[]", place + 2, column_type.name())))
+        .unzip();
+    format!("unnest({}) AS key ({})", arrays.join(", "), names.join(", "))
+}
+
+fn is_of_key<T: Kept>() -> String {
+    let equal: Vec<String> = T::KEY.iter().map(|(name, _)| format!("t.{name} = key.{name}")).collect();
+    equal.join(" AND ")
+}
+
+fn parameters(cells: &[Cell]) -> Vec<Parameter<'_>> {
+    cells.iter().map(|cell| &**cell as Parameter<'_>).collect()
+}
