@@ -86,10 +86,10 @@ fn agent_id(cast: &Cast, (deployment, id): AgentKey) -> String {
 
 fn agents(cast: &Cast, model: &Model) -> BTreeMap<String, Value> {
     let mut agents = BTreeMap::new();
-    for (key, history) in &model.agents {
+    for (key, history) in &model.agents.known {
         let agent = history.now().expect("agents do not end");
-        let total = model.totals[key].now().expect("totals do not end");
-        let mut operators = model.operators(key.0, agent.owner);
+        let total = model.agents.totals.of(*key).expect("totals do not end");
+        let mut operators = model.approvals.operators(key.0, agent.owner);
         operators.extend(agent.approved);
         let id = agent_id(cast, *key);
         let kind = if agent.uri_set.is_some() { known_uri(&agent.uri).kind } else { "unknown" };
@@ -107,7 +107,7 @@ fn agents(cast: &Cast, model: &Model) -> BTreeMap<String, Value> {
 
 fn feedbacks(cast: &Cast, model: &Model) -> BTreeMap<String, Value> {
     let mut feedbacks = BTreeMap::new();
-    for ((agent, client, index), history) in &model.feedback {
+    for ((agent, client, index), history) in &model.feedback.given {
         let Some(given) = history.now() else { continue };
         let id = format!("{}:{}:{index}", agent_id(cast, *agent), hex(client));
         let entity = json!({
@@ -121,7 +121,7 @@ fn feedbacks(cast: &Cast, model: &Model) -> BTreeMap<String, Value> {
 
 fn validations(cast: &Cast, model: &Model) -> BTreeMap<String, Value> {
     let mut validations = BTreeMap::new();
-    for ((contract, hash), history) in &model.validations {
+    for ((contract, hash), history) in &model.validations.asked {
         let Some(validation) = history.now() else { continue };
         let actor = &cast.0[*contract];
         let registry = if actor.ordinal == 0 { String::new() } else { format!("{}:", hex(actor.address)) };

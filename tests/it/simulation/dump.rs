@@ -6,7 +6,7 @@ use meikan::block::Log;
 use serde_json::Value;
 use tokio_postgres::Client;
 
-use super::model::{Cell, Row, canonical};
+use super::model::{Cell, Rows, canonical};
 use crate::support::tables::raw_logs;
 
 /// Tables that are looked at in another way: `raw_logs` by its logs, `cursor` by its columns, `change` by what holds of
@@ -67,7 +67,8 @@ impl Tables {
     }
 
     /// Asserts that the tables hold these rows and no others.
-    pub(super) async fn assert_hold(&self, client: &Client, mut expected: BTreeMap<&'static str, Vec<Row>>) {
+    pub(super) async fn assert_hold(&self, client: &Client, expected: Rows) {
+        let Rows(mut expected) = expected;
         let mut held: Vec<Vec<String>> = self.tables.iter().map(|_| Vec::new()).collect();
         for row in client.query(&self.read, &[]).await.unwrap() {
             let place = usize::try_from(row.get::<_, i32>(0)).expect("tables count from 0");
