@@ -38,6 +38,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(11, "0011_reindex_then"),
     migration!(12, "0012_finding_subject"),
     migration!(13, "0013_analytics"),
+    migration!(14, "0014_reputation"),
 ];
 
 /// The advisory lock that migrations run under; any number that nothing else in the database uses ("meikan" in ASCII).

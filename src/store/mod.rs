@@ -4,8 +4,10 @@
 //! outside; a URL is never shown with its credentials.
 
 mod apply;
+mod aspect;
 mod digest;
 mod error;
+mod fixed;
 mod generation;
 mod migrate;
 mod network;

@@ -4,6 +4,7 @@
 //! 10,000^weight, without groups of zero at either end. Source: `numeric_send` in Postgres' `numeric.c`.
 
 use alloy::primitives::U256;
+use alloy::primitives::aliases::U512;
 use bytes::BytesMut;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checked};
 
@@ -69,7 +70,12 @@ impl Numeric {
             groups.push(u16::try_from(group).expect("a rest of 10,000 has 14 bits"));
             magnitude = rest;
         }
-        let total = i16::try_from(groups.len()).expect("there are at most 21 groups");
+        Self::of_groups(negative, groups, scale, groups_behind_point)
+    }
+
+    /// Of groups from the last to the first.
+    fn of_groups(negative: bool, mut groups: Vec<u16>, scale: u16, groups_behind_point: u16) -> Self {
+        let total = i16::try_from(groups.len()).expect("there are at most 39 groups");
         let behind = i16::try_from(groups_behind_point).expect("there are at most 64 groups behind the point");
         groups.reverse();
         while groups.last() == Some(&0) {
@@ -77,6 +83,31 @@ impl Numeric {
         }
         let weight = if groups.is_empty() { 0 } else { total - behind - 1 };
         Self { negative, weight, scale, groups }
+    }
+
+    /// `magnitude` / 10^`decimals` with its sign, where `decimals` is a multiple of four, shown with that many digits.
+    pub(super) fn from_digits(negative: bool, mut magnitude: U512, decimals: u8) -> Self {
+        let base = U512::from(BASE);
+        let mut groups = Vec::new();
+        while !magnitude.is_zero() {
+            let (rest, group) = magnitude.div_rem(base);
+            groups.push(group.to::<u16>());
+            magnitude = rest;
+        }
+        Self::of_groups(negative, groups, u16::from(decimals), u16::from(decimals) / GROUP_DIGITS)
+    }
+
+    /// The number in units of 10^-`decimals`, a multiple of four, and whether it is negative; nothing when it has more
+    /// places or takes more than 512 bits.
+    pub(super) fn to_digits(&self, decimals: u8) -> Option<(bool, U512)> {
+        let behind = i32::from(u16::from(decimals) / GROUP_DIGITS);
+        let last = i32::from(self.weight) + 1 - i32::try_from(self.groups.len()).ok()?;
+        let zeros = usize::try_from(last + behind).ok().or(self.groups.is_empty().then_some(0))?;
+        let mut magnitude = U512::ZERO;
+        for group in self.groups.iter().copied().chain(std::iter::repeat_n(0, zeros)) {
+            magnitude = magnitude.checked_mul(U512::from(BASE))?.checked_add(U512::from(group))?;
+        }
+        Some((self.negative, magnitude))
     }
 
     /// The number as a 256-bit id; nothing when it is negative, has a fraction, or is too large.

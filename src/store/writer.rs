@@ -41,8 +41,17 @@ const LOCK_TIMEOUT_MS: u32 = 30_000;
 const MAX_DISPUTES: i64 = 10_000;
 
 /// The tables that an apply looks up or ends rows in.
-const ANALYZED: [&str; 7] =
-    ["agent", "agent_metadata", "operator_approval", "agent_total", "feedback", "validation", "audit_event"];
+const ANALYZED: [&str; 9] = [
+    "agent",
+    "agent_metadata",
+    "operator_approval",
+    "agent_total",
+    "feedback",
+    "standing",
+    "tag",
+    "validation",
+    "audit_event",
+];
 
 /// A header as it is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

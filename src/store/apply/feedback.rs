@@ -7,15 +7,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::primitives::{Address, B256, Bytes, hex};
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::At;
 use super::agents::agent_key;
 use super::change::{ChangeEntity, ChangeOp, Changes, event_key};
+use super::standings::{Said, Spoken, StandingKey, Standings, fixed};
 use super::timeline::{Place, Timeline};
 use super::totals::Totals;
 use crate::event::{ReputationFact, Tag, Text, Value};
 use crate::id::{AgentKey, Deployment};
+use crate::store::aspect::Aspect;
 use crate::store::error::StoreError;
 use crate::store::network::small;
 use crate::store::numeric::Numeric;
@@ -39,15 +42,25 @@ impl FeedbackKey {
 /// A client of an agent.
 pub(super) type Pair = (AgentKey, Address);
 
-/// The feedback that an event gives or revokes, as far as it can be there already: what has to be counted is new.
-pub(super) fn feedback_key(deployment: Deployment, fact: &ReputationFact) -> Option<FeedbackKey> {
+/// The feedback that an event gives, revokes or answers, as far as it can be there already: what has to be counted is new.
+pub(super) fn feedback_key(deployment: Deployment, fact: &ReputationFact) -> FeedbackKey {
     let (client, index) = match fact {
         // A count that has come to its end goes no further: what is there is superseded.
         ReputationFact::Given(given) => (given.client_address, given.feedback_index.unwrap_or(u64::MAX)),
-        ReputationFact::Revoked { client_address, feedback_index, .. } => (*client_address, *feedback_index),
+        ReputationFact::Revoked { client_address, feedback_index, .. }
+        | ReputationFact::Answered { client_address, feedback_index, .. } => (*client_address, *feedback_index),
+    };
+    FeedbackKey { agent: named_agent(deployment, fact), client, index }
+}
+
+/// The client whose voice an event changes.
+pub(super) fn heard_pair(deployment: Deployment, fact: &ReputationFact) -> Option<Pair> {
+    let client = match fact {
+        ReputationFact::Given(given) => given.client_address,
+        ReputationFact::Revoked { client_address, .. } => *client_address,
         ReputationFact::Answered { .. } => return None,
     };
-    Some(FeedbackKey { agent: named_agent(deployment, fact), client, index })
+    Some((named_agent(deployment, fact), client))
 }
 
 /// Whose feedback has to be counted, because the event does not tell its index.
@@ -78,12 +91,13 @@ struct Given {
     endpoint: Text,
     uri: Text,
     hash: B256,
+    said: Said,
     revoked: Option<Place>,
 }
 
 /// Feedback that the database holds.
 struct Stored {
-    revoked: bool,
+    said: Said,
     /// The revocation by this batch.
     revoked_now: Option<Place>,
     superseded: Option<u64>,
@@ -98,11 +112,21 @@ struct Slot {
 impl Slot {
     /// Whether there is feedback that holds, and whether that is revoked.
     fn revoked(&self) -> Option<bool> {
+        self.said().map(|said| said.revoked)
+    }
+
+    /// What the feedback that holds says.
+    fn said(&self) -> Option<Said> {
         if let Some(given) = self.given.current() {
-            return Some(given.revoked.is_some());
+            return Some(Said { revoked: given.revoked.is_some(), ..given.said });
         }
         let stored = self.stored.as_ref().filter(|stored| stored.superseded.is_none())?;
-        Some(stored.revoked || stored.revoked_now.is_some())
+        Some(Said { revoked: stored.said.revoked || stored.revoked_now.is_some(), ..stored.said })
+    }
+
+    /// Whether what holds was given in a block.
+    fn was_given_in(&self, block: u64) -> bool {
+        self.given.current().is_some_and(|given| given.place.block == block)
     }
 }
 
@@ -117,10 +141,18 @@ struct Response {
     hash: B256,
 }
 
+/// What the block that is folded has done to one feedback so far.
+struct Touched {
+    before: Option<Said>,
+    responses: i64,
+}
+
 /// The feedback that a batch gives or revokes, and its responses.
 #[derive(Default)]
 pub(super) struct Feedback {
     slots: BTreeMap<FeedbackKey, Slot>,
+    /// What the present block touched.
+    touched: BTreeMap<FeedbackKey, Touched>,
     /// The newest index of those whose feedback has to be counted.
     newest: BTreeMap<Pair, u64>,
     responses: Vec<Response>,
@@ -133,7 +165,38 @@ impl Feedback {
         counted: &BTreeSet<Pair>,
     ) -> Result<Self, StoreError> {
         let (slots, newest) = (load_slots(sql, keys).await?, load_newest(sql, counted).await?);
-        Ok(Self { slots, newest, responses: Vec::new() })
+        Ok(Self { slots, newest, ..Self::default() })
+    }
+
+    /// The aspects that the stored feedback speaks of.
+    pub(super) fn aspects(&self) -> impl Iterator<Item = StandingKey> {
+        let stored = self.slots.iter().filter_map(|(key, slot)| Some((key.agent, slot.stored.as_ref()?.said)));
+        stored.flat_map(|(agent, said)| said.aspects().map(move |aspect| (agent, aspect)))
+    }
+
+    fn touch(&mut self, key: FeedbackKey) -> &mut Touched {
+        let slots = &self.slots;
+        self.touched
+            .entry(key)
+            .or_insert_with(|| Touched { before: slots.get(&key).and_then(Slot::said), responses: 0 })
+    }
+
+    /// Counts what a block, of that time, did.
+    pub(super) fn end_block(&mut self, block: u64, time: u64, standings: &mut Standings) {
+        for (key, touched) in std::mem::take(&mut self.touched) {
+            let slot = self.slots.get(&key);
+            standings.end_block(
+                block,
+                time,
+                &Spoken {
+                    pair: (key.agent, key.client),
+                    before: touched.before,
+                    after: slot.and_then(Slot::said),
+                    given: slot.is_some_and(|slot| slot.was_given_in(block)),
+                    responses: touched.responses,
+                },
+            );
+        }
     }
 
     pub(super) fn fold(&mut self, at: &At<'_>, fact: &ReputationFact, totals: &mut Totals, changes: &mut Changes) {
@@ -155,6 +218,7 @@ impl Feedback {
                     endpoint: given.endpoint.clone(),
                     uri: given.feedback_uri.clone(),
                     hash: given.feedback_hash,
+                    said: Said::new(&given.tag1, &given.value, given.value_decimals),
                     revoked: None,
                 };
                 self.give(FeedbackKey { agent, client, index }, given, totals, changes);
@@ -168,6 +232,7 @@ impl Feedback {
             } => {
                 let key = FeedbackKey { agent, client: *client_address, index: *feedback_index };
                 let (uri, hash) = (response_uri.clone(), *response_hash);
+                self.touch(key).responses += 1;
                 self.responses.push(Response { key, place, responder: *responder, uri, hash });
                 totals.change(&place, agent, changes, |total| total.responses += 1);
                 let rest = format!("{}{}", key.rest(), event_key(&place));
@@ -184,6 +249,7 @@ impl Feedback {
 
     fn give(&mut self, key: FeedbackKey, given: Given, totals: &mut Totals, changes: &mut Changes) {
         let place = given.place;
+        self.touch(key);
         let slot = self.slots.entry(key).or_default();
         let superseded = slot.revoked();
         if let Some(stored) = &mut slot.stored {
@@ -204,7 +270,11 @@ impl Feedback {
     }
 
     fn revoke(&mut self, key: FeedbackKey, place: Place, totals: &mut Totals, changes: &mut Changes) {
-        let Some(slot) = self.slots.get_mut(&key).filter(|slot| slot.revoked() == Some(false)) else { return };
+        if self.slots.get(&key).and_then(Slot::revoked) != Some(false) {
+            return;
+        }
+        self.touch(key);
+        let slot = self.slots.entry(key).or_default();
         if let Some(given) = slot.given.current_mut() {
             given.revoked = Some(place);
         } else if let Some(stored) = &mut slot.stored {
@@ -308,6 +378,7 @@ impl Feedback {
                     &given.revoked.map(|place| index(place.log_index)),
                     &given.revoked.map(|place| signed(place.time)),
                     &given.revoked.as_ref().map(|place| place.transaction.as_slice()),
+                    &given.said.aspect.bytes(),
                 ])
                 .await?;
             }
@@ -349,7 +420,8 @@ async fn load_slots(sql: &Sql<'_>, keys: &BTreeSet<FeedbackKey>) -> Result<BTree
     let keys = Arrays::of(keys);
     let rows = sql
         .query(
-            "SELECT f.deployment, f.agent_id, f.client, f.feedback_index, f.revoked_block IS NOT NULL AS revoked \
+            "SELECT f.deployment, f.agent_id, f.client, f.feedback_index, f.aspect, trunc(f.value, 60) AS value, \
+                 f.value_decimals, f.revoked_block IS NOT NULL AS revoked \
              FROM unnest($2::smallint[], $3::numeric[], $4::bytea[], $5::numeric[]) \
                  AS key (deployment, agent_id, client, feedback_index) \
              CROSS JOIN LATERAL (SELECT * FROM feedback f WHERE f.chain_id = $1 \
@@ -365,10 +437,20 @@ async fn load_slots(sql: &Sql<'_>, keys: &BTreeSet<FeedbackKey>) -> Result<BTree
             client: sql::address(row, "client")?,
             index: feedback_index.to_u64().ok_or_else(|| sql::corrupt("a feedback's index is no uint64"))?,
         };
-        let stored = Stored { revoked: sql::column(row, "revoked")?, revoked_now: None, superseded: None };
+        let stored = Stored { said: stored_said(row)?, revoked_now: None, superseded: None };
         Ok((key, Slot { stored: Some(stored), given: Timeline::default() }))
     });
     slots.collect()
+}
+
+fn stored_said(row: &Row) -> Result<Said, StoreError> {
+    let decimals: i16 = sql::column(row, "value_decimals")?;
+    Ok(Said {
+        aspect: Aspect::read(sql::column(row, "aspect")?).ok_or_else(|| sql::corrupt("feedback is of no aspect"))?,
+        value: fixed(row, "value")?,
+        decimals: u8::try_from(decimals).map_err(|_| sql::corrupt("feedback has too many decimal places"))?,
+        revoked: sql::column(row, "revoked")?,
+    })
 }
 
 /// The newest index that is held of each pair; 0 where there is none.
@@ -423,6 +505,7 @@ const COLUMNS: &[(&str, Type)] = &[
     ("revoked_log_index", Type::INT4),
     ("revoked_at", Type::INT8),
     ("revoked_transaction_hash", Type::BYTEA),
+    ("aspect", Type::BYTEA),
 ];
 
 const RESPONSE_COLUMNS: &[(&str, Type)] = &[

@@ -16,10 +16,13 @@ mod feedback;
 mod files;
 mod kept;
 mod metadata;
+mod standings;
 mod stretch;
+mod tags;
 mod timeline;
 mod totals;
 mod validations;
+mod voices;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -36,18 +39,21 @@ use self::audit::AuditTrail;
 use self::blocks::UndecodedLogs;
 use self::change::{Changes, Told};
 use self::digest::Digests;
-use self::feedback::{Feedback, FeedbackKey, Pair, counted_pair, feedback_key};
+use self::feedback::{Feedback, FeedbackKey, Pair, counted_pair, feedback_key, heard_pair};
 use self::files::Files;
 use self::metadata::{ApprovalKey, Approvals, Metadata, approval_key};
+use self::standings::{Said, StandingKey, Standings};
+use self::tags::Tags;
 use self::timeline::Place;
 use self::totals::Totals;
 use self::validations::{ValidationKey, Validations, validation_key};
+use super::aspect::Aspect;
 use super::error::StoreError;
 use super::network::Contract;
 use super::sql::{self, Sql};
 use super::verification;
 use crate::block::{Block, DecodedLog, Log};
-use crate::event::{Event, Fact, IdentityEvent};
+use crate::event::{Event, Fact, IdentityEvent, ReputationFact};
 use crate::id::AgentKey;
 
 /// The tables whose rows begin with a log, in `begin_block`.
@@ -116,6 +122,9 @@ struct Keys {
     approvals: BTreeSet<ApprovalKey>,
     feedback: BTreeSet<FeedbackKey>,
     counted: BTreeSet<Pair>,
+    heard: BTreeSet<Pair>,
+    standings: BTreeSet<StandingKey>,
+    tags: BTreeSet<Aspect>,
     validations: BTreeSet<ValidationKey>,
     intents: BTreeSet<B256>,
 }
@@ -130,9 +139,17 @@ impl Keys {
                 self.approvals.extend(approval_key(deployment, event));
             }),
             Some(Fact::Reputation(fact)) => {
-                self.totals.insert(feedback::named_agent(deployment, &fact));
-                self.feedback.extend(feedback_key(deployment, &fact));
+                let agent = feedback::named_agent(deployment, &fact);
+                self.totals.insert(agent);
+                self.feedback.insert(feedback_key(deployment, &fact));
                 self.counted.extend(counted_pair(deployment, &fact));
+                self.heard.extend(heard_pair(deployment, &fact));
+                self.standings.insert((agent, Aspect::All));
+                if let ReputationFact::Given(given) = &fact {
+                    let said = Said::new(&given.tag1, &given.value, given.value_decimals);
+                    self.standings.extend(said.aspects().map(|aspect| (agent, aspect)));
+                    self.tags.insert(said.aspect);
+                }
             }
             Some(Fact::Validation(event)) => {
                 self.totals.insert(validations::named_agent(deployment, &event));
@@ -153,6 +170,8 @@ struct Fold {
     approvals: Approvals,
     files: Files,
     feedback: Feedback,
+    standings: Standings,
+    tags: Tags,
     validations: Validations,
     audit: AuditTrail,
     totals: Totals,
@@ -165,12 +184,16 @@ impl Fold {
     async fn load(sql: &Sql<'_>, keys: &Keys, changes: Changes) -> Result<Self, StoreError> {
         let validations = Validations::load(sql, &keys.validations).await?;
         let counted = keys.totals.iter().copied().chain(validations.agents()).collect();
+        let feedback = Feedback::load(sql, &keys.feedback, &keys.counted).await?;
+        let standings = keys.standings.iter().copied().chain(feedback.aspects()).collect();
         Ok(Self {
             agents: Agents::load(sql, &keys.agents).await?,
             metadata: Metadata::default(),
             approvals: Approvals::load(sql, &keys.approvals).await?,
             files: Files::default(),
-            feedback: Feedback::load(sql, &keys.feedback, &keys.counted).await?,
+            feedback,
+            standings: Standings::load(sql, &standings, &keys.heard).await?,
+            tags: Tags::load(sql, &keys.tags).await?,
             validations,
             audit: AuditTrail::load(sql, &keys.intents).await?,
             totals: Totals::load(sql, &counted).await?,
@@ -190,6 +213,9 @@ impl Fold {
             Some(Fact::Identity(events)) => events.iter().for_each(|event| self.identity(at, event)),
             Some(Fact::Reputation(fact)) => {
                 self.feedback.fold(at, &fact, &mut self.totals, &mut self.changes);
+                if let ReputationFact::Given(given) = &fact {
+                    self.tags.fold(at.place.block, Aspect::of(&given.tag1), &given.tag1);
+                }
                 self.begin_agent(at, feedback::named_agent(at.contract.deployment, &fact));
             }
             Some(Fact::Validation(event)) => {
@@ -231,6 +257,8 @@ impl Fold {
             + self.approvals.write(sql).await?
             + self.files.write(sql).await?
             + self.feedback.write(sql).await?
+            + self.standings.write(sql, finalized).await?
+            + self.tags.write(sql).await?
             + self.validations.write(sql).await?
             + self.audit.write(sql).await?
             + self.totals.write(sql, finalized).await?
@@ -306,6 +334,7 @@ pub(super) async fn derive(
             fold.log(&contracts.at(block, decoded)?, decoded);
         }
         fold.validations.end_block(&mut fold.totals, &mut fold.changes);
+        fold.feedback.end_block(block.header.number, block.header.timestamp, &mut fold.standings);
     }
     let rows = fold.write(sql, heights.finalized).await? + digests.write(sql).await?;
     let seq = fold.changes.write(sql, seq).await?;
@@ -358,11 +387,18 @@ pub(super) async fn underive(
     metadata::rewind(sql, to).await?;
     files::rewind(sql, to).await?;
     feedback::rewind(sql, to).await?;
+    tags::rewind(sql, to).await?;
     validations::rewind(sql, to).await?;
     audit::rewind(sql, to).await?;
     blocks::rewind_undecoded(sql, to).await?;
     // Last, because they are counted from what the others leave.
-    let agents = if undoing.below_finality { totals::recount(sql, to).await? } else { totals::rewind(sql, to).await? };
+    let agents = if undoing.below_finality {
+        standings::recount(sql, to).await?;
+        totals::recount(sql, to).await?
+    } else {
+        standings::rewind(sql, to).await?;
+        totals::rewind(sql, to).await?
+    };
     // Rows that are derived again are to be looked at again, whether or not their raw logs stay.
     verification::rewind(sql, to).await?;
     Ok(Undone { agents, seq })
@@ -382,6 +418,7 @@ pub(super) async fn prune(
     finalized: u64,
 ) -> Result<(), StoreError> {
     totals::prune(sql, finalized).await?;
+    standings::prune(sql, finalized).await?;
     change::prune(sql, finalized).await?;
     digest::prune(sql, finalized).await?;
     blocks::prune(sql, before, held_to, finalized).await

@@ -14,6 +14,7 @@ mod network;
 pub(crate) mod random;
 mod reindex;
 mod rewind;
+mod standings;
 pub(crate) mod support;
 mod tls;
 mod totals;

@@ -9,6 +9,7 @@ use super::super::traffic::Fact;
 use super::agents::Agents;
 use super::history::{At, History, Span};
 use super::rows::{Row, Rows, bytea, number, of_agent, placed, spanned, text};
+use super::standings::tag_of;
 use super::{AgentKey, hash_or_zero};
 
 #[derive(Debug, Clone)]
@@ -18,7 +19,7 @@ pub(crate) struct Feedback {
     pub(crate) decimals: u32,
     pub(crate) tag1: Vec<u8>,
     /// Of a first tag whose text nobody tells.
-    tag1_hash: Option<B256>,
+    pub(crate) tag1_hash: Option<B256>,
     tag2: Vec<u8>,
     endpoint: Vec<u8>,
     uri: Vec<u8>,
@@ -34,10 +35,12 @@ pub(crate) type FeedbackKey = (AgentKey, Address, U256);
 pub(crate) struct Feedbacks {
     pub(crate) given: BTreeMap<FeedbackKey, History<Feedback>>,
     responses: Vec<Row>,
+    /// What each response answers, and its block.
+    pub(super) answers: Vec<(FeedbackKey, u64)>,
 }
 
 impl Feedbacks {
-    pub(super) fn give(&mut self, agents: &mut Agents, agent: AgentKey, fact: &Fact, at: At) {
+    pub(super) fn give(&mut self, agents: &mut Agents, agent: AgentKey, fact: &Fact, at: At) -> &Feedback {
         let client = fact.address("clientAddress");
         let index = match fact.get("feedbackIndex") {
             Some(_) => fact.uint("feedbackIndex"),
@@ -68,6 +71,7 @@ impl Feedbacks {
             }
             (total.updated_at, total.last_activity) = (at.time, at.time);
         });
+        self.given[&(agent, client, index)].now().expect("it was just given")
     }
 
     /// The highest index of what a client ever said about an agent; 0 where it said nothing.
@@ -95,6 +99,7 @@ impl Feedbacks {
         text(&mut row, "response_uri", "response_uri_raw", Some(fact.bytes("responseUri")));
         row.insert("response_hash", bytea(hash_or_zero(fact, "responseHash")));
         self.responses.push(row);
+        self.answers.push(((agent, fact.address("clientAddress"), fact.uint("feedbackIndex")), at.block));
         agents.count(agent, at, |total| total.responses += 1);
     }
 
@@ -121,6 +126,7 @@ fn feedback_row((agent, client, index): &FeedbackKey, span: &Span<Feedback>) -> 
     row.insert("client", bytea(client));
     row.insert("feedback_index", number(index));
     row.insert("created_at", number(given.at.time));
+    row.insert("aspect", bytea(tag_of(given)));
     row.insert("value_raw", number(given.value));
     row.insert("value_decimals", number(given.decimals));
     row.insert("value", Some(decimal(given.value, given.decimals)));

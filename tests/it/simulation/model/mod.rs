@@ -13,6 +13,7 @@ mod files;
 mod history;
 mod metadata;
 mod rows;
+pub(crate) mod standings;
 mod totals;
 mod validations;
 
@@ -28,6 +29,7 @@ use feedback::Feedbacks;
 use history::At;
 use metadata::Metadata;
 pub(crate) use rows::{Cell, Row, Rows, bytea, canonical, number, readable};
+use standings::Standings;
 use validations::Validations;
 
 /// An agent: deployment and id.
@@ -40,6 +42,7 @@ pub(crate) struct Model {
     pub(crate) approvals: Approvals,
     metadata: Metadata,
     pub(crate) feedback: Feedbacks,
+    pub(crate) standings: Standings,
     pub(crate) validations: Validations,
     audit: Audit,
     undecoded: Vec<Row>,
@@ -73,7 +76,7 @@ impl Model {
                 Meaning::Event(fact) => self.event(&cast.0[fact.contract], fact, at),
             }
         }
-        self.end_block();
+        self.end_block(block.number);
     }
 
     fn event(&mut self, actor: &Actor, fact: &Fact, at: At) {
@@ -98,7 +101,10 @@ impl Model {
             }
             (Role::Identity, "MetadataSet") => self.metadata.fold(agents, agent("agentId"), fact, at),
             (Role::Identity, "MetadataUpdate" | "BatchMetadataUpdate") => {}
-            (Role::Reputation, "NewFeedback") => self.feedback.give(agents, agent("agentId"), fact, at),
+            (Role::Reputation, "NewFeedback") => {
+                let given = self.feedback.give(agents, agent("agentId"), fact, at);
+                self.standings.tell(at.block, given);
+            }
             (Role::Reputation, "FeedbackRevoked") => self.feedback.revoke(agents, agent("agentId"), fact, at),
             (Role::Reputation, "ResponseAppended") => self.feedback.respond(agents, agent("agentId"), fact, at),
             (Role::Validation, "ValidationRequest") => self.validations.request(agents, agent("agentId"), fact, at),
@@ -108,8 +114,9 @@ impl Model {
     }
 
     /// What follows from a block as it leaves things, and not from one of its events.
-    fn end_block(&mut self) {
+    fn end_block(&mut self, block: u64) {
         self.validations.end_block(&mut self.agents);
+        self.standings.end_block(block, &self.feedback);
     }
 
     /// Every table's rows, where blocks up to `finalized` are final.
@@ -119,6 +126,7 @@ impl Model {
         self.approvals.rows(&mut rows);
         self.metadata.rows(&mut rows);
         self.feedback.rows(&mut rows);
+        self.standings.rows(&mut rows, finalized);
         self.validations.rows(&mut rows);
         self.audit.rows(&mut rows);
         rows.put_all("undecoded_log", self.undecoded.iter().cloned());

@@ -1,0 +1,301 @@
+//! What the feedback about an agent sums up to in each aspect: all of it, its ratings, each first tag.
+//!
+//! A standing changes at the end of a block, by what feedback says then in the place of what it said before: the rows of
+//! facts tell no order within a block either, so that counting them anew gives the same. A client has one voice in each
+//! aspect, the average of what it says there; the sum of voices is kept, and for that what the clients of a batch say is
+//! loaded with it.
+
+use std::collections::BTreeSet;
+
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+use super::agents::{agent_cells, agent_key, arrays};
+use super::feedback::Pair;
+use super::kept::{self, Cell, Columns, Kept, KeptRows};
+use super::voices::Voices;
+use crate::event::{Tag, Value};
+use crate::id::AgentKey;
+use crate::store::aspect::{self, Aspect, counted, is_of_tag, is_rating};
+use crate::store::error::StoreError;
+use crate::store::fixed::Fixed;
+use crate::store::numeric::Numeric;
+use crate::store::sql::{self, Sql, signed};
+
+/// An aspect of an agent.
+pub(super) type StandingKey = (AgentKey, Aspect);
+
+/// What feedback says, as far as standings count it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Said {
+    /// The aspect of its first tag.
+    pub(super) aspect: Aspect,
+    pub(super) value: Fixed,
+    pub(super) decimals: u8,
+    pub(super) revoked: bool,
+}
+
+impl Said {
+    pub(super) fn new(tag: &Tag, value: &Value, decimals: u8) -> Self {
+        Self { aspect: Aspect::of(tag), value: Fixed::of(value, decimals), decimals, revoked: false }
+    }
+
+    fn is_rating(&self) -> bool {
+        self.aspect.rates(self.value)
+    }
+
+    /// The aspects that it speaks of.
+    pub(super) fn aspects(&self) -> impl Iterator<Item = Aspect> + use<> {
+        let ratings = self.is_rating().then_some(Aspect::Ratings);
+        [Aspect::All, self.aspect].into_iter().chain(ratings)
+    }
+
+    fn speaks_of(&self, aspect: Aspect) -> bool {
+        self.aspects().any(|of| of == aspect)
+    }
+}
+
+/// What a block did to one feedback.
+pub(super) struct Spoken {
+    pub(super) pair: Pair,
+    /// What it said when the block began.
+    pub(super) before: Option<Said>,
+    /// What it says when the block ends.
+    pub(super) after: Option<Said>,
+    /// Whether that was given in the block.
+    pub(super) given: bool,
+    /// Responses to it in the block.
+    pub(super) responses: i64,
+}
+
+/// What is kept of one aspect of an agent; the columns of `standing` say what each means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Standing {
+    created_block: u64,
+    given: i64,
+    revoked: i64,
+    responses: i64,
+    total: Fixed,
+    counts: Vec<i64>,
+    clients: i64,
+    voices: Fixed,
+    positive: i64,
+    negative: i64,
+    last_at: u64,
+}
+
+impl Standing {
+    fn begun_in(block: u64) -> Self {
+        Self {
+            created_block: block,
+            given: 0,
+            revoked: 0,
+            responses: 0,
+            total: Fixed::default(),
+            counts: Vec::new(),
+            clients: 0,
+            voices: Fixed::default(),
+            positive: 0,
+            negative: 0,
+            last_at: 0,
+        }
+    }
+
+    /// Counts what feedback says, or takes it away.
+    fn count(&mut self, said: &Said, is_more: bool) {
+        let one = if is_more { 1 } else { -1 };
+        self.given += one;
+        if said.revoked {
+            self.revoked += one;
+            return;
+        }
+        let places = usize::from(said.decimals);
+        if self.counts.len() <= places {
+            self.counts.resize(places + 1, 0);
+        }
+        self.counts[places] += one;
+        while self.counts.last() == Some(&0) {
+            self.counts.pop();
+        }
+        if is_more {
+            self.total += said.value;
+        } else {
+            self.total -= said.value;
+        }
+        if said.is_rating() {
+            self.positive += if aspect::is_positive(said.value) { one } else { 0 };
+            self.negative += if aspect::is_negative(said.value) { one } else { 0 };
+        }
+    }
+}
+
+impl Kept for Standing {
+    type Key = StandingKey;
+    const TABLE: &'static str = "standing";
+    const VERSIONS: &'static str = "standing_version";
+    const KEY: Columns = &[("deployment", Type::INT2), ("agent_id", Type::NUMERIC), ("aspect", Type::BYTEA)];
+    const VALUES: Columns = &[
+        ("created_block", Type::INT8),
+        ("given", Type::INT8),
+        ("revoked", Type::INT8),
+        ("responses", Type::INT8),
+        ("total", Type::NUMERIC),
+        ("counts", Type::INT8_ARRAY),
+        ("clients", Type::INT8),
+        ("voices", Type::NUMERIC),
+        ("positive", Type::INT8),
+        ("negative", Type::INT8),
+        ("last_at", Type::INT8),
+    ];
+
+    fn key_cells((agent, aspect): &StandingKey) -> Vec<Cell> {
+        let mut cells = agent_cells(agent);
+        cells.push(Box::new(aspect.bytes().to_vec()));
+        cells
+    }
+
+    fn key_arrays(keys: &[StandingKey]) -> Vec<Cell> {
+        let (deployments, ids) = arrays(keys.iter().map(|(agent, _)| agent));
+        let aspects: Vec<Vec<u8>> = keys.iter().map(|(_, aspect)| aspect.bytes().to_vec()).collect();
+        vec![Box::new(deployments), Box::new(ids), Box::new(aspects)]
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            Box::new(signed(self.created_block)),
+            Box::new(self.given),
+            Box::new(self.revoked),
+            Box::new(self.responses),
+            Box::new(self.total.to_numeric()),
+            Box::new(self.counts.clone()),
+            Box::new(self.clients),
+            Box::new(self.voices.to_numeric()),
+            Box::new(self.positive),
+            Box::new(self.negative),
+            Box::new(signed(self.last_at)),
+        ]
+    }
+
+    fn read(row: &Row) -> Result<(StandingKey, Self), StoreError> {
+        let aspect =
+            Aspect::read(sql::column(row, "aspect")?).ok_or_else(|| sql::corrupt("a standing is of no aspect"))?;
+        let standing = Self {
+            created_block: sql::number(row, "created_block")?,
+            given: sql::column(row, "given")?,
+            revoked: sql::column(row, "revoked")?,
+            responses: sql::column(row, "responses")?,
+            total: fixed(row, "total")?,
+            counts: sql::column(row, "counts")?,
+            clients: sql::column(row, "clients")?,
+            voices: fixed(row, "voices")?,
+            positive: sql::column(row, "positive")?,
+            negative: sql::column(row, "negative")?,
+            last_at: sql::number(row, "last_at")?,
+        };
+        Ok(((agent_key(row)?, aspect), standing))
+    }
+}
+
+/// A sum with sixty places.
+pub(super) fn fixed(row: &Row, name: &str) -> Result<Fixed, StoreError> {
+    Fixed::from_numeric(&sql::column::<Numeric>(row, name)?).ok_or_else(|| sql::corrupt("a sum of values is too large"))
+}
+
+/// The standings that a batch changes.
+#[derive(Default)]
+pub(super) struct Standings {
+    rows: KeptRows<Standing>,
+    voices: Voices,
+}
+
+impl Standings {
+    /// Loads aspects of agents, and what the pairs of agent and client say.
+    pub(super) async fn load(
+        sql: &Sql<'_>,
+        keys: &BTreeSet<StandingKey>,
+        pairs: &BTreeSet<Pair>,
+    ) -> Result<Self, StoreError> {
+        Ok(Self { rows: KeptRows::load(sql, keys).await?, voices: Voices::load(sql, pairs).await? })
+    }
+
+    /// Counts what a block, of that time, did to one feedback.
+    pub(super) fn end_block(&mut self, block: u64, time: u64, spoken: &Spoken) {
+        let said = [&spoken.before, &spoken.after].into_iter().flatten();
+        let mut aspects: BTreeSet<Aspect> = said.flat_map(Said::aspects).collect();
+        aspects.insert(Aspect::All);
+        for aspect in aspects {
+            self.change(block, time, spoken, aspect);
+        }
+    }
+
+    fn change(&mut self, block: u64, time: u64, spoken: &Spoken, aspect: Aspect) {
+        let of = |said: Option<Said>| said.filter(|said| said.speaks_of(aspect));
+        let (before, after) = (of(spoken.before), of(spoken.after));
+        let key = (spoken.pair.0, aspect);
+        let mut standing = self.rows.current(&key).cloned().unwrap_or_else(|| Standing::begun_in(block));
+        if let Some(said) = before {
+            standing.count(&said, false);
+        }
+        if let Some(said) = after {
+            standing.count(&said, true);
+        }
+        let voice = self.voices.change(spoken.pair, aspect, before, after);
+        standing.clients += voice.clients;
+        standing.voices += voice.mean;
+        standing.voices -= voice.mean_before;
+        if after.is_some() || aspect == Aspect::All {
+            standing.responses += spoken.responses;
+        }
+        if after.is_some() && spoken.given {
+            standing.last_at = standing.last_at.max(time);
+        }
+        self.rows.set(key, block, standing);
+    }
+
+    /// Writes the current standings, and what they were where that ended above finality.
+    pub(super) async fn write(&self, sql: &Sql<'_>, finalized: Option<u64>) -> Result<u64, StoreError> {
+        self.rows.write(sql, finalized).await
+    }
+}
+
+/// Restores the standings as they were at a block above finality.
+pub(super) async fn rewind(sql: &Sql<'_>, to: u64) -> Result<(), StoreError> {
+    kept::rewind::<Standing>(sql, to).await.map(|_| ())
+}
+
+/// Counts the standings anew as they were at a block below finality: those that changed above it, from the rows of facts,
+/// which must have been rewound already.
+pub(super) async fn recount(sql: &Sql<'_>, to: u64) -> Result<(), StoreError> {
+    let all = ("k.aspect = ''", counted!());
+    let ratings = ("k.aspect = '\\x01'", counted!(is_rating!()));
+    let tags = ("length(k.aspect) = 16", counted!(is_of_tag!()));
+    for (of_kind, counted) in [all, ratings, tags] {
+        let update = format!(
+            "UPDATE standing t SET begin_block = n.begin_block, given = n.given, revoked = n.revoked, \
+                 responses = n.responses, total = n.total, counts = n.counts, clients = n.clients, \
+                 voices = n.voices, positive = n.positive, negative = n.negative, last_at = n.last_at \
+             FROM standing k CROSS JOIN LATERAL ({}) n \
+             WHERE k.chain_id = $1 AND k.begin_block > $2 AND k.created_block <= $2 AND {of_kind} \
+             AND t.chain_id = $1 AND t.deployment = k.deployment AND t.agent_id = k.agent_id AND t.aspect = k.aspect",
+            as_rewound(counted)
+        );
+        sql.execute(&update, &[&signed(to)]).await?;
+    }
+    // Of which nobody had spoken yet.
+    kept::delete_above::<Standing>(sql, to).await?;
+    kept::forget_versions::<Standing>(sql, to).await
+}
+
+/// The statement over facts of which all that is above the block is gone.
+fn as_rewound(counted: &str) -> String {
+    let text = counted.replace("{k}", "k").replace("{live f}", "(f.end_block IS NULL)");
+    let text = ["f", "r"].iter().fold(text, |text, row| text.replace(&format!("{{begun {row}}}"), "TRUE"));
+    let reached =
+        |text: String, column: &str| text.replace(&format!("{{reached {column}}}"), &format!("({column} IS NOT NULL)"));
+    ["f.revoked_block", "f.end_block"].iter().fold(text, |text, column| reached(text, column))
+}
+
+/// Forgets versions that no rewind can need any more.
+pub(super) async fn prune(sql: &Sql<'_>, finalized: u64) -> Result<(), StoreError> {
+    kept::prune::<Standing>(sql, finalized).await
+}

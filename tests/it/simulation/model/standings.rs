@@ -1,0 +1,255 @@
+//! What feedback sums up to, counted anew after each block from all that was ever said about an agent.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alloy::primitives::keccak256;
+use num_bigint::{BigInt, Sign};
+
+use super::AgentKey;
+use super::feedback::{Feedback, FeedbackKey, Feedbacks};
+use super::history::{History, Span};
+use super::rows::{Row, Rows, bytea, number, of_agent, text};
+
+/// Decimal places of a sum.
+const PLACES: u32 = 60;
+
+/// All feedback.
+const ALL: &[u8] = &[];
+/// Feedback without a tag, or `starred`, of 0 to 100.
+pub(crate) const RATINGS: &[u8] = &[1];
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Standing {
+    pub(crate) given: usize,
+    pub(crate) revoked: usize,
+    pub(crate) responses: usize,
+    total: BigInt,
+    counts: Vec<usize>,
+    pub(crate) clients: usize,
+    voices: BigInt,
+    pub(crate) positive: usize,
+    pub(crate) negative: usize,
+    pub(crate) last_at: u64,
+    /// Exact: the least, the greatest and the newest value that stands.
+    pub(crate) least: Option<String>,
+    pub(crate) greatest: Option<String>,
+    pub(crate) last: Option<String>,
+}
+
+/// The standings of all agents, and the texts of first tags.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Standings {
+    pub(crate) of: BTreeMap<(AgentKey, Vec<u8>), History<Standing>>,
+    /// By hash: the block that told it first, and the text.
+    pub(crate) tags: BTreeMap<Vec<u8>, (u64, Vec<u8>)>,
+    /// The aspects that each response was filed under, with its block.
+    answered: Vec<(AgentKey, Vec<u8>, u64)>,
+}
+
+/// The hash that a first tag is known by.
+pub(crate) fn tag_of(given: &Feedback) -> Vec<u8> {
+    given.tag1_hash.unwrap_or_else(|| keccak256(&given.tag1))[..16].to_vec()
+}
+
+fn scaled(given: &Feedback) -> BigInt {
+    let magnitude = BigInt::from_bytes_be(Sign::Plus, &given.value.magnitude.to_be_bytes::<32>());
+    let cut = magnitude * BigInt::from(10).pow(PLACES) / BigInt::from(10).pow(given.decimals);
+    if given.value.is_negative { -cut } else { cut }
+}
+
+fn whole(number: u32) -> BigInt {
+    BigInt::from(number) * BigInt::from(10).pow(PLACES)
+}
+
+fn aspects(given: &Feedback) -> BTreeSet<Vec<u8>> {
+    let mut aspects = BTreeSet::from([ALL.to_vec(), tag_of(given)]);
+    let rated = ["", "starred"].iter().any(|tag| keccak256(tag)[..16] == tag_of(given));
+    if rated && scaled(given) >= whole(0) && scaled(given) <= whole(100) {
+        aspects.insert(RATINGS.to_vec());
+    }
+    aspects
+}
+
+impl Standings {
+    pub(super) fn tell(&mut self, block: u64, given: &Feedback) {
+        if given.tag1_hash.is_none() {
+            self.tags.entry(tag_of(given)).or_insert_with(|| (block, given.tag1.clone()));
+        }
+    }
+
+    /// Counts the agents anew that a block's events of feedback named.
+    pub(super) fn end_block(&mut self, block: u64, feedback: &Feedbacks) {
+        for (key, at) in feedback.answers.iter().filter(|(_, at)| *at == block) {
+            let mut filed = BTreeSet::from([ALL.to_vec()]);
+            filed.extend(feedback.given.get(key).and_then(History::now).map(aspects).unwrap_or_default());
+            self.answered.extend(filed.into_iter().map(|aspect| (key.0, aspect, *at)));
+        }
+        let touches = |span: &Span<Feedback>| {
+            [Some(span.begin), span.end, span.is.revoked.map(|at| at.block)].contains(&Some(block))
+        };
+        let mut touched: BTreeSet<(AgentKey, Vec<u8>)> = self
+            .answered
+            .iter()
+            .filter(|(.., at)| *at == block)
+            .map(|(agent, aspect, _)| (*agent, aspect.clone()))
+            .collect();
+        for ((agent, ..), history) in &feedback.given {
+            let spans = history.0.iter().filter(|span| touches(span));
+            touched.extend(spans.flat_map(|span| aspects(&span.is)).map(|aspect| (*agent, aspect)));
+        }
+        for key in touched {
+            let standing = self.counted(&key, feedback);
+            self.of.entry(key).or_default().set(block, standing);
+        }
+    }
+
+    fn counted(&self, (agent, aspect): &(AgentKey, Vec<u8>), feedback: &Feedbacks) -> Standing {
+        let of_agent = feedback.given.iter().filter(|((of, ..), _)| of == agent);
+        let spans: Vec<(&FeedbackKey, &Span<Feedback>)> = of_agent
+            .flat_map(|(key, history)| history.0.iter().map(move |span| (key, span)))
+            .filter(|(_, span)| aspects(&span.is).contains(aspect))
+            .collect();
+        let held: Vec<_> = spans.iter().filter(|(_, span)| span.end.is_none()).collect();
+        let mut standing = Standing {
+            given: held.len(),
+            revoked: held.iter().filter(|(_, span)| span.is.revoked.is_some()).count(),
+            responses: self.answered.iter().filter(|(of, under, _)| of == agent && under == aspect).count(),
+            last_at: spans.iter().map(|(_, span)| span.is.at.time).max().unwrap_or_default(),
+            ..Standing::default()
+        };
+        let stands: Vec<_> = held.iter().filter(|(_, span)| span.is.revoked.is_none()).collect();
+        let mut clients = BTreeMap::<_, Vec<BigInt>>::new();
+        for ((_, client, _), span) in &stands {
+            clients.entry(*client).or_default().push(scaled(&span.is));
+            let places = usize::try_from(span.is.decimals).expect("a byte");
+            standing.counts.resize(standing.counts.len().max(places + 1), 0);
+            standing.counts[places] += 1;
+            if aspects(&span.is).contains(RATINGS) {
+                standing.positive += usize::from(scaled(&span.is) >= whole(80));
+                standing.negative += usize::from(scaled(&span.is) < whole(50));
+            }
+        }
+        standing.total = clients.values().flatten().sum();
+        standing.clients = clients.len();
+        standing.voices = clients.values().map(|said| said.iter().sum::<BigInt>() / BigInt::from(said.len())).sum();
+        let exact = |(_, span): &(&FeedbackKey, &Span<Feedback>)| {
+            let magnitude = BigInt::from_bytes_be(Sign::Plus, &span.is.value.magnitude.to_be_bytes::<32>());
+            let signed = if span.is.value.is_negative { -magnitude } else { magnitude };
+            (signed * BigInt::from(10).pow(255 - span.is.decimals), span.is.at.block, span.is.at.log_index)
+        };
+        let mut values: Vec<_> = stands.iter().map(|said| exact(said)).collect();
+        standing.last = values.iter().max_by_key(|(_, block, log)| (*block, *log)).map(|(value, ..)| shown(value, 255));
+        values.sort();
+        standing.least = values.first().map(|(value, ..)| shown(value, 255));
+        standing.greatest = values.last().map(|(value, ..)| shown(value, 255));
+        standing
+    }
+
+    pub(super) fn rows(&self, rows: &mut Rows, finalized: Option<u64>) {
+        for ((agent, aspect), history) in &self.of {
+            let created = history.0.first().expect("it was set").begin;
+            let (now, past) = history.kept(finalized);
+            let mut row = of_agent(*agent, row_of(aspect, created, now));
+            let standing = &now.is;
+            row.insert("active", number(standing.active()));
+            row.insert("average", standing.average().map(|average| plain(&average, PLACES)));
+            row.insert("voice_average", standing.voice_average().map(|average| plain(&average, PLACES)));
+            row.insert("score", standing.score(aspect).map(|(score, places)| plain(&score, places)));
+            rows.put("standing", row);
+            for span in past {
+                let mut row = of_agent(*agent, row_of(aspect, created, span));
+                row.insert("end_block", span.end.and_then(number));
+                rows.put("standing_version", row);
+            }
+        }
+        for (aspect, (block, tag)) in &self.tags {
+            let mut row = Row::from([("aspect", bytea(aspect)), ("begin_block", number(block))]);
+            text(&mut row, "tag1", "tag1_raw", Some(tag));
+            rows.put("tag", row);
+        }
+    }
+}
+
+impl Standing {
+    pub(crate) fn active(&self) -> usize {
+        self.given - self.revoked
+    }
+
+    fn average(&self) -> Option<BigInt> {
+        (self.active() > 0).then(|| &self.total / BigInt::from(self.active()))
+    }
+
+    fn voice_average(&self) -> Option<BigInt> {
+        (self.clients > 0).then(|| &self.voices / BigInt::from(self.clients))
+    }
+
+    /// The score, and its decimal places.
+    fn score(&self, aspect: &[u8]) -> Option<(BigInt, u32)> {
+        if aspect == RATINGS && self.active() < 10 {
+            let drawn = whole(50) * BigInt::from(10 - self.active());
+            return Some((&self.total + drawn, PLACES + 1));
+        }
+        self.average().map(|average| (average, PLACES))
+    }
+
+    /// Average, average of voices and score, as GraphQL shows them.
+    pub(crate) fn shown(&self, aspect: &[u8]) -> [Option<String>; 3] {
+        [
+            self.average().map(|value| shown(&value, PLACES)),
+            self.voice_average().map(|value| shown(&value, PLACES)),
+            self.score(aspect).map(|(value, places)| shown(&value, places)),
+        ]
+    }
+
+    /// Whether the average is at least so much.
+    pub(crate) fn averages(&self, least: u32) -> bool {
+        self.average().is_some_and(|average| average >= whole(least))
+    }
+
+    /// What the score sorts by.
+    pub(crate) fn rank(&self, aspect: &[u8]) -> BigInt {
+        let (score, places) = self.score(aspect).expect("who is ranked has a score");
+        score * BigInt::from(10).pow(PLACES + 1 - places)
+    }
+}
+
+fn row_of(aspect: &[u8], created: u64, span: &Span<Standing>) -> Row {
+    let standing = &span.is;
+    let counts: Vec<String> = standing.counts.iter().map(ToString::to_string).collect();
+    Row::from([
+        ("aspect", bytea(aspect)),
+        ("begin_block", number(span.begin)),
+        ("created_block", number(created)),
+        ("given", number(standing.given)),
+        ("revoked", number(standing.revoked)),
+        ("responses", number(standing.responses)),
+        ("total", Some(plain(&standing.total, PLACES))),
+        ("counts", Some(format!("[{}]", counts.join(",")))),
+        ("clients", number(standing.clients)),
+        ("voices", Some(plain(&standing.voices, PLACES))),
+        ("positive", number(standing.positive)),
+        ("negative", number(standing.negative)),
+        ("last_at", number(standing.last_at)),
+    ])
+}
+
+/// A number with all its decimal places, as Postgres shows it.
+fn plain(value: &BigInt, places: u32) -> String {
+    let places = usize::try_from(places).expect("a byte");
+    let digits = format!("{:0>width$}", value.magnitude().to_string(), width = places + 1);
+    let (whole, rest) = digits.split_at(digits.len() - places);
+    format!("{}{whole}.{rest}", if value.sign() == Sign::Minus { "-" } else { "" })
+}
+
+/// A number with 34 significant digits, rounded half away from zero, without zeros behind.
+fn shown(value: &BigInt, places: u32) -> String {
+    let digits = value.magnitude().to_string().len();
+    let beyond = u32::try_from(digits.saturating_sub(34)).expect("a few hundred digits");
+    let unit = BigInt::from(10).pow(beyond);
+    let half = BigInt::from(if value.sign() == Sign::Minus { -1 } else { 1 }) * &unit;
+    let rounded =
+        if beyond == 0 { value.clone() } else { (value * BigInt::from(2) + half) / (&unit * BigInt::from(2)) * unit };
+    let text = plain(&rounded, places);
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
+}
