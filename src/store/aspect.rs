@@ -79,11 +79,12 @@ pub(super) fn is_negative(rating: Fixed) -> bool {
     rating < Fixed::whole(LEAST_NEUTRAL)
 }
 
-/// The condition that the feedback `f` is a rating.
+/// The condition that the feedback `f` is a rating. Values are cut at sixty places before they are counted; a comparison
+/// of the values themselves says the same, and an index can serve it.
 macro_rules! is_rating {
     () => {
         "(f.aspect IN ('\\xc5d2460186f7233c927e7db2dcc703c0', '\\xd6be4ef8f6e81499fcacb6176a8acae1') \
-         AND trunc(f.value, 60) BETWEEN 0 AND 100)"
+         AND f.value > -1e-60 AND f.value < 100 + 1e-60)"
     };
 }
 pub(super) use is_rating;

@@ -18,7 +18,7 @@ pub(crate) async fn node() -> Node {
     while !demo.traffic.is_tour_over() {
         demo.traffic.step().await.unwrap();
     }
-    for _ in 0..20 {
+    for _ in 0..40 {
         demo.traffic.step().await.unwrap();
     }
     let node = Node::start().await;

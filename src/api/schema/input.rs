@@ -66,6 +66,11 @@ pub(super) fn order_by(entity: &'static Entity) -> Enum {
 
 /// Adds the arguments of a page.
 pub(super) fn with_page(field: GraphField, entity: &Entity) -> GraphField {
+    with_page_in_order(field, entity, "id", "asc")
+}
+
+/// Adds the arguments of a page that has an order of its own where none is asked for.
+pub(super) fn with_page_in_order(field: GraphField, entity: &Entity, order: &str, direction: &str) -> GraphField {
     let int = || TypeRef::named(TypeRef::INT);
     field
         .argument(described("skip", int(), "How many rows to leave out at the start.").default_value(0))
@@ -75,9 +80,13 @@ pub(super) fn with_page(field: GraphField, entity: &Entity) -> GraphField {
         .argument(described(
             "orderBy",
             TypeRef::named(format!("{}_orderBy", entity.name)),
-            "What to sort by; by id without it.",
+            format!("What to sort by; by {order} without it."),
         ))
-        .argument(described("orderDirection", TypeRef::named("OrderDirection"), "The direction; `asc` without it."))
+        .argument(described(
+            "orderDirection",
+            TypeRef::named("OrderDirection"),
+            format!("The direction; `{direction}` without it."),
+        ))
         .argument(described("where", TypeRef::named(format!("{}_filter", entity.name)), "Which rows; all without it."))
         .argument(described(
             "after",

@@ -6,6 +6,7 @@
 mod digest;
 mod entity;
 mod input;
+mod leaderboard;
 mod meta;
 mod network;
 mod reputation;
@@ -29,6 +30,7 @@ pub fn build(config: &Api) -> Schema {
     let query = meta::add_root(query);
     let query = network::add_root(query);
     let query = reputation::add_root(query);
+    let query = leaderboard::add_root(query);
     let query = digest::add_root(query);
     let mut builder = Schema::build("Query", None, None)
         .validation_mode(ValidationMode::Strict)
@@ -46,6 +48,7 @@ pub fn build(config: &Api) -> Schema {
         builder = builder.register(Enum::new(choice.name).description(choice.doc).items(values));
     }
     let builder = digest::register(reputation::register(network::register(meta::register(builder))));
+    let builder = leaderboard::register(builder);
     builder.finish().expect("the entities describe a schema without contradictions")
 }
 

@@ -30,6 +30,18 @@ pub(super) fn metadata(text: &str, contracts: &Contracts) -> Option<ParsedId> {
     Some(parts)
 }
 
+/// `agentId:tag1`, or `agentId:keccak256:` and the hash's first 16 bytes (or all of it) of a tag that is no clean text.
+pub(super) fn tag_reputation(text: &str, contracts: &Contracts) -> Option<ParsedId> {
+    let (mut parts, rest) = agent_and_rest(text, contracts)?;
+    let tag = rest?;
+    let hash = tag.strip_prefix("keccak256:");
+    let beginning = hash.and_then(|hash| fixed_bytes(hash, 16).or_else(|| fixed_bytes(hash, 32)));
+    let mut aspect = beginning.unwrap_or_else(|| keccak256(tag.as_bytes()).to_vec());
+    aspect.truncate(16);
+    parts.push(Some(Datum::Bytes(aspect)));
+    Some(parts)
+}
+
 /// `agentId:clientAddress:feedbackIndex`.
 pub(super) fn feedback(text: &str, contracts: &Contracts) -> Option<ParsedId> {
     match feedback_and_rest(text, contracts)? {
@@ -136,7 +148,9 @@ fn digits(text: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{agent, audit_entry, dispute, feedback, file, metadata, protocol, response, validation};
+    use super::{
+        agent, audit_entry, dispute, feedback, file, metadata, protocol, response, tag_reputation, validation,
+    };
     use crate::store::query::snapshot::Contracts;
     use crate::store::query::sql::Datum;
 
@@ -152,6 +166,9 @@ mod tests {
         assert!(response(&format!("167000:42:{client}:7:{hash}:3"), &contracts).is_some());
         assert!(file(&format!("{hash}:datauri:3"), &contracts).is_some());
         assert!(metadata("167000:42:a:key:with:colons", &contracts).is_some());
+        let of_tag = tag_reputation("167000:42:starred", &contracts).expect("this is an id");
+        let of_hash = "167000:42:keccak256:0xd6be4ef8f6e81499fcacb6176a8acae1";
+        assert_eq!(Some(of_tag), tag_reputation(of_hash, &contracts));
         assert!(audit_entry("167000:5:0", &contracts).is_some());
         assert!(protocol("167000", &contracts).is_some());
         assert!(dispute("167000:7", &contracts).is_some());

@@ -13,6 +13,7 @@ pub mod entity;
 mod error;
 pub mod filter;
 mod id;
+mod leaderboard;
 mod load;
 pub mod order;
 mod pin;
@@ -25,6 +26,7 @@ mod value;
 
 pub use self::digest::DigestAt;
 pub use self::error::QueryError;
+pub use self::leaderboard::LeaderboardQuestion;
 pub use self::load::{MAX_FIRST, finality_name};
 pub use self::pin::{BlockPin, Place, Scope, When};
 pub use self::select::{Nested, Page, Record, Related, Selection};

@@ -23,19 +23,24 @@ impl Source {
     }
 
     /// The condition that a row is of the scope.
-    pub(super) fn in_scope(&self, scope: &BoundScope) -> String {
+    pub(super) fn in_scope(&mut self, scope: &BoundScope) -> String {
         format!("{}{}", scope.of_networks(&self.alias), self.and_holds(scope))
     }
 
     /// The condition that a row holds, to be appended to another one.
-    pub(super) fn and_holds(&self, scope: &BoundScope) -> String {
-        match self.entity.life {
+    pub(super) fn and_holds(&mut self, scope: &BoundScope) -> String {
+        let holds = match self.entity.life {
             Life::Version => format!(" AND {}", scope.live(&self.alias)),
             Life::Fact if scope.is_pinned() => format!(" AND {}", scope.begun(&self.alias)),
+            Life::Since(column) if scope.is_pinned() => {
+                format!(" AND {}", scope.reached(&format!("{}.{column}", self.alias)))
+            }
             // Every bound parameter must stand in the text, or Postgres cannot tell its type.
             Life::Always if scope.is_pinned() => format!(" AND {}", scope.any_block(&self.alias)),
-            Life::Fact | Life::Always => String::new(),
-        }
+            Life::Fact | Life::Since(_) | Life::Always => String::new(),
+        };
+        let only = self.entity.only.map(|only| format!(" AND {}", self.template(only, scope)));
+        holds + &only.unwrap_or_default()
     }
 
     /// A field's value.
@@ -75,16 +80,18 @@ impl Source {
 
     /// Expands a template of the entity.
     pub(super) fn template(&mut self, template: Template, scope: &BoundScope) -> String {
-        if let (true, Some(pinned)) = (scope.is_pinned(), template.pinned) {
-            return expand(pinned, &self.alias, scope);
-        }
-        if let Some(join) = template.join {
+        let (sql, join) = match (scope.is_pinned(), template.pinned, template.pinned_join) {
+            (true, Some(pinned), join) => (pinned, join),
+            (true, None, Some(join)) => (template.latest, Some(join)),
+            _ => (template.latest, template.join),
+        };
+        if let Some(join) = join {
             let join = expand(join, &self.alias, scope);
             if !self.joins.contains(&join) {
                 self.joins.push(join);
             }
         }
-        expand(template.latest, &self.alias, scope)
+        expand(sql, &self.alias, scope)
     }
 }
 

@@ -7,11 +7,13 @@ use alloy::primitives::{I256, U256, keccak256};
 use serde_json::json;
 
 use super::error::{QueryError, bad_input};
-use super::id;
+use super::id::{self, ParsedId};
 use super::pin::{BoundScope, Scope};
 use super::snapshot::Snapshot;
 use super::sql::{Datum, SqlType, Statement};
-use super::value;
+use super::{entity, source, value};
+use crate::event::{Tag, Text};
+use crate::store::aspect::Aspect;
 
 /// Decimal places to which the contract scales every value before it adds them up.
 const SCALE: u8 = 18;
@@ -95,6 +97,11 @@ impl Snapshot {
     pub async fn summary(&self, scope: &Scope, question: &SummaryQuestion) -> Result<Summary, QueryError> {
         let agent = id::agent(&question.agent, self.contracts())
             .ok_or_else(|| bad_input("agent", "an agent's id, such as \"167000:42\""))?;
+        if let Some(aspect) = question.kept_aspect()?
+            && let Some(summary) = self.kept_summary(scope, &agent, aspect).await?
+        {
+            return Ok(summary);
+        }
         let mut statement = Statement::default();
         let bound = BoundScope::bind(scope, &mut statement);
         let mut conditions =
@@ -133,6 +140,20 @@ impl Snapshot {
     }
 }
 
+impl SummaryQuestion {
+    /// The aspect of which all is asked, and nothing else: what that sums up to is kept.
+    fn kept_aspect(&self) -> Result<Option<Aspect>, QueryError> {
+        let text = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        if self.clients.is_some() || text(&self.tag2).is_some() || self.since.is_some() || self.until.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(match text(&self.tag1) {
+            None => Aspect::All,
+            Some(tag1) => Aspect::of(&Tag::Text(Text::from(value::text("tag1", &json!(tag1))?.as_str()))),
+        }))
+    }
+}
+
 fn asked_clients(clients: &[String], statement: &mut Statement) -> Result<String, QueryError> {
     let clients: Vec<Datum> = clients
         .iter()
@@ -150,11 +171,11 @@ fn text_of(clients: &str, times: &str, conditions: &str) -> String {
     format!(
         "WITH given AS MATERIALIZED (SELECT client, f.value_decimals, f.value, {times} AS times FROM feedback f{clients} \
          WHERE {conditions}), \
-         voices AS (SELECT round(sum(value), 60) / count(*) AS mean FROM given GROUP BY client) \
+         voices AS (SELECT div(sum(trunc(value, 60)) * 1e60, count(*)) * 1e-60 AS mean FROM given GROUP BY client) \
          SELECT value_decimals::bigint, sum(times)::bigint, trunc(sum(value * times) * 1000000000000000000)::text, \
          min(value)::text, max(value)::text, \
-         (SELECT round(sum(value * times), 60) / sum(times) FROM given)::text, \
-         (SELECT count(*) FROM voices), (SELECT round(sum(mean), 60) / count(*) FROM voices)::text, \
+         (SELECT div(sum(trunc(value, 60) * times) * 1e60, sum(times)) * 1e-60 FROM given)::text, \
+         (SELECT count(*) FROM voices), (SELECT div(sum(mean) * 1e60, count(*)) * 1e-60 FROM voices)::text, \
          (SELECT min(value) FROM given)::text, (SELECT max(value) FROM given)::text \
          FROM given GROUP BY value_decimals ORDER BY value_decimals"
     )
@@ -182,6 +203,77 @@ fn summary_of(rows: &[tokio_postgres::Row]) -> Result<Summary, QueryError> {
         min: first.try_get(8)?,
         max: first.try_get(9)?,
     })
+}
+
+/// The least and the greatest value that stands of the aspect of `{t}`: tag by tag, because an index holds the values of each.
+macro_rules! extreme {
+    ($which:literal) => {
+        concat!(
+            "(SELECT ",
+            $which,
+            "(m.value) FROM standing s CROSS JOIN LATERAL (SELECT ",
+            $which,
+            "(f.value) AS value FROM feedback f WHERE f.chain_id = s.chain_id AND f.deployment = s.deployment \
+             AND f.agent_id = s.agent_id AND f.aspect = s.aspect AND {live f} AND NOT {reached f.revoked_block}) m \
+             WHERE s.chain_id = {t}.chain_id AND s.deployment = {t}.deployment AND s.agent_id = {t}.agent_id \
+             AND length(s.aspect) = 16 AND ({t}.aspect = '' OR s.aspect = {t}.aspect))::text"
+        )
+    };
+}
+
+impl Snapshot {
+    /// Sums up an aspect by its standing; nothing where a value has more decimal places than the contract counts with.
+    async fn kept_summary(
+        &self,
+        scope: &Scope,
+        agent: &ParsedId,
+        aspect: Aspect,
+    ) -> Result<Option<Summary>, QueryError> {
+        let mut statement = Statement::default();
+        let bound = BoundScope::bind(scope, &mut statement);
+        let (alias, columns) = (statement.alias(), ["chain_id", "deployment", "agent_id"]);
+        let mut key: Vec<String> = Vec::new();
+        for (column, part) in columns.iter().zip(agent.iter().flatten()) {
+            key.push(format!("{} AS {column}", statement.bind_datum(part)));
+        }
+        key.push(format!("{}::bytea AS aspect", statement.bind(aspect.bytes().to_vec())));
+        let select = format!(
+            "SELECT {{t}}_then.counts, trunc({{t}}_then.total * 1e18)::text, {{t}}_then.average::text, {{t}}_then.clients, \
+             {{t}}_then.voice_average::text, {}, {} FROM (SELECT {}) {{t}}{} WHERE {}",
+            extreme!("min"),
+            extreme!("max"),
+            key.join(", "),
+            entity::standing_join(aspect, bound.is_pinned()),
+            bound.of_networks(&alias)
+        );
+        statement.push(&source::expand(&select, &alias, &bound));
+        let rows = self.query(&statement).await?;
+        let Some(row) = rows.first() else { return Ok(Some(Summary::default())) };
+        let counts: Vec<i64> = row.try_get::<_, Option<_>>(0)?.unwrap_or_default();
+        if counts.len() > usize::from(SCALE) + 1 {
+            return Ok(None);
+        }
+        let sum = row.try_get::<_, Option<String>>(1)?.map_or(I256::ZERO, |sum| wrapped(&sum));
+        let (count, summary_value, summary_value_decimals) = contract_summary(&groups_of(&counts, sum));
+        Ok(Some(Summary {
+            count: i64::try_from(count).unwrap_or(i64::MAX),
+            summary_value,
+            summary_value_decimals,
+            average: row.try_get(2)?,
+            client_count: row.try_get::<_, Option<_>>(3)?.unwrap_or_default(),
+            per_client_average: row.try_get(4)?,
+            min: row.try_get(5)?,
+            max: row.try_get(6)?,
+        }))
+    }
+}
+
+/// Groups by their number of decimal places; the contract adds up all sums, so the first one may have it all.
+fn groups_of(counts: &[i64], mut sum: I256) -> Vec<DecimalsGroup> {
+    let groups = (0_u8..).zip(counts).filter(|(_, count)| **count > 0);
+    groups
+        .map(|(decimals, count)| DecimalsGroup { decimals, count: count.unsigned_abs(), sum: std::mem::take(&mut sum) })
+        .collect()
 }
 
 /// A whole number of any size as the 256 bits that a contract keeps of it. Values of earlier generations can be that large.

@@ -3,5 +3,6 @@
 mod entities;
 mod filter;
 mod pin;
+mod reputation;
 mod request;
 pub(crate) mod support;

@@ -41,7 +41,7 @@ fn responded(client_address: Address, feedback_index: u64) -> Said {
 /// The standings by tag, `ALL` and `RATINGS`.
 const STANDINGS: &str = "SELECT jsonb_object_agg(CASE length(s.aspect) WHEN 0 THEN 'ALL' WHEN 1 THEN 'RATINGS' \
      ELSE t.tag1 END, jsonb_build_array(s.given, s.revoked, s.responses, trim_scale(s.total), s.counts, s.clients, \
-         trim_scale(round(s.voices, 3)), s.positive, s.negative, s.begin_block, trim_scale(s.score))) \
+         trim_scale(round(s.voices, 3)), s.positive, s.negative, s.begin_block, CASE WHEN s.aspect = '\\x01' THEN trim_scale(s.score) END)) \
      FROM standing s LEFT JOIN tag t USING (chain_id, aspect)";
 
 #[tokio::test]

@@ -65,6 +65,7 @@ pub(super) static AGENT: LazyLock<Entity> = LazyLock::new(|| {
         relations: relations(),
         table: Some("agent"),
         life: Life::Version,
+        only: None,
         key: agent_key(),
         parse_id: id::agent,
         changed: changed(),
@@ -89,6 +90,7 @@ fn changed() -> Template {
         latest: "{t}_total.begin_block",
         join: Some(TOTAL_JOIN),
         pinned: Some(total_as_of!("begin_block", "{t}.begin_block")),
+        pinned_join: None,
     }
 }
 
@@ -212,6 +214,20 @@ fn relations() -> Vec<Relation> {
             "The feedback about the agent.",
         ),
         Relation::new(
+            "reputation",
+            Cardinality::One,
+            || &super::reputation::AGENT_REPUTATION,
+            agent_links(),
+            "What the feedback about the agent sums up to.",
+        ),
+        Relation::new(
+            "tagReputations",
+            Cardinality::Many,
+            || &super::reputation::TAG_REPUTATION,
+            agent_links(),
+            "What the feedback about the agent sums up to under each first tag.",
+        ),
+        Relation::new(
             "validations",
             Cardinality::Many,
             || &super::validation::VALIDATION,
@@ -263,6 +279,7 @@ pub(super) static AGENT_METADATA: LazyLock<Entity> = LazyLock::new(|| {
         )],
         table: Some("agent_metadata"),
         life: Life::Version,
+        only: None,
         key,
         parse_id: id::metadata,
         changed: AT_BEGIN,

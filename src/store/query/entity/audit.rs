@@ -63,6 +63,7 @@ pub(super) static AUDIT_ENTRY: LazyLock<Entity> = LazyLock::new(|| {
         relations: Vec::new(),
         table: Some("audit_event"),
         life: Life::Fact,
+        only: None,
         key: vec![
             KeyPart { sql: "{t}.chain_id", ty: SqlType::Integer },
             KeyPart { sql: "{t}.begin_block", ty: SqlType::Integer },

@@ -56,6 +56,7 @@ pub(super) static DISPUTE: LazyLock<Entity> = LazyLock::new(|| Entity {
     relations: Vec::new(),
     table: Some("dispute"),
     life: Life::Always,
+    only: None,
     key: vec![
         KeyPart { sql: "{t}.chain_id", ty: SqlType::Integer },
         KeyPart { sql: "{t}.dispute_id", ty: SqlType::Integer },

@@ -19,6 +19,7 @@ pub(super) static AGENT_REGISTRATION_FILE: LazyLock<Entity> = LazyLock::new(|| {
         relations: Vec::new(),
         table: Some("registration_file"),
         life: Life::Fact,
+        only: None,
         key: vec![
             KeyPart { sql: "{t}.chain_id", ty: SqlType::Integer },
             KeyPart { sql: "{t}.transaction_hash", ty: SqlType::Bytes },
@@ -82,6 +83,7 @@ pub(super) static FEEDBACK_FILE: LazyLock<Entity> = LazyLock::new(|| Entity {
     relations: Vec::new(),
     table: None,
     life: Life::Always,
+    only: None,
     key: Vec::new(),
     parse_id: |_, _| None,
     changed: Template::plain("0"),

@@ -18,6 +18,7 @@ mod dispute;
 mod feedback;
 mod file;
 mod protocol;
+mod reputation;
 mod validation;
 
 use std::sync::LazyLock;
@@ -44,6 +45,8 @@ pub struct Entity {
     pub(in crate::store::query) table: Option<&'static str>,
     /// When a row holds.
     pub(in crate::store::query) life: Life,
+    /// The condition that a row of the table is one of the entity's; all are where there is none.
+    pub(in crate::store::query) only: Option<Template>,
     /// What its id is made of, in the order in which ids sort.
     pub(in crate::store::query) key: Vec<KeyPart>,
     /// Reads an id into its parts; nothing when the text is no such id.
@@ -61,6 +64,8 @@ pub(in crate::store::query) enum Life {
     Version,
     /// From `begin_block` on.
     Fact,
+    /// From the block in this column on; what it says changes, and is told as of a block by joins.
+    Since(&'static str),
     /// Always: it describes the network, not its history.
     Always,
 }
@@ -75,7 +80,7 @@ pub(in crate::store::query) struct KeyPart {
 impl Template {
     /// An expression over the row alone, the same as of any block.
     const fn plain(sql: &'static str) -> Self {
-        Self { latest: sql, join: None, pinned: None }
+        Self { latest: sql, join: None, pinned: None, pinned_join: None }
     }
 }
 
@@ -152,6 +157,8 @@ pub(in crate::store::query) struct Template {
     pub(in crate::store::query) join: Option<&'static str>,
     /// As of an earlier block, where that is another expression.
     pub(in crate::store::query) pinned: Option<&'static str>,
+    /// A join that the expression needs as of an earlier block.
+    pub(in crate::store::query) pinned_join: Option<&'static str>,
 }
 
 impl Field {
@@ -238,6 +245,12 @@ impl Field {
 
     fn pinned(mut self, sql: &'static str) -> Self {
         self.sql.pinned = Some(sql);
+        self
+    }
+
+    /// Of a joined row, by another join as of an earlier block.
+    fn joined_as_of(mut self, join: &'static str, pinned_join: &'static str) -> Self {
+        (self.sql.join, self.sql.pinned_join) = (Some(join), Some(pinned_join));
         self
     }
 
@@ -330,6 +343,14 @@ impl std::fmt::Debug for Relation {
     }
 }
 
+/// The rows of leaderboards, which have a root of their own.
+#[must_use]
+pub fn leaderboard() -> &'static Entity {
+    &reputation::LEADERBOARD_ROW
+}
+
+pub(in crate::store::query) use self::reputation::standing_join;
+
 /// Every entity, in the order of the schema.
 #[must_use]
 pub fn all() -> &'static [&'static Entity] {
@@ -338,6 +359,8 @@ pub fn all() -> &'static [&'static Entity] {
             &agent::AGENT,
             &feedback::FEEDBACK,
             &feedback::FEEDBACK_RESPONSE,
+            &reputation::AGENT_REPUTATION,
+            &reputation::TAG_REPUTATION,
             &validation::VALIDATION,
             &agent::AGENT_METADATA,
             &file::AGENT_REGISTRATION_FILE,
@@ -384,22 +407,32 @@ fn chain_fields(entity_event: &'static str, changed: Template) -> Vec<Field> {
         ),
         Field::int("logIndex", "{t}.log_index", entity_event),
         Field::bytes("transactionHash", "{t}.transaction_hash", "The transaction of that event."),
-        Field::new(
-            "finality",
-            Kind::Finality,
-            SqlType::Integer,
-            changed.latest,
-            "How final the block of the entity's last change is, as of now.",
-        )
-        .with(changed),
-        Field::new(
-            "cursor",
-            Kind::Cursor,
-            SqlType::Text,
-            "''",
-            "The entity's place in the list it is in: pass it as `after` to go on behind it. Opaque.",
-        ),
+        finality_field(changed),
+        cursor_field(),
     ]
+}
+
+/// How final an entity is.
+fn finality_field(changed: Template) -> Field {
+    Field::new(
+        "finality",
+        Kind::Finality,
+        SqlType::Integer,
+        changed.latest,
+        "How final the block of the entity's last change is, as of now.",
+    )
+    .with(changed)
+}
+
+/// Where an entity is in its list.
+fn cursor_field() -> Field {
+    Field::new(
+        "cursor",
+        Kind::Cursor,
+        SqlType::Text,
+        "''",
+        "The entity's place in the list it is in: pass it as `after` to go on behind it. Opaque.",
+    )
 }
 
 /// SQL of an agent's id as text.

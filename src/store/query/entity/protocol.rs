@@ -66,6 +66,7 @@ pub(super) static PROTOCOL: LazyLock<Entity> = LazyLock::new(|| Entity {
     relations: Vec::new(),
     table: Some("(SELECT * FROM contract WHERE role = 'identity')"),
     life: Life::Always,
+    only: None,
     key: vec![
         KeyPart { sql: "{t}.chain_id", ty: SqlType::Integer },
         KeyPart { sql: "{t}.deployment", ty: SqlType::Integer },

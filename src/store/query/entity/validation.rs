@@ -61,6 +61,7 @@ pub(super) static VALIDATION: LazyLock<Entity> = LazyLock::new(|| {
         )],
         table: Some("validation"),
         life: Life::Version,
+        only: None,
         key: vec![
             KeyPart { sql: "{t}.chain_id", ty: SqlType::Integer },
             KeyPart { sql: "{t}.contract_id", ty: SqlType::Integer },

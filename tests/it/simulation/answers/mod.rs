@@ -1,5 +1,7 @@
 //! A set of answers through the node's own router, as of the newest block and of earlier ones, against the model's.
 
+mod reputation;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -30,6 +32,11 @@ const QUESTION: &str = "query Q($at: Int!, $block: BigInt!) { \
         updatedAt totalFeedback lastActivity } \
     feedbacks(first: 1000, block: { number: $at }) { id valueRaw valueDecimals tag1 isRevoked createdAt } \
     validations(first: 1000, block: { number: $at }) { id response responseCount } \
+    agentReputations(first: 1000, block: { number: $at }) { id given revoked active responses clientCount lastAt ratings raters \
+        average perClientAverage confidenceScore min max lastRating positive negative trustLevel } \
+    tagReputations(first: 1000, block: { number: $at }) { id tag1 given revoked active responses clientCount lastAt average \
+        perClientAverage min max lastValue positive negative } \
+    leaderboard(first: 1000, block: { number: $at }) { agent { id } score active clientCount } \
     stateDigest(chainId: 167000, block: $block) { events rawLogs eventCount rawLogCount } }";
 
 impl Asker {
@@ -55,6 +62,8 @@ impl Asker {
             ("agents", agents(cast, model)),
             ("feedbacks", feedbacks(cast, model)),
             ("validations", validations(cast, model)),
+            ("agentReputations", reputation::of_agents(cast, model)),
+            ("tagReputations", reputation::of_tags(cast, model)),
         ] {
             let answered = answer[root].as_array().expect("a list").iter();
             let answered: BTreeMap<String, &Value> =
@@ -65,6 +74,7 @@ impl Asker {
             let invented: Vec<_> = answered.keys().filter(|id| !expected.contains_key(*id)).collect();
             assert!(invented.is_empty(), "{root} as of block {block}: {invented:?}");
         }
+        assert_eq!(answer["leaderboard"], reputation::ranked(cast, model), "leaderboard as of block {block}");
         let [events, raw_logs, event_count, log_count] = digest.shown();
         let expected =
             json!({"events": events, "rawLogs": raw_logs, "eventCount": event_count, "rawLogCount": log_count});

@@ -1,0 +1,62 @@
+//! Agents in the order of what is said of them: by their ratings, or under one first tag.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::entity;
+use super::error::QueryError;
+use super::pin::Scope;
+use super::select::{Page, Record, Selection};
+use super::snapshot::Snapshot;
+use super::value;
+use crate::event::{Tag, Text};
+use crate::store::aspect::Aspect;
+
+/// Which agents, in which order.
+#[derive(Debug, Clone, Default)]
+pub struct LeaderboardQuestion {
+    /// The first tag; nothing or empty: ratings, of all that feedback says.
+    pub tag1: Option<String>,
+    /// At least so much feedback that stands.
+    pub min_feedback: Option<String>,
+    /// By at least so many clients.
+    pub min_clients: Option<String>,
+    /// Such feedback was given at this time or later, in seconds since 1970.
+    pub active_since: Option<String>,
+    /// The page, with further conditions; without an order by `score`.
+    pub page: Page,
+}
+
+impl Snapshot {
+    /// A page of a leaderboard. Whoever has no such feedback that stands is not in it.
+    ///
+    /// # Errors
+    /// As [`Snapshot::list`].
+    pub async fn leaderboard(
+        &self,
+        scope: &Scope,
+        question: &LeaderboardQuestion,
+        selection: &Selection,
+    ) -> Result<Vec<Arc<Record>>, QueryError> {
+        let aspect = match question.tag1.as_deref().filter(|tag1| !tag1.is_empty()) {
+            None => Aspect::Ratings,
+            Some(tag1) => Aspect::of(&Tag::Text(Text::from(value::text("tag1", &json!(tag1))?.as_str()))),
+        };
+        let mut conditions = vec![json!({ "aspect": alloy::hex::encode_prefixed(aspect.bytes()) })];
+        for (field, least) in [
+            ("active_gte", &question.min_feedback),
+            ("clientCount_gte", &question.min_clients),
+            ("lastAt_gte", &question.active_since),
+        ] {
+            conditions.extend(least.as_ref().map(|least| json!({ field: least })));
+        }
+        if !question.page.filter.is_null() {
+            conditions.push(question.page.filter.clone());
+        }
+        let order_by = question.page.order_by.clone().or_else(|| Some("score".to_owned()));
+        let page = Page { filter: json!({ "and": conditions }), order_by, ..question.page.clone() };
+        debug_assert!(std::ptr::eq(selection.entity, entity::leaderboard()));
+        self.list(scope, &page, selection).await
+    }
+}
