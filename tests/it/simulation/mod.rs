@@ -18,4 +18,5 @@ mod seal;
 mod story;
 mod traffic;
 mod uris;
+mod values;
 mod wire;

@@ -1,5 +1,5 @@
-//! What contracts emit in a simulation: every event of the published ABIs, drawn by the types of its parameters from few
-//! agents, people and keys, so that events meet; and logs that are no event at all.
+//! What contracts emit in a simulation: every event of the published ABIs, several about one agent in one transaction; and
+//! logs that are no event at all.
 //!
 //! Each log carries what it means. It is encoded by the second implementation of the ABI, so that neither the node's
 //! encoder nor its decoder has a part in what the model expects.
@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use alloy::json_abi::{Event, JsonAbi};
-use alloy::primitives::{Address, B256, Bytes, I256, U256, keccak256};
+use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_dyn_abi::DynSolValue;
 use meikan::config::{Addresses, Contracts};
 use meikan::event::Role;
@@ -18,6 +18,7 @@ use serde_json::{Map, Value, json};
 use super::draw::Draw;
 use super::earlier;
 use super::uris::{URIS, Uri};
+use super::values::{About, parameter};
 
 /// A log, and what it says.
 #[derive(Debug, Clone)]
@@ -177,24 +178,27 @@ impl Cast {
         self.0.iter().any(|actor| actor.address == address)
     }
 
-    /// The logs of one block.
-    pub(super) fn block(&self, draw: &mut Draw, most: u64) -> Vec<Emitted> {
-        (0..draw.below(most + 1)).map(|_| self.log(draw)).collect()
+    /// The logs of one block of that time.
+    pub(super) fn block(&self, draw: &mut Draw, most: u64, time: u64) -> Vec<Emitted> {
+        let mut emitted = Vec::new();
+        let (mut role, mut about) = (drawn_role(draw), About::draw(draw, time));
+        for _ in 0..draw.below(most + 1) {
+            let new_transaction = draw.one_in(2);
+            // A transaction mostly goes on with whom it began, and often in the same contract.
+            if new_transaction || draw.one_in(4) {
+                about = About::draw(draw, time);
+            }
+            if new_transaction || draw.one_in(2) {
+                role = drawn_role(draw);
+            }
+            emitted.push(self.log(draw, role, &about, new_transaction));
+        }
+        emitted
     }
 
-    fn log(&self, draw: &mut Draw) -> Emitted {
-        let weights = [9, 7, 3, 1, 1, 1, 2];
-        let mut chosen = draw.below(weights.iter().sum());
-        let role = Role::ALL.into_iter().zip(weights).find(|(_, weight)| match chosen.checked_sub(*weight) {
-            Some(rest) => {
-                chosen = rest;
-                false
-            }
-            None => true,
-        });
-        let (role, _) = role.expect("the weights cover all");
+    fn log(&self, draw: &mut Draw, role: Role, about: &About, new_transaction: bool) -> Emitted {
         let able: Vec<usize> = (0..self.0.len()).filter(|index| self.0[*index].role == role).collect();
-        let (new_transaction, hidden_transaction) = (!draw.one_in(3), draw.one_in(40));
+        let hidden_transaction = draw.one_in(40);
         if able.is_empty() || draw.one_in(15) {
             let topics = vec![keccak256("Foreign()")];
             let meaning = Meaning::Foreign;
@@ -218,7 +222,7 @@ impl Cast {
             3..=6 if !earlier.is_empty() => draw.pick(earlier),
             _ => *draw.pick(&own),
         };
-        let fact = fact(draw, contract, event);
+        let fact = fact(draw, about, contract, event);
         let (mut topics, mut data) = encode(event, *selector, &fact);
         let meaning = match draw.below(30) {
             0 => damage(draw, event, &mut topics, &mut data),
@@ -226,6 +230,20 @@ impl Cast {
         };
         Emitted { address, topics, data: data.into(), new_transaction, hidden_transaction, meaning }
     }
+}
+
+/// A role, more often one of which more is said.
+fn drawn_role(draw: &mut Draw) -> Role {
+    let weights = [9, 7, 3, 1, 1, 1, 2];
+    let mut chosen = draw.below(weights.iter().sum());
+    let role = Role::ALL.into_iter().zip(weights).find(|(_, weight)| match chosen.checked_sub(*weight) {
+        Some(rest) => {
+            chosen = rest;
+            false
+        }
+        None => true,
+    });
+    role.expect("the weights cover all").0
 }
 
 const GOVERNANCE: [&str; 9] = [
@@ -275,14 +293,14 @@ fn camel_case(name: &str) -> String {
     letters.collect()
 }
 
-fn fact(draw: &mut Draw, contract: usize, event: &Event) -> Fact {
+fn fact(draw: &mut Draw, about: &About, contract: usize, event: &Event) -> Fact {
     let mut fields: Vec<(String, String, DynSolValue)> = Vec::with_capacity(event.inputs.len());
     for input in &event.inputs {
         let name = camel_case(&input.name);
         let value = match name.as_str() {
             // What is indexed is the hash of what follows.
             "indexedMetadataKey" | "indexedTag1" => DynSolValue::FixedBytes(B256::ZERO, 32),
-            _ => parameter(draw, &name, &input.ty, &fields),
+            _ => parameter(draw, about, &name, &input.ty, &fields),
         };
         fields.push((name, input.ty.clone(), value));
     }
@@ -296,119 +314,6 @@ fn fact(draw: &mut Draw, contract: usize, event: &Event) -> Fact {
     }
     earlier::tell_apart(&mut fields);
     Fact { contract, event: event.name.clone(), fields }
-}
-
-fn parameter(draw: &mut Draw, name: &str, ty: &str, before: &[(String, String, DynSolValue)]) -> DynSolValue {
-    let small = |draw: &mut Draw, bound| U256::from(draw.below(bound));
-    match (name, ty) {
-        ("agentId" | "tokenId", "uint256") => DynSolValue::Uint(agent_id(draw), 256),
-        ("agentId", "bytes32") => word(draw, 1, 4),
-        ("intentId", _) => word(draw, 2, 6),
-        ("requestHash", _) => word(draw, 3, 7),
-        ("feedbackIndex", _) if draw.one_in(40) => DynSolValue::Uint(U256::from(u64::MAX), 64),
-        ("feedbackIndex", _) => DynSolValue::Uint(U256::from(1 + draw.below(3)), 64),
-        ("value", "int128") => DynSolValue::Int(value(draw), 128),
-        ("value", "int256") if draw.one_in(8) => DynSolValue::Int(I256::MIN, 256),
-        ("value", "int256") => DynSolValue::Int(value(draw), 256),
-        ("value", "uint256") if draw.one_in(8) => DynSolValue::Uint(U256::MAX, 256),
-        ("hashedTag1", _) => DynSolValue::FixedBytes(keccak256(text(draw)), 32),
-        ("tag1" | "tag2" | "tag", "bytes32") => {
-            let text = text(draw);
-            DynSolValue::FixedBytes(B256::right_padding_from(&text[..text.len().min(32)]), 32)
-        }
-        ("valueDecimals", _) => DynSolValue::Uint(U256::from(*draw.pick(&[0, 0, 2, 2, 5, 18, 18, 255])), 8),
-        ("response", _) => DynSolValue::Uint(U256::from(*draw.pick(&[0, 1, 50, 100, 255])), 8),
-        ("agentUri" | "newUri" | "agentDomain", _) => DynSolValue::Bytes(draw.pick(URIS).uri.to_vec()),
-        ("metadataKey", _) => DynSolValue::Bytes(draw.pick(&KEYS).to_vec()),
-        ("metadataValue", _) => {
-            let key = before.last().and_then(|(.., key)| key.as_bytes()).unwrap_or_default();
-            DynSolValue::Bytes(metadata_value(draw, key == b"agentWallet"))
-        }
-        (_, "address") => DynSolValue::Address(somebody(draw)),
-        (_, "bool") => DynSolValue::Bool(draw.one_in(2)),
-        (_, "bytes32") => word(draw, 4, 16),
-        (_, "string") => DynSolValue::Bytes(text(draw)),
-        (_, "uint256") if draw.one_in(20) => DynSolValue::Uint(U256::MAX, 256),
-        (_, "uint256") => DynSolValue::Uint(small(draw, 1 << 40), 256),
-        (_, "uint64") => DynSolValue::Uint(small(draw, 9), 64),
-        (_, "uint8") => DynSolValue::Uint(small(draw, 256), 8),
-        (_, "tuple") => {
-            let mut number = || DynSolValue::Uint(small(draw, 1 << 50), 256);
-            let mut members = vec![number(), number(), number(), number()];
-            members.push(DynSolValue::Array(
-                (0..draw.below(3)).map(|chain| DynSolValue::Uint(U256::from(chain), 256)).collect(),
-            ));
-            members
-                .push(DynSolValue::Array((0..draw.below(3)).map(|_| DynSolValue::Address(somebody(draw))).collect()));
-            members.push(DynSolValue::Uint(small(draw, 4), 8));
-            DynSolValue::Tuple(members)
-        }
-        (name, ty) => panic!("nobody has said what {name} of type {ty} may be"),
-    }
-}
-
-fn word(draw: &mut Draw, kind: u8, bound: u64) -> DynSolValue {
-    let number = u8::try_from(draw.below(bound)).unwrap();
-    DynSolValue::FixedBytes(B256::right_padding_from(&[kind, 0, number]), 32)
-}
-
-/// Few, and the extremes.
-fn agent_id(draw: &mut Draw) -> U256 {
-    match draw.below(60) {
-        0 => U256::MAX,
-        1 => U256::from(u64::MAX),
-        2 => U256::from(10_000_u64) << 64,
-        _ => U256::from(draw.below(7)),
-    }
-}
-
-fn value(draw: &mut Draw) -> I256 {
-    let value = match draw.below(20) {
-        0 => i128::MAX,
-        1 => i128::MIN,
-        2 => 10_i128.pow(38),
-        3 => 0,
-        _ => i128::from(draw.below(20_001)) - 10_000,
-    };
-    I256::try_from(value).expect("128 bits fit 256")
-}
-
-fn somebody(draw: &mut Draw) -> Address {
-    if draw.one_in(12) { Address::ZERO } else { Address::with_last_byte(u8::try_from(1 + draw.below(4)).unwrap()) }
-}
-
-/// Keys that are alike, unreadable, reserved, or longer than an index takes.
-const KEYS: [&[u8]; 8] =
-    [b"agentWallet", b"agentWallet", b"color", b"", b"a\0b", b"a\xffb", "a\u{fffd}b".as_bytes(), &[b'k'; 9_000]];
-
-fn metadata_value(draw: &mut Draw, is_wallet: bool) -> Vec<u8> {
-    let size = if is_wallet { *draw.pick(&[20, 20, 20, 0, 32, 33]) } else { *draw.pick(&[0, 1, 31, 32, 64, 300]) };
-    let mut value = vec![0; size];
-    for byte in value.iter_mut().rev().take(20) {
-        *byte = u8::try_from(draw.below(4)).unwrap();
-    }
-    // Of 32 bytes some are no word of an address.
-    if size == 32 && draw.one_in(3) {
-        value[0] = 1;
-    }
-    value
-}
-
-/// Texts as strangers write them (F45, F46, F47).
-fn text(draw: &mut Draw) -> Vec<u8> {
-    match draw.below(24) {
-        0 => b"nul\0l".to_vec(),
-        1 => vec![0xff, 0xfe, b'x', 0xc3],
-        2 => vec![0],
-        3 => vec![b'l'; 3_000],
-        4 => "名鑑 \u{1f600}".into(),
-        5 => vec![0xed, 0xa0, 0x80],
-        6 => b"'; DROP TABLE agent; --".to_vec(),
-        7 => b"\\N\t\n{}\"".to_vec(),
-        number if number % 3 == 0 => Vec::new(),
-        number if number % 3 == 1 => b"starred".to_vec(),
-        number => format!("text {}", number % 4).into_bytes(),
-    }
 }
 
 /// Topics and data as a contract emits them.

@@ -7,6 +7,9 @@ use super::Story;
 /// Most requests of a step before which something may happen to the chain.
 const TURN_REQUESTS: u64 = 30;
 
+/// Seconds without a block: within an hour, around hours, days and a week.
+const PAUSES: [u64; 8] = [20, 60, 60, 1_800, 3_600, 7_200, 86_400, 700_000];
+
 impl Story<'_> {
     pub(super) fn mine(&mut self, blocks: u64) {
         self.tell(format!("mine {blocks}"));
@@ -84,9 +87,9 @@ impl Story<'_> {
 /// Appends blocks with drawn logs.
 fn mine(net: &mut Net, draw: &mut Draw, blocks: u64, logs: u64) {
     for _ in 0..blocks {
-        let emitted = net.cast.block(draw, logs);
-        // Some blocks share a time.
-        let seconds = draw.below(4);
+        // Some blocks share a time, and some are hours apart.
+        let seconds = if draw.one_in(16) { *draw.pick(&PAUSES) } else { draw.below(4) };
+        let emitted = net.cast.block(draw, logs, net.truth.view.head().timestamp + seconds);
         let cast = net.cast.clone();
         net.truth.mine(&cast, emitted, seconds);
     }

@@ -31,7 +31,8 @@ impl Story<'_> {
             let net = &mut *self.net();
             net.truth.cut(8);
             for _ in 0..10 {
-                let emitted = cast.block(&mut draw, 6);
+                let time = net.truth.view.head().timestamp + 1;
+                let emitted = cast.block(&mut draw, 6, time);
                 net.truth.mine(&cast, emitted, 1);
             }
         }
