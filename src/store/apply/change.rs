@@ -21,6 +21,9 @@ const KEPT_BLOCKS: u64 = 43_200;
 /// What happened to an entity: `change.op`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ChangeOp {
+    /// Nothing that is told: between the row before and this one, blocks changed what no row says, because they were final
+    /// already. Whoever follows the log must ask for everything anew. The entity is the last of these blocks.
+    Gap = 0,
     /// It began to be.
     Insert = 1,
     /// It is another than before.
@@ -57,6 +60,12 @@ impl ChangeOp {
     #[must_use]
     pub fn code(self) -> i16 {
         self as i16
+    }
+
+    /// What a number in the table means.
+    #[must_use]
+    pub fn of_code(code: i16) -> Option<Self> {
+        [Self::Gap, Self::Insert, Self::Update, Self::Retract].into_iter().find(|op| op.code() == code)
     }
 }
 
@@ -101,17 +110,22 @@ pub(super) struct Changes {
     /// Where the changes of the block under way are in `rows`.
     seen: HashMap<(ChangeEntity, String), usize>,
     block: (u64, B256),
+    /// The last block that changed something of which nothing is told.
+    untold: Option<(u64, B256)>,
 }
 
 impl Changes {
     pub(super) fn new(names: AgentNames, told: Told) -> Self {
-        Self { names, told, rows: Vec::new(), seen: HashMap::new(), block: (0, B256::ZERO) }
+        Self { names, told, rows: Vec::new(), seen: HashMap::new(), block: (0, B256::ZERO), untold: None }
     }
 
     /// Everything noted from now on happened in this block.
-    pub(super) fn begin_block(&mut self, number: u64, hash: B256) {
+    pub(super) fn begin_block(&mut self, number: u64, hash: B256, has_logs: bool) {
         self.block = (number, hash);
         self.seen.clear();
+        if has_logs && !self.is_told(number) {
+            self.untold = Some(self.block);
+        }
         if self.told.blocks == BlocksAre::New {
             self.note(ChangeOp::Insert, ChangeEntity::Block, || number.to_string());
         }
@@ -120,7 +134,7 @@ impl Changes {
     /// Notes a change, once for each block; a change that inserts stays one, whatever follows in the block.
     pub(super) fn note(&mut self, op: ChangeOp, entity: ChangeEntity, key: impl FnOnce() -> String) {
         let (block, hash) = self.block;
-        if self.told.above.is_some_and(|above| block <= above) {
+        if !self.is_told(block) {
             return;
         }
         let key = key();
@@ -133,6 +147,10 @@ impl Changes {
         self.rows.push(Change { op, entity, key, block, hash });
     }
 
+    fn is_told(&self, block: u64) -> bool {
+        self.told.above.is_none_or(|above| block > above)
+    }
+
     /// Notes a change of something that an agent has; the key is the agent's id and what follows.
     pub(super) fn note_agent(&mut self, op: ChangeOp, entity: ChangeEntity, agent: AgentKey, rest: &str) {
         let name = self.names.name(agent);
@@ -141,7 +159,15 @@ impl Changes {
 
     /// Appends the changes behind `seq`; returns the newest sequence number.
     pub(super) async fn write(&self, sql: &Sql<'_>, seq: u64) -> Result<u64, StoreError> {
-        if self.rows.is_empty() {
+        // What is not told is below what is, so the gap comes first.
+        let gap = self.untold.map(|(block, hash)| Change {
+            op: ChangeOp::Gap,
+            entity: ChangeEntity::Block,
+            key: block.to_string(),
+            block,
+            hash,
+        });
+        if self.rows.is_empty() && gap.is_none() {
             return Ok(seq);
         }
         let mut copy = sql
@@ -158,7 +184,7 @@ impl Changes {
             )
             .await?;
         let mut next = seq;
-        for change in &self.rows {
+        for change in gap.iter().chain(&self.rows) {
             next += 1;
             let (op, entity) = (change.op.code(), change.entity.code());
             copy.row(&[&signed(next), &op, &entity, &change.key, &signed(change.block), &change.hash.as_slice()])
@@ -171,7 +197,7 @@ impl Changes {
 
 /// The lowest block above `to` of which a change was told.
 pub(super) async fn told_from(sql: &Sql<'_>, to: u64) -> Result<Option<u64>, StoreError> {
-    let select = "SELECT min(block_number) AS number FROM change WHERE chain_id = $1 AND block_number > $2";
+    let select = "SELECT min(block_number) AS number FROM change WHERE chain_id = $1 AND block_number > $2 AND op <> 0";
     let rows = sql.query(select, &[&signed(to)]).await?;
     let Some(row) = rows.first() else { return Ok(None) };
     sql::column::<Option<i64>>(row, "number")?.map(sql::unsigned).transpose()
@@ -189,7 +215,7 @@ pub(super) async fn rewind(sql: &Sql<'_>, to: u64, blocks: BlocksAre, seq: u64) 
             "INSERT INTO change (chain_id, seq, op, entity, key, block_number, block_hash) \
              SELECT chain_id, $3 + row_number() OVER (ORDER BY seq DESC), 3, entity, key, block_number, block_hash \
              FROM change c \
-             WHERE chain_id = $1 AND block_number > $2 AND op <> 3 AND entity IS DISTINCT FROM $4 AND NOT EXISTS ( \
+             WHERE chain_id = $1 AND block_number > $2 AND op IN (1, 2) AND entity IS DISTINCT FROM $4 AND NOT EXISTS ( \
                  SELECT FROM change r WHERE r.chain_id = $1 AND r.block_number = c.block_number AND r.op = 3 \
                  AND r.block_hash = c.block_hash AND r.entity = c.entity AND r.key = c.key AND r.seq > c.seq)",
             &[&signed(to), &signed(seq), &spared],
@@ -198,11 +224,13 @@ pub(super) async fn rewind(sql: &Sql<'_>, to: u64, blocks: BlocksAre, seq: u64) 
     Ok(seq + retracted)
 }
 
-/// Forgets changes that are final and old: a prefix of the log, so that what is kept has no holes.
+/// Forgets changes that are final and old: a prefix of the log, so that what is kept has no holes. The newest of them
+/// stays, and says from where on the log is whole: every change from the lowest number on is kept.
 pub(super) async fn prune(sql: &Sql<'_>, finalized: u64) -> Result<(), StoreError> {
     sql.execute(
-        "DELETE FROM change WHERE chain_id = $1 AND block_number <= $2 AND seq < coalesce( \
-             (SELECT min(seq) FROM change WHERE chain_id = $1 AND block_number > $2), 9223372036854775807)",
+        "DELETE FROM change WHERE chain_id = $1 AND seq < ( \
+             SELECT max(seq) FROM change WHERE chain_id = $1 AND seq < coalesce( \
+                 (SELECT min(seq) FROM change WHERE chain_id = $1 AND block_number > $2), 9223372036854775807))",
         &[&signed(finalized.saturating_sub(KEPT_BLOCKS))],
     )
     .await?;

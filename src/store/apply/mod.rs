@@ -329,7 +329,7 @@ pub(super) async fn derive(
     let mut digests = Digests::load(sql, blocks, heights.finalized).await?;
     for block in blocks {
         digests.fold(sql, block);
-        fold.changes.begin_block(block.header.number, block.header.hash);
+        fold.changes.begin_block(block.header.number, block.header.hash, !block.logs.is_empty());
         for decoded in &block.logs {
             fold.log(&contracts.at(block, decoded)?, decoded);
         }

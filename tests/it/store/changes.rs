@@ -41,3 +41,38 @@ async fn a_rewind_retracts_in_reverse_what_was_told_and_only_once() {
     assert_eq!(told, [once, once].concat());
     assert!(fixture.changes(CHAIN, START).await.is_empty());
 }
+
+#[tokio::test]
+async fn what_final_blocks_changed_is_a_gap_in_what_is_told() {
+    let fixture = Fixture::create().await;
+    let mut chain = Chain::default();
+    chain.add(vec![given(1, BOB, 1)]).empty().add(vec![given(1, BOB, 2)]);
+    let mut writer = fixture.writer(CHAIN).await;
+    follow(&mut writer, &chain, None, START, None).await.unwrap();
+    let told =
+        async || fixture.texts("SELECT op || ' ' || block_number FROM change WHERE entity = 1 ORDER BY seq").await;
+    assert_eq!(told().await, ["1 10"]);
+    // The node was away while the next blocks became final; but one that holds no event changed nothing.
+    follow(&mut writer, &chain, None, START + 1, Some(START + 1)).await.unwrap();
+    assert_eq!(told().await, ["1 10"]);
+    chain.add(vec![given(1, BOB, 3)]);
+    follow(&mut writer, &chain, None, START + 3, Some(START + 2)).await.unwrap();
+    assert_eq!(told().await, ["1 10", "0 12", "1 13"], "what came between the two is not told");
+    // A rewind takes back what was told, and a gap was not.
+    let mut chain = chain.fork(START + 2, 1);
+    chain.add(vec![given(1, BOB, 4)]);
+    follow(&mut writer, &chain, Some(START + 2), START + 3, None).await.unwrap();
+    assert_eq!(told().await, ["1 10", "0 12", "1 13", "3 13", "1 13"]);
+}
+
+#[tokio::test]
+async fn the_newest_change_that_is_forgotten_stays_as_the_mark_of_where_the_log_begins() {
+    let (fixture, mut chain) = play(vec![vec![given(1, BOB, 1)], vec![given(1, BOB, 2)]]).await;
+    let mut writer = wait_for_writer(&fixture, CHAIN).await;
+    let newest = fixture.value("SELECT max(seq) FROM change").await;
+    for _ in 0..44_000 {
+        chain.empty();
+    }
+    follow(&mut writer, &chain, None, chain.tip(), Some(chain.tip())).await.unwrap();
+    assert_eq!(fixture.value("SELECT array_agg(seq) FROM change").await, serde_json::json!([newest]));
+}

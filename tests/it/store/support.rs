@@ -82,7 +82,7 @@ impl Fixture {
     pub(crate) async fn changes(&self, chain_id: u64, above: u64) -> Vec<String> {
         let select = format!(
             "SELECT (op, entity, key, block_number, block_hash)::text FROM change c \
-             WHERE chain_id = {chain_id} AND op <> 3 AND block_number > {above} AND NOT EXISTS ( \
+             WHERE chain_id = {chain_id} AND op IN (1, 2) AND block_number > {above} AND NOT EXISTS ( \
                  SELECT FROM change r WHERE r.chain_id = {chain_id} AND r.op = 3 AND r.seq > c.seq \
                  AND (r.entity, r.key, r.block_hash) = (c.entity, c.key, c.block_hash)) \
              ORDER BY seq"
