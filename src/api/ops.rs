@@ -143,6 +143,7 @@ mod tests {
             chain_id: 1,
             name: "taiko".into(),
             indexed: block(100, NOW - 2),
+            seq: 1,
             start_block: 0,
             safe_number: None,
             finalized_number: None,

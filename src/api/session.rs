@@ -62,7 +62,7 @@ impl Session {
                 for (chain_id, number) in awaited_blocks(ctx) {
                     let left = self.deadline.saturating_duration_since(Instant::now());
                     let chain_id = chain_id.or(self.chain_id);
-                    wait_for_block(&self.store, chain_id, number, self.longest_wait.min(left)).await?;
+                    wait_for_block(&self.store, chain_id, number, self.longest_wait.min(left)).await;
                 }
                 let left = self.deadline.saturating_duration_since(Instant::now());
                 Snapshot::open(&self.store, Limits { max_rows: self.max_rows, statement_timeout: left }).await

@@ -8,6 +8,7 @@ mod aspect;
 mod digest;
 mod error;
 mod fixed;
+mod feed;
 mod generation;
 mod migrate;
 mod network;
@@ -24,14 +25,15 @@ mod tls;
 pub mod verification;
 mod writer;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use deadpool_postgres::Object;
 
 pub use self::apply::{Applied, Batch, ChangeEntity, ChangeOp, Rewound, Tip};
 pub use self::error::StoreError;
+use self::feed::Feed;
 pub use self::numeric::Numeric;
 use self::pool::{Canceller, Connections, Target};
 pub use self::preview::Preview;
@@ -48,6 +50,10 @@ const WRITE_CONNECTIONS: usize = 4;
 pub struct Store {
     write: Connections,
     read: Connections,
+    /// Where commits are told.
+    primary: Target,
+    /// News of commits, since somebody first waited for them.
+    feed: OnceLock<Feed>,
     /// Statements sent to answer questions.
     query_statements: Arc<AtomicU64>,
 }
@@ -62,9 +68,12 @@ impl Store {
         let statement_timeout = Duration::from_millis(config.statement_timeout_ms);
         let read_url = if config.read_url.is_empty() { &config.url } else { &config.read_url };
         let read = Target::from_url(read_url)?;
+        let primary = Target::from_url(&config.url)?;
         let store = Self {
-            write: Connections::for_writing(Target::from_url(&config.url)?, WRITE_CONNECTIONS, acquire_timeout),
+            write: Connections::for_writing(primary.clone(), WRITE_CONNECTIONS, acquire_timeout),
             read: Connections::for_reading(read, config.read_connections, acquire_timeout, statement_timeout),
+            primary,
+            feed: OnceLock::new(),
             query_statements: Arc::default(),
         };
         drop((store.write().await?, store.read().await?));
@@ -85,6 +94,11 @@ impl Store {
         self.query_statements.load(Ordering::Relaxed)
     }
 
+    /// Most connections for reading.
+    fn read_connections(&self) -> usize {
+        self.read.limit()
+    }
+
     /// What ends a statement on a connection for reading.
     fn canceller(&self, connection: &Object) -> Canceller {
         self.read.canceller(connection)
@@ -95,8 +109,16 @@ impl Store {
         self.write.get().await
     }
 
-    /// Closes all connections as they become idle; further requests for one fail.
+    /// News of commits, which are listened for from the first call on.
+    fn feed(&self) -> &Feed {
+        self.feed.get_or_init(|| Feed::start(self.primary.clone(), self.read.clone()))
+    }
+
+    /// Closes all connections as they become idle; further requests for one fail, and nobody hears of commits any more.
     pub fn close(&self) {
+        if let Some(feed) = self.feed.get() {
+            feed.stop();
+        }
         self.write.close();
         self.read.close();
     }

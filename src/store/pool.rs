@@ -6,8 +6,9 @@
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType};
-use tokio_postgres::CancelToken;
 use tokio_postgres::config::Host;
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{CancelToken, Client, Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::StoreError;
@@ -24,7 +25,14 @@ const KEEPALIVE_PROBES: u32 = 3;
 /// How long the server keeps a writer's transaction open, and its locks, while the writer says nothing.
 const IDLE_TRANSACTION_MS: u64 = 60_000;
 
+/// A connection's stream within TLS.
+type Encrypted = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
+
+/// Longest wait for a connection of its own, where the URL names none.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Where a database is and how it is reached.
+#[derive(Clone)]
 pub(super) struct Target {
     /// The URL as it may be shown.
     shown: String,
@@ -55,6 +63,19 @@ impl Target {
             config.application_name("meikan");
         }
         Ok(Self { shown: redact(&url), config, tls: tls::connector(mode, ssl.root_file.as_deref())? })
+    }
+
+    /// A connection of its own, beside all pools, which its owner drives.
+    ///
+    /// # Errors
+    /// What the server or the network says.
+    pub(super) async fn connect(&self) -> Result<(Client, Connection<Socket, Encrypted>), tokio_postgres::Error> {
+        let mut target = self.clone();
+        if target.config.get_connect_timeout().is_none() {
+            target.config.connect_timeout(CONNECT_TIMEOUT);
+        }
+        target.probe_when_silent();
+        target.config.connect(target.tls).await
     }
 
     /// Both ends notice within half a minute that the other one is gone without a word.
@@ -118,7 +139,8 @@ fn percent_decode(text: &str) -> Result<String, StoreError> {
     String::from_utf8(bytes).map_err(|_| invalid())
 }
 
-/// A bounded set of connections to one database.
+/// A bounded set of connections to one database; a clone is the same set.
+#[derive(Clone)]
 pub(super) struct Connections {
     pool: Pool,
     tls: MakeRustlsConnect,
@@ -179,6 +201,11 @@ impl Connections {
             }
             _ => StoreError::Busy { url: self.shown.clone(), waited: self.acquire_timeout },
         })
+    }
+
+    /// Most connections.
+    pub(super) fn limit(&self) -> usize {
+        self.pool.status().max_size
     }
 
     /// What ends a statement that runs on a connection, from another one.

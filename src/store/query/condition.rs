@@ -1,6 +1,6 @@
 //! WHERE: conditions on an entity's rows, written into a statement with every value bound.
 
-use super::entity::Relation;
+use super::entity::{KeyPart, Relation};
 use super::filter::{Anchor, Filter, IdTest, Pattern, Test};
 use super::id::ParsedId;
 use super::pin::BoundScope;
@@ -185,13 +185,13 @@ fn strip_not(filter: &Filter) -> &Filter {
 
 /// The columns of this row that hold the related entity's whole key, where they do.
 fn own_key(relation: &Relation, alias: &str) -> Option<Vec<(String, SqlType)>> {
-    relation
-        .target()
-        .key
-        .iter()
-        .map(|part| {
-            let link = relation.links.iter().find(|link| link.there == part.sql)?;
-            Some((link.here.replace("{t}", alias), part.ty))
-        })
-        .collect()
+    let columns = own_columns(relation)?;
+    let types = relation.target().key.iter().map(|part| part.ty);
+    Some(columns.into_iter().map(|column| column.replace("{t}", alias)).zip(types).collect())
+}
+
+/// The same columns, with `{t}` for the alias.
+pub(super) fn own_columns(relation: &Relation) -> Option<Vec<&'static str>> {
+    let column = |part: &KeyPart| Some(relation.links.iter().find(|link| link.there == part.sql)?.here);
+    relation.target().key.iter().map(column).collect()
 }

@@ -3,10 +3,13 @@
 //! A [`Scope`] holds the networks and, for those that are read as of an earlier block, its height. A pin at the newest
 //! block is no pin: then the indexes of what currently holds serve.
 
+use std::time::Duration;
+
 use super::error::QueryError;
 use super::snapshot::{Network, Snapshot};
 use super::sql::Statement;
 use crate::block::Finality;
+use crate::store::Store;
 
 /// The block that a client asks to read as of.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -110,6 +113,22 @@ impl Snapshot {
         };
         Ok(Scope(vec![place(network, &BlockPin::Number(number), min_finality)?]))
     }
+}
+
+/// Waits until the newest block of a network (of the only one, when none is named) that readers see is at least this one,
+/// or the time is up. Lower than that it is no error: the caller's snapshot will tell.
+pub async fn wait_for_block(store: &Store, chain_id: Option<i64>, number: i64, longest: Duration) {
+    let mut heads = store.feed().heads();
+    let reached = heads.wait_for(|heads| {
+        let Some(heads) = heads else { return false };
+        let mut wanted = heads.iter().filter(|(known, _)| chain_id.is_none_or(|chain_id| chain_id == **known));
+        match (wanted.next(), wanted.next()) {
+            (Some((_, only)), None) => only.tip.is_some_and(|tip| tip >= number),
+            _ => true,
+        }
+    });
+    // No connection is held meanwhile: many may wait (F72).
+    let _ = tokio::time::timeout(longest, reached).await;
 }
 
 /// The sentence of a network that is not here.

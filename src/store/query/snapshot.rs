@@ -62,6 +62,8 @@ pub struct Network {
     pub name: String,
     /// The first block that is indexed.
     pub start_block: i64,
+    /// The number of its newest commit, and of the newest change.
+    pub seq: i64,
     /// The newest block whose data is committed.
     pub indexed: Option<BlockInfo>,
     /// The newest block that is safe, where the network tells.
@@ -124,7 +126,7 @@ pub(super) struct Contract {
 }
 
 /// The watched contracts of all networks.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Contracts(Vec<Contract>);
 
 impl Contracts {
@@ -143,7 +145,7 @@ const NETWORKS: &str = "SELECT n.chain_id, n.name, c.tip_number, c.tip_hash, c.t
      c.finalized_number, h.number, h.hash, h.block_at, \
      extract(epoch FROM clock_timestamp() - h.seen_at)::bigint, b.parent_hash, n.start_block, \
      v.verified_number, v.method, (SELECT count(*) FROM verification_finding f \
-         WHERE f.chain_id = n.chain_id AND f.repaired_at IS NULL), n.trouble \
+         WHERE f.chain_id = n.chain_id AND f.repaired_at IS NULL), n.trouble, coalesce(c.seq, 0) \
      FROM network n LEFT JOIN cursor c USING (chain_id) LEFT JOIN head h USING (chain_id) \
      LEFT JOIN verification v USING (chain_id) \
      LEFT JOIN block b ON b.chain_id = n.chain_id AND b.number = c.tip_number ORDER BY n.chain_id";
@@ -224,6 +226,24 @@ impl Snapshot {
         Ok(BlockInfo { number, hash: row.try_get(0)?, timestamp: row.try_get(1)?, parent_hash: row.try_get(2)? })
     }
 
+    /// What is known of those of these blocks whose headers are held.
+    pub(super) async fn blocks(&self, chain_id: i64, numbers: Vec<i64>) -> Result<Vec<BlockInfo>, QueryError> {
+        let mut statement = Statement::default();
+        let (chain_id, numbers) = (statement.bind(chain_id), statement.bind(numbers));
+        statement.push(&format!(
+            "SELECT number, hash, block_at, parent_hash FROM block WHERE chain_id = {chain_id} AND number = ANY({numbers})"
+        ));
+        let block = |row: &Row| {
+            Ok(BlockInfo {
+                number: row.try_get(0)?,
+                hash: row.try_get(1)?,
+                timestamp: row.try_get(2)?,
+                parent_hash: row.try_get(3)?,
+            })
+        };
+        self.query(&statement).await?.iter().map(block).collect()
+    }
+
     /// Where a block of a hash is held: chain id and height.
     pub(super) async fn block_of_hash(&self, hash: &[u8]) -> Result<Option<(i64, i64)>, QueryError> {
         let mut statement = Statement::default();
@@ -291,37 +311,6 @@ impl Drop for Snapshot {
     }
 }
 
-/// Waits until the committed tip of a network (of the only one, when none is named) is at least a block, by looking again
-/// and again until the time is up. A tip that is still below then is no error: the caller's snapshot will tell.
-///
-/// # Errors
-/// As [`Snapshot::open`].
-pub async fn wait_for_block(
-    store: &Store,
-    chain_id: Option<i64>,
-    number: i64,
-    longest: Duration,
-) -> Result<(), QueryError> {
-    /// Pause between two looks.
-    const PAUSE: Duration = Duration::from_millis(100);
-    const TIPS: &str = "SELECT tip_number FROM cursor WHERE $1::bigint IS NULL OR chain_id = $1";
-    let deadline = tokio::time::Instant::now() + longest;
-    loop {
-        // The connection is not held between two looks: many may wait.
-        let tips = {
-            let connection = store.read().await?;
-            let statement = connection.prepare_cached(TIPS).await?;
-            connection.query(&statement, &[&chain_id]).await?
-        };
-        let [only] = tips.as_slice() else { return Ok(()) };
-        let tip: Option<i64> = only.try_get(0)?;
-        if tip.is_some_and(|tip| tip >= number) || tokio::time::Instant::now() + PAUSE > deadline {
-            return Ok(());
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
-}
-
 fn read_network(row: &Row) -> Result<Network, tokio_postgres::Error> {
     let block = |number: Option<i64>, hash, timestamp, parent_hash| {
         number.map(|number| BlockInfo { number, hash, timestamp, parent_hash })
@@ -330,6 +319,7 @@ fn read_network(row: &Row) -> Result<Network, tokio_postgres::Error> {
         chain_id: row.try_get(0)?,
         name: row.try_get(1)?,
         start_block: row.try_get(12)?,
+        seq: row.try_get(17)?,
         indexed: block(row.try_get(2)?, row.try_get(3)?, row.try_get(4)?, row.try_get(11)?),
         safe_number: row.try_get(5)?,
         finalized_number: row.try_get(6)?,
