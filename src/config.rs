@@ -86,6 +86,10 @@ pub struct Api {
     pub ready_head_age_seconds: u64,
     /// Longest wait for `block: {number_gte}`, in milliseconds.
     pub wait_for_block_ms: u64,
+    /// Most subscriptions that are open at a time, and most WebSockets.
+    pub max_subscriptions: u32,
+    /// A WebSocket whose client takes nothing for so long is cut off, in milliseconds.
+    pub slow_client_ms: u64,
 }
 
 impl Default for Api {
@@ -101,6 +105,8 @@ impl Default for Api {
             ready_lag_seconds: 120,
             ready_head_age_seconds: 600,
             wait_for_block_ms: 5_000,
+            max_subscriptions: 2_000,
+            slow_client_ms: 10_000,
         }
     }
 }
@@ -432,6 +438,9 @@ impl Config {
         if self.database.read_connections == 0 {
             return Err(invalid("database.read_connections is 0; at least one connection is needed"));
         }
+        if self.api.max_subscriptions == 0 || self.api.slow_client_ms == 0 {
+            return Err(invalid("api.max_subscriptions and api.slow_client_ms must be at least 1"));
+        }
         Ok(())
     }
 }
@@ -663,6 +672,8 @@ mod tests {
             (format!("{NETWORK}\n[network.follow]\naudit_blocks_per_second = 0"), "audit_blocks_per_second is 0"),
             (NETWORK.replace("identity", "reputation"), "more reputation than identity"),
             (NETWORK.replace("= \"taiko\"", "= \"t a\""), "is not made of letters"),
+            (format!("[api]\nmax_subscriptions = 0\n{NETWORK}"), "api.max_subscriptions and"),
+            (format!("[api]\nslow_client_ms = 0\n{NETWORK}"), "api.slow_client_ms must be at least 1"),
         ] {
             let refusal = refusal(&text);
             assert!(refusal.contains(said), "{refusal}");

@@ -75,6 +75,12 @@ pub const SQL_DURATION: &str = "sql_duration_seconds";
 pub const HTTP_DURATION: &str = "http_request_duration_seconds";
 /// GraphQL errors answered; label `code`.
 pub const GRAPHQL_ERRORS: &str = "graphql_errors_total";
+/// Subscriptions that are open.
+pub const SUBSCRIPTIONS: &str = "subscriptions";
+/// Messages that subscribers took.
+pub const SUBSCRIPTION_MESSAGES: &str = "subscription_messages_total";
+/// Subscriptions that were cut off because their client was too slow.
+pub const SUBSCRIPTIONS_CUT: &str = "subscriptions_cut_total";
 
 /// Bounds of the buckets of every histogram of durations, in seconds.
 const DURATION_BUCKETS: [f64; 14] =
@@ -131,4 +137,7 @@ fn describe() {
     describe_histogram!(SQL_DURATION, Unit::Seconds, "Time of a database transaction or query");
     describe_histogram!(HTTP_DURATION, Unit::Seconds, "Time of an HTTP request");
     describe_counter!(GRAPHQL_ERRORS, "GraphQL errors answered");
+    describe_gauge!(SUBSCRIPTIONS, "Subscriptions that are open");
+    describe_counter!(SUBSCRIPTION_MESSAGES, "Messages that subscribers took");
+    describe_counter!(SUBSCRIPTIONS_CUT, "Subscriptions cut off because their client was too slow");
 }

@@ -66,8 +66,17 @@ impl Arguments {
     /// # Errors
     /// BAD_INPUT for a network other than the address' own, or a block that is named in two ways.
     pub(super) fn when(&self, session: &Session) -> Result<When, async_graphql::Error> {
+        let chain_id = self.chain(session.chain_id)?;
+        Ok(When { chain_id, block: self.block()?, min_finality: self.min_finality() })
+    }
+
+    /// Of which network, given the one of the address that was asked.
+    ///
+    /// # Errors
+    /// BAD_INPUT for another one than that.
+    pub(super) fn chain(&self, own: Option<i64>) -> Result<Option<i64>, async_graphql::Error> {
         let asked = self.0.get("chainId").map(|_| self.integer("chainId", 0));
-        if let (Some(asked), Some(own)) = (asked, session.chain_id)
+        if let (Some(asked), Some(own)) = (asked, own)
             && asked != own
         {
             return Err(error(
@@ -75,7 +84,7 @@ impl Arguments {
                 format!("`chainId`: this address answers for chain {own} alone; ask /graphql for others"),
             ));
         }
-        Ok(When { chain_id: asked.or(session.chain_id), block: self.block()?, min_finality: self.min_finality() })
+        Ok(asked.or(own))
     }
 
     fn block(&self) -> Result<BlockPin, async_graphql::Error> {

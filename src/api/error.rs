@@ -68,7 +68,12 @@ pub(super) fn error(code: Code, message: impl Into<String>) -> async_graphql::Er
 
 /// An error of the store, as a client may see it.
 pub(super) fn from_query(query_error: QueryError) -> async_graphql::Error {
-    let code = match &query_error {
+    from_shared(&query_error)
+}
+
+/// The same, of an error that several are told of.
+pub(super) fn from_shared(query_error: &QueryError) -> async_graphql::Error {
+    let code = match query_error {
         QueryError::BadInput(_) => Code::BadInput,
         QueryError::NotFound(_) => Code::NotFound,
         QueryError::NotYetIndexed(_) => Code::NotYetIndexed,
@@ -93,6 +98,13 @@ pub(super) fn response(code: Code, message: &str) -> Response {
     let mut error = ServerError::new(message, None);
     error.extensions.get_or_insert_with(ErrorExtensionValues::default).set("code", code.name());
     Response::from_errors(vec![error])
+}
+
+/// Adds to an error of a subscription what to go on from.
+pub(super) fn with_cursor(error: &mut ServerError, cursor: Option<String>) {
+    if let Some(cursor) = cursor {
+        error.extensions.get_or_insert_with(ErrorExtensionValues::default).set("cursor", cursor);
+    }
 }
 
 /// The extension that gives every error its code.

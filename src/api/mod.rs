@@ -14,6 +14,7 @@ mod scalar;
 mod schema;
 mod selection;
 mod session;
+mod socket;
 
 pub use self::error::Code;
 pub use self::router::{ApiState, router};

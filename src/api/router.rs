@@ -1,18 +1,20 @@
 //! HTTP: where questions come in, and what every response carries.
 //!
 //! `POST /graphql` answers for all networks, `POST /graphql/{chainId}` for one; both answer errors of GraphQL with 200.
-//! Every response has an `x-request-id`, every answer from the database an `x-block`. Reads are open to any origin.
+//! A GET of either is a browser's look at the page, or the handshake of a WebSocket. Every response has an `x-request-id`, every answer from the database an `x-block`. Reads are open to any origin.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_graphql::dynamic::Schema;
 use async_graphql::{Request, Response as GraphResponse};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Path, Request as HttpRequest, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -23,6 +25,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::document;
 use super::error::{self, Code};
@@ -30,9 +33,11 @@ use super::graphiql;
 use super::ops;
 use super::schema;
 use super::session::Session;
+use super::socket::{self, Sockets};
 use crate::config::Api;
 use crate::metrics;
 use crate::store::Store;
+use crate::store::query::{Limits, Subscriptions};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const BLOCK: HeaderName = HeaderName::from_static("x-block");
@@ -46,13 +51,34 @@ pub struct ApiState {
     store: Arc<Store>,
     config: Arc<Api>,
     schema: Schema,
+    subscriptions: Arc<Subscriptions>,
+    sockets: Sockets,
 }
 
 impl ApiState {
-    /// The state of a server over a store.
+    /// The state of a server over a store, which ends with the process.
     #[must_use]
     pub fn new(store: Arc<Store>, config: Api) -> Self {
-        Self { store, schema: schema::build(&config), config: Arc::new(config) }
+        Self::until(CancellationToken::new(), store, config)
+    }
+
+    /// The state of a server over a store. Once `stop` is cancelled its WebSockets end, each with what to go on from.
+    #[must_use]
+    pub fn until(stop: CancellationToken, store: Arc<Store>, config: Api) -> Self {
+        let statement_timeout = Duration::from_millis(config.request_timeout_ms);
+        let limits = Limits { max_rows: config.max_rows, statement_timeout };
+        Self {
+            subscriptions: Arc::new(Subscriptions::new(Arc::clone(&store), limits)),
+            sockets: Sockets::new(&config, stop),
+            store,
+            schema: schema::build(&config),
+            config: Arc::new(config),
+        }
+    }
+
+    /// Waits until the last WebSocket has ended, once the stop is asked for.
+    pub async fn sockets_closed(&self) {
+        self.sockets.closed().await;
     }
 
     /// The store that is read.
@@ -66,6 +92,18 @@ impl ApiState {
     pub fn config(&self) -> &Api {
         &self.config
     }
+
+    pub(super) fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    pub(super) fn subscriptions(&self) -> &Arc<Subscriptions> {
+        &self.subscriptions
+    }
+
+    pub(super) fn sockets(&self) -> &Sockets {
+        &self.sockets
+    }
 }
 
 /// Every route: GraphQL, the page for browsers at the same addresses, and what operators ask. `recorder` renders the
@@ -73,8 +111,8 @@ impl ApiState {
 pub fn router(state: ApiState, recorder: Option<PrometheusHandle>) -> Router {
     let limit = DefaultBodyLimit::max(state.config.max_body_bytes);
     Router::new()
-        .route("/graphql", post(all_networks).get(graphiql::page))
-        .route("/graphql/{chain_id}", post(one_network).get(graphiql::page))
+        .route("/graphql", post(all_networks).get(page_or_socket_of_all))
+        .route("/graphql/{chain_id}", post(one_network).get(page_or_socket_of_one))
         .layer(limit)
         .with_state(state.clone())
         .merge(graphiql::routes())
@@ -93,7 +131,7 @@ async fn all_networks(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    answer(&state, None, &headers, body).await
+    respond(&state, None, &headers, body).await
 }
 
 async fn one_network(
@@ -102,15 +140,45 @@ async fn one_network(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    match chain_id.parse::<i64>() {
-        Ok(chain_id) if chain_id >= 0 => answer(&state, Some(chain_id), &headers, body).await,
-        _ => {
-            refuse(StatusCode::NOT_FOUND, Code::NotFound, "the address must end in a chain id, such as /graphql/167000")
-        }
+    match read_chain_id(&chain_id) {
+        Ok(chain_id) => respond(&state, Some(chain_id), &headers, body).await,
+        Err(refusal) => *refusal,
     }
 }
 
-async fn answer(
+/// A GET is a WebSocket's handshake, or a browser's look at the page.
+async fn page_or_socket_of_all(
+    State(state): State<ApiState>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    match upgrade {
+        Ok(upgrade) => socket::accept(state, None, upgrade),
+        Err(_) => graphiql::page(headers).await,
+    }
+}
+
+async fn page_or_socket_of_one(
+    State(state): State<ApiState>,
+    Path(chain_id): Path<String>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    match (upgrade, read_chain_id(&chain_id)) {
+        (Ok(upgrade), Ok(chain_id)) => socket::accept(state, Some(chain_id), upgrade),
+        (Ok(_), Err(refusal)) => *refusal,
+        (Err(_), _) => graphiql::page(headers).await,
+    }
+}
+
+fn read_chain_id(text: &str) -> Result<i64, Box<Response>> {
+    text.parse::<i64>().ok().filter(|chain_id| *chain_id >= 0).ok_or_else(|| {
+        let message = "the address must end in a chain id, such as /graphql/167000";
+        Box::new(refuse(StatusCode::NOT_FOUND, Code::NotFound, message))
+    })
+}
+
+async fn respond(
     state: &ApiState,
     chain_id: Option<i64>,
     headers: &HeaderMap,
@@ -126,6 +194,20 @@ async fn answer(
     {
         return refuse(StatusCode::OK, code, &message);
     }
+    let (response, blocks) = answer(state, chain_id, request).await;
+    let mut response = as_http(StatusCode::OK, &response);
+    if let Some(blocks) = blocks.and_then(|blocks| HeaderValue::from_str(&blocks).ok()) {
+        response.headers_mut().insert(BLOCK, blocks);
+    }
+    response
+}
+
+/// Answers a query, and tells as of which blocks.
+pub(super) async fn answer(
+    state: &ApiState,
+    chain_id: Option<i64>,
+    request: Request,
+) -> (GraphResponse, Option<String>) {
     let session = Arc::new(Session::new(Arc::clone(&state.store), &state.config, chain_id));
     let request = request.data(Arc::clone(&session));
     let answered = tokio::time::timeout_at(session.deadline(), state.schema.execute(request)).await;
@@ -138,11 +220,7 @@ async fn answer(
     }
     let blocks = session.blocks();
     session.close().await;
-    let mut response = as_http(StatusCode::OK, &response);
-    if let Some(blocks) = blocks.and_then(|blocks| HeaderValue::from_str(&blocks).ok()) {
-        response.headers_mut().insert(BLOCK, blocks);
-    }
-    response
+    (response, blocks)
 }
 
 /// Reads one question out of a body.
@@ -170,7 +248,7 @@ fn read(state: &ApiState, headers: &HeaderMap, body: Result<Bytes, BytesRejectio
     })
 }
 
-fn refuse(status: StatusCode, code: Code, message: &str) -> Response {
+pub(super) fn refuse(status: StatusCode, code: Code, message: &str) -> Response {
     as_http(status, &error::response(code, message))
 }
 

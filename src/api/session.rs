@@ -4,6 +4,7 @@
 //! all roots see the same state (F73). A request without rows (introspection) opens none.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_graphql::parser::types::{Field, Selection};
@@ -13,7 +14,7 @@ use tokio::time::Instant;
 
 use super::error;
 use crate::store::Store;
-use crate::store::query::{Limits, QueryError, Snapshot, wait_for_block};
+use crate::store::query::{Limits, QueryError, Snapshot, Subscriptions, wait_for_block};
 
 /// What a request is answered with.
 pub(super) struct Session {
@@ -25,6 +26,32 @@ pub(super) struct Session {
     deadline: Instant,
     longest_wait: Duration,
     snapshot: OnceCell<Snapshot>,
+}
+
+/// One subscription: its network, and how far it has come.
+pub(super) struct Subscriber {
+    pub(super) subscriptions: Arc<Subscriptions>,
+    /// The network of the address that was asked; nothing for all.
+    pub(super) chain_id: Option<i64>,
+    /// The number of the last change that was handed out, or passed over; -1 before the first place is known.
+    place: AtomicI64,
+}
+
+impl Subscriber {
+    pub(super) fn new(subscriptions: Arc<Subscriptions>, chain_id: Option<i64>) -> Self {
+        Self { subscriptions, chain_id, place: AtomicI64::new(-1) }
+    }
+
+    /// Notes the place.
+    pub(super) fn is_at(&self, place: i64) {
+        self.place.store(place, Ordering::Relaxed);
+    }
+
+    /// What to go on from, once it has begun.
+    pub(super) fn cursor(&self) -> Option<String> {
+        let place = self.place.load(Ordering::Relaxed);
+        (place >= 0).then(|| place.to_string())
+    }
 }
 
 /// When a network counts as synced.

@@ -240,13 +240,15 @@ fn serve(
     if let Some(recorder) = recorder.clone() {
         tasks.spawn(keep_metrics_small(recorder, cancel.clone()));
     }
-    let state = ApiState::new(Arc::clone(store), config.api.clone());
-    let router = api::router(state, recorder);
+    let state = ApiState::until(cancel.clone(), Arc::clone(store), config.api.clone());
+    let router = api::router(state.clone(), recorder);
     info!("serving GraphQL at http://{address}/graphql");
     let stop = cancel.clone().cancelled_owned();
-    tasks.spawn(
-        async move { axum::serve(listener, router).with_graceful_shutdown(stop).await.map_err(AppError::Serve) },
-    );
+    tasks.spawn(async move {
+        axum::serve(listener, router).with_graceful_shutdown(stop).await.map_err(AppError::Serve)?;
+        state.sockets_closed().await;
+        Ok(())
+    });
     Ok(())
 }
 

@@ -20,6 +20,7 @@ use meikan::api::graphiql;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use crate::graphql::support::{CHAIN, Node, registered};
 use crate::support::chromium::{Browser, Page};
 
 const EDITOR: &str = ".graphiql-query-editor";
@@ -86,6 +87,25 @@ async fn a_subscription_goes_over_the_same_path() {
     assert_clean(&browser, &node);
     let socket = format!("{}/graphql/167000", node.replace("http://", "ws://"));
     assert!(browser.requests().contains(&socket), "{socket} is not among {:#?}", browser.requests());
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_subscription_follows_a_node() {
+    let node = Node::start().await;
+    let mut history = node.history(CHAIN).await;
+    history.block(registered(0, 1, "ipfs://first")).await;
+    let browser = Browser::start().await;
+    let page = browser.open(&format!("{}/graphql", node.address)).await;
+    page.wait_for_text(EDITOR, "query AgentsWithFeedback").await;
+    let follow = "subscription Agents { agents(after: \"0\") { op id node { agentURI } } }";
+    run(&page, "Agents", follow).await;
+    page.wait_for_text(RESPONSE, r#""id": "167000:0", "node": { "agentURI": "ipfs://first" }"#).await;
+    history.block(registered(1, 1, "ipfs://second")).await;
+    page.wait_for_text(RESPONSE, r#""op": "INSERT", "id": "167000:1""#).await;
+    history.reorg(100, vec![]).await;
+    page.wait_for_text(RESPONSE, r#""op": "RETRACT", "id": "167000:1", "node": null"#).await;
+    assert_clean(&browser, &node.address);
     browser.close().await;
 }
 

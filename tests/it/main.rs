@@ -28,4 +28,5 @@ mod reindex;
 mod repair;
 mod simulation;
 mod store;
+mod subscriptions;
 mod support;

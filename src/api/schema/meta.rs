@@ -15,6 +15,8 @@ use crate::store::query::BlockInfo;
 struct Meta {
     chain_id: i64,
     block: BlockInfo,
+    /// The number of the newest change; nothing where an earlier block is answered for.
+    seq: Option<i64>,
 }
 
 /// Adds the root.
@@ -45,6 +47,16 @@ pub(super) fn register(builder: SchemaBuilder) -> SchemaBuilder {
                 FieldFuture::from_value(meta.map(|meta| Value::from(format!("eip155:{}", meta.chain_id))))
             })
             .description("What is answered for: the network, by CAIP-2."),
+        )
+        .field(
+            Field::new("cursor", TypeRef::named(TypeRef::STRING), |ctx| {
+                let meta = ctx.parent_value.downcast_ref::<Arc<Meta>>();
+                FieldFuture::from_value(meta.and_then(|meta| Some(Value::from(meta.seq?.to_string()))))
+            })
+            .description(
+                "Pass it as `after` to a subscription: it tells what follows on this answer. Null where an earlier block \
+                 is answered for.",
+            ),
         )
         .field(
             Field::new("hasIndexingErrors", TypeRef::named_nn(TypeRef::BOOLEAN), |_| {
@@ -108,5 +120,7 @@ async fn meta(ctx: &ResolverContext<'_>) -> async_graphql::Result<Option<FieldVa
             None => return Err(error(Code::NotYetIndexed, "no block of this network is indexed yet; ask again")),
         },
     };
-    Ok(Some(FieldValue::owned_any(Arc::new(Meta { chain_id: place.chain_id, block }))))
+    let network = snapshot.network(place.chain_id).filter(|_| place.block.is_none());
+    let seq = network.map(|network| network.seq);
+    Ok(Some(FieldValue::owned_any(Arc::new(Meta { chain_id: place.chain_id, block, seq }))))
 }

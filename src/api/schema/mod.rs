@@ -10,6 +10,7 @@ mod leaderboard;
 mod meta;
 mod network;
 mod reputation;
+mod subscription;
 
 use async_graphql::dynamic::{Enum, EnumItem, InputObject, InputValue, Object, Schema, SchemaBuilder, TypeRef};
 use async_graphql::{SDLExportOptions, ValidationMode};
@@ -32,7 +33,7 @@ pub fn build(config: &Api) -> Schema {
     let query = reputation::add_root(query);
     let query = leaderboard::add_root(query);
     let query = digest::add_root(query);
-    let mut builder = Schema::build("Query", None, None)
+    let mut builder = Schema::build("Query", None, Some("Subscription"))
         .validation_mode(ValidationMode::Strict)
         .limit_depth(config.max_depth)
         .limit_complexity(config.max_complexity)
@@ -49,6 +50,7 @@ pub fn build(config: &Api) -> Schema {
     }
     let builder = digest::register(reputation::register(network::register(meta::register(builder))));
     let builder = leaderboard::register(builder);
+    let builder = subscription::register(builder);
     builder.finish().expect("the entities describe a schema without contradictions")
 }
 

@@ -8,4 +8,4 @@ mod postgres;
 mod ready;
 mod secrets;
 mod signals;
-mod support;
+pub(crate) mod support;
