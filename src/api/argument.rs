@@ -44,6 +44,11 @@ impl Arguments {
         }
     }
 
+    /// A whole number.
+    pub(super) fn whole(&self, name: &str) -> Option<i64> {
+        self.0.get(name)?.as_i64()
+    }
+
     fn integer(&self, name: &str, default: i64) -> i64 {
         // The schema's Int has made sure of a number; one beyond 64 bits is out of every range anyhow.
         self.0.get(name).map_or(default, |value| value.as_i64().unwrap_or(i64::MAX))

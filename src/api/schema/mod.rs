@@ -3,6 +3,7 @@
 //! Validation is strict: the standard's clients rely on unknown `where` keys being refused, and in async-graphql's fast
 //! mode they would pass and return unfiltered rows.
 
+mod client;
 mod digest;
 mod entity;
 mod input;
@@ -10,10 +11,15 @@ mod leaderboard;
 mod meta;
 mod network;
 mod reputation;
+mod series;
 mod subscription;
 
-use async_graphql::dynamic::{Enum, EnumItem, InputObject, InputValue, Object, Schema, SchemaBuilder, TypeRef};
-use async_graphql::{SDLExportOptions, ValidationMode};
+use std::any::Any;
+
+use async_graphql::dynamic::{
+    Enum, EnumItem, Field, FieldFuture, InputObject, InputValue, Object, Schema, SchemaBuilder, TypeRef,
+};
+use async_graphql::{SDLExportOptions, ValidationMode, Value};
 
 use super::error::Codes;
 use super::scalar;
@@ -32,6 +38,8 @@ pub fn build(config: &Api) -> Schema {
     let query = network::add_root(query);
     let query = reputation::add_root(query);
     let query = leaderboard::add_root(query);
+    let query = series::add_root(query);
+    let query = client::add_roots(query);
     let query = digest::add_root(query);
     let mut builder = Schema::build("Query", None, Some("Subscription"))
         .validation_mode(ValidationMode::Strict)
@@ -49,7 +57,7 @@ pub fn build(config: &Api) -> Schema {
         builder = builder.register(Enum::new(choice.name).description(choice.doc).items(values));
     }
     let builder = digest::register(reputation::register(network::register(meta::register(builder))));
-    let builder = leaderboard::register(builder);
+    let builder = client::register(series::register(leaderboard::register(builder)));
     let builder = subscription::register(builder);
     builder.finish().expect("the entities describe a schema without contradictions")
 }
@@ -105,6 +113,29 @@ fn common(builder: SchemaBuilder) -> SchemaBuilder {
                 .description("Which block an entity last changed at.")
                 .field(described("number_gte", TypeRef::named_nn(TypeRef::INT), "At this height or above.")),
         )
+}
+
+/// A field that an answer of a type holds.
+fn told<T: Any + Send + Sync>(
+    name: &str,
+    ty: TypeRef,
+    doc: &str,
+    read: impl Fn(&T) -> Option<Value> + Send + Sync + 'static,
+) -> Field {
+    Field::new(name, ty, move |ctx| FieldFuture::from_value(ctx.parent_value.downcast_ref::<T>().and_then(&read)))
+        .description(doc)
+}
+
+/// A whole number of an answer.
+fn told_number<T: Any + Send + Sync>(name: &str, doc: &str, read: fn(&T) -> i64) -> Field {
+    told(name, TypeRef::named_nn("BigInt"), doc, move |held| Some(Value::from(read(held).to_string())))
+}
+
+/// A decimal of an answer, which may be null.
+fn told_decimal<T: Any + Send + Sync>(name: &str, doc: &str, read: fn(&T) -> &Option<String>) -> Field {
+    told(name, TypeRef::named("BigDecimal"), doc, move |held| {
+        read(held).as_deref().map(|text| Value::from(scalar::big_decimal(text)))
+    })
 }
 
 /// An argument or input field with its description.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::Value;
 use async_graphql::dynamic::{Field, FieldFuture, FieldValue, Object, ResolverContext, SchemaBuilder, TypeRef};
 
-use super::{block_argument, described, finality_argument};
+use super::{block_argument, described, finality_argument, told};
 use crate::api::argument::Arguments;
 use crate::api::error::from_query;
 use crate::api::scalar::big_decimal;
@@ -33,6 +33,11 @@ pub(super) fn add_root(query: Object) -> Object {
         .argument(described("tag2", text(), "Only with exactly this second tag; empty: with any."))
         .argument(described("since", TypeRef::named("BigInt"), "Only given at this time or later, in seconds since 1970."))
         .argument(described("until", TypeRef::named("BigInt"), "Only given at this time or earlier, in seconds since 1970."))
+        .argument(described(
+            "halfLifeHours",
+            TypeRef::named(TypeRef::INT),
+            "Tells `decayedAverage` too: after how many hours feedback counts half, 1 to 1000000.",
+        ))
         .argument(finality_argument())
         .argument(block_argument()),
     )
@@ -45,47 +50,44 @@ pub(super) fn register(builder: SchemaBuilder) -> SchemaBuilder {
     builder.register(
         Object::new("ReputationSummary")
             .description("What un-revoked feedback about an agent sums up to.")
-            .field(value("count", TypeRef::named_nn("BigInt"), "How much feedback was counted.", |summary| {
+            .field(told("count", TypeRef::named_nn("BigInt"), "How much feedback was counted.", |summary: &Summary| {
                 Some(Value::from(summary.count.to_string()))
             }))
-            .field(value(
+            .field(told(
                 "summaryValue",
                 TypeRef::named_nn("BigInt"),
                 "The average as the contract computes it, in units of 10^-summaryValueDecimals: truncated, and wrapped \
                  to 128 bits.",
-                |summary| Some(Value::from(summary.summary_value.to_string())),
+                |summary: &Summary| Some(Value::from(summary.summary_value.to_string())),
             ))
-            .field(value(
+            .field(told(
                 "summaryValueDecimals",
                 TypeRef::named_nn(TypeRef::INT),
                 "The most frequent number of decimal places, the smallest of several.",
-                |summary| Some(Value::from(i64::from(summary.summary_value_decimals))),
+                |summary: &Summary| Some(Value::from(i64::from(summary.summary_value_decimals))),
             ))
-            .field(value("average", decimal(), "The exact average; null when nothing was counted.", move |summary| {
+            .field(told("average", decimal(), "The exact average; null when nothing was counted.", move |summary: &Summary| {
                 shown(&summary.average)
             }))
-            .field(value(
+            .field(told(
                 "perClientAverage",
                 decimal(),
                 "The average of the clients' averages: one voice per client.",
-                move |summary| shown(&summary.per_client_average),
+                move |summary: &Summary| shown(&summary.per_client_average),
             ))
-            .field(value("clientCount", TypeRef::named_nn("BigInt"), "How many clients gave it.", |summary| {
+            .field(told("clientCount", TypeRef::named_nn("BigInt"), "How many clients gave it.", |summary: &Summary| {
                 Some(Value::from(summary.client_count.to_string()))
             }))
-            .field(value("min", decimal(), "The least value.", move |summary| shown(&summary.min)))
-            .field(value("max", decimal(), "The greatest value.", move |summary| shown(&summary.max))),
+            .field(told("min", decimal(), "The least value.", move |summary: &Summary| shown(&summary.min)))
+            .field(told("max", decimal(), "The greatest value.", move |summary: &Summary| shown(&summary.max)))
+            .field(told(
+                "decayedAverage",
+                decimal(),
+                "The average in which feedback counts half as much for each half-life that it is older; in double precision. \
+                 Null where `halfLifeHours` was not given.",
+                |summary: &Summary| Some(Value::from(big_decimal(&summary.decayed_average?.to_string()))),
+            )),
     )
-}
-
-fn value(
-    name: &str,
-    ty: TypeRef,
-    doc: &str,
-    read: impl Fn(&Summary) -> Option<Value> + Send + Sync + 'static,
-) -> Field {
-    Field::new(name, ty, move |ctx| FieldFuture::from_value(ctx.parent_value.downcast_ref::<Summary>().and_then(&read)))
-        .description(doc)
 }
 
 async fn summary(ctx: &ResolverContext<'_>) -> async_graphql::Result<Option<FieldValue<'static>>> {
@@ -102,6 +104,7 @@ async fn summary(ctx: &ResolverContext<'_>) -> async_graphql::Result<Option<Fiel
         tag2: arguments.text("tag2"),
         since: arguments.text("since"),
         until: arguments.text("until"),
+        half_life_hours: arguments.whole("halfLifeHours"),
     };
     let snapshot = session.snapshot(ctx.ctx).await?;
     let scope = snapshot.scope(&when).await.map_err(from_query)?;

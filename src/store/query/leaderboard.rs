@@ -8,10 +8,8 @@ use super::entity;
 use super::error::QueryError;
 use super::pin::Scope;
 use super::select::{Page, Record, Selection};
+use super::series::aspect;
 use super::snapshot::Snapshot;
-use super::value;
-use crate::event::{Tag, Text};
-use crate::store::aspect::Aspect;
 
 /// Which agents, in which order.
 #[derive(Debug, Clone, Default)]
@@ -39,10 +37,7 @@ impl Snapshot {
         question: &LeaderboardQuestion,
         selection: &Selection,
     ) -> Result<Vec<Arc<Record>>, QueryError> {
-        let aspect = match question.tag1.as_deref().filter(|tag1| !tag1.is_empty()) {
-            None => Aspect::Ratings,
-            Some(tag1) => Aspect::of(&Tag::Text(Text::from(value::text("tag1", &json!(tag1))?.as_str()))),
-        };
+        let aspect = aspect(question.tag1.as_deref())?;
         let mut conditions = vec![json!({ "aspect": alloy::hex::encode_prefixed(aspect.bytes()) })];
         for (field, least) in [
             ("active_gte", &question.min_feedback),

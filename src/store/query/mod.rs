@@ -6,6 +6,7 @@
 //!
 //! What must always hold: a value that a client sent is a bound parameter, never text of a statement.
 
+mod client;
 mod condition;
 mod cursor;
 mod digest;
@@ -18,6 +19,7 @@ mod load;
 pub mod order;
 mod pin;
 mod select;
+mod series;
 mod snapshot;
 mod source;
 mod sql;
@@ -25,12 +27,14 @@ mod subscription;
 mod summary;
 mod value;
 
+pub use self::client::{ClientOverlap, ClientQuestion, ClientReport, ClientRow, OverlapQuestion, OverlapRow};
 pub use self::digest::DigestAt;
 pub use self::error::QueryError;
 pub use self::leaderboard::LeaderboardQuestion;
 pub use self::load::{MAX_FIRST, finality_name};
 pub use self::pin::{BlockPin, Place, Scope, When, wait_for_block};
 pub use self::select::{Nested, Page, Record, Related, Selection};
+pub use self::series::{Interval, SeriesPoint, SeriesQuestion};
 pub use self::snapshot::{BlockInfo, Contracts, Limits, Network, Snapshot};
 pub use self::sql::Datum;
 pub use self::subscription::{Batch, Message, Node, Subscriptions, Topic, Wanted};

@@ -134,6 +134,16 @@ impl Contracts {
         self.0.iter()
     }
 
+    /// The identity registry of a further deployment, which its agents' ids name.
+    pub(super) fn registry_of(&self, chain_id: i64, deployment: i64) -> Option<&[u8]> {
+        let of = |contract: &&Contract| {
+            contract.chain_id == chain_id
+                && contract.deployment == deployment
+                && contract.role == crate::event::Role::Identity.name()
+        };
+        self.0.iter().find(of).filter(|_| deployment > 0).map(|contract| contract.address.as_slice())
+    }
+
     /// The deployment that an identity registry is of.
     pub(super) fn deployment_of(&self, chain_id: i64, address: &[u8]) -> Option<i64> {
         let registry = self.0.iter().find(|contract| contract.chain_id == chain_id && contract.address == address)?;

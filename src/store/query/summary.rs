@@ -18,6 +18,9 @@ use crate::store::aspect::Aspect;
 /// Decimal places to which the contract scales every value before it adds them up.
 const SCALE: u8 = 18;
 
+/// The longest half-life: a century.
+const MAX_HALF_LIFE_HOURS: i64 = 1_000_000;
+
 /// Which feedback is summed up.
 #[derive(Debug, Clone, Default)]
 pub struct SummaryQuestion {
@@ -33,10 +36,12 @@ pub struct SummaryQuestion {
     pub since: Option<String>,
     /// Only given at or before this time, in seconds since 1970.
     pub until: Option<String>,
+    /// After how many hours feedback counts half in the decayed average; nothing: no such average is asked for.
+    pub half_life_hours: Option<i64>,
 }
 
 /// What the feedback sums up to. Decimals are as Postgres writes them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Summary {
     /// How much un-revoked feedback was counted.
     pub count: i64,
@@ -54,6 +59,8 @@ pub struct Summary {
     pub min: Option<String>,
     /// The greatest value.
     pub max: Option<String>,
+    /// The average in which feedback counts half as much for each half-life that it is older; in double precision.
+    pub decayed_average: Option<f64>,
 }
 
 /// Feedback with one number of decimal places.
@@ -134,7 +141,12 @@ impl Snapshot {
             None => (String::new(), "1"),
             Some(clients) => (asked_clients(clients, &mut statement)?, "asked.times"),
         };
-        statement.push(&text_of(&clients, times, &conditions.join(" AND ")));
+        let half_life = match question.half_life_hours {
+            None => "NULL::bigint".to_owned(),
+            Some(hours) if (1..=MAX_HALF_LIFE_HOURS).contains(&hours) => format!("{}::bigint", statement.bind(hours)),
+            Some(_) => return Err(bad_input("halfLifeHours", "hours, from 1 to 1000000")),
+        };
+        statement.push(&text_of(&clients, times, &half_life, &conditions.join(" AND ")));
         let rows = self.query(&statement).await?;
         summary_of(&rows)
     }
@@ -144,7 +156,9 @@ impl SummaryQuestion {
     /// The aspect of which all is asked, and nothing else: what that sums up to is kept.
     fn kept_aspect(&self) -> Result<Option<Aspect>, QueryError> {
         let text = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        if self.clients.is_some() || text(&self.tag2).is_some() || self.since.is_some() || self.until.is_some() {
+        let is_part =
+            self.clients.is_some() || text(&self.tag2).is_some() || self.since.is_some() || self.until.is_some();
+        if is_part || self.half_life_hours.is_some() {
             return Ok(None);
         }
         Ok(Some(match text(&self.tag1) {
@@ -167,16 +181,20 @@ fn asked_clients(clients: &[String], statement: &mut Statement) -> Result<String
 }
 
 /// One row for each number of decimal places; what is of all feedback stands in each.
-fn text_of(clients: &str, times: &str, conditions: &str) -> String {
+fn text_of(clients: &str, times: &str, half_life_hours: &str, conditions: &str) -> String {
     format!(
-        "WITH given AS MATERIALIZED (SELECT client, f.value_decimals, f.value, {times} AS times FROM feedback f{clients} \
-         WHERE {conditions}), \
+        "WITH given AS MATERIALIZED (SELECT client, f.value_decimals, f.value, f.created_at, {times} AS times \
+         FROM feedback f{clients} WHERE {conditions}), \
+         weighted AS (SELECT value::float8 AS value, times * greatest(1e-300, power(0.5::float8, \
+             least(990, ((SELECT max(created_at) FROM given) - created_at) / (3600.0::float8 * {half_life_hours})))) AS weight \
+             FROM given), \
          voices AS (SELECT div(sum(trunc(value, 60)) * 1e60, count(*)) * 1e-60 AS mean FROM given GROUP BY client) \
          SELECT value_decimals::bigint, sum(times)::bigint, trunc(sum(value * times) * 1000000000000000000)::text, \
          min(value)::text, max(value)::text, \
          (SELECT div(sum(trunc(value, 60) * times) * 1e60, sum(times)) * 1e-60 FROM given)::text, \
          (SELECT count(*) FROM voices), (SELECT div(sum(mean) * 1e60, count(*)) * 1e-60 FROM voices)::text, \
-         (SELECT min(value) FROM given)::text, (SELECT max(value) FROM given)::text \
+         (SELECT min(value) FROM given)::text, (SELECT max(value) FROM given)::text, \
+         (SELECT sum(value * weight) / sum(weight) FROM weighted) \
          FROM given GROUP BY value_decimals ORDER BY value_decimals"
     )
 }
@@ -202,6 +220,7 @@ fn summary_of(rows: &[tokio_postgres::Row]) -> Result<Summary, QueryError> {
         per_client_average: first.try_get(7)?,
         min: first.try_get(8)?,
         max: first.try_get(9)?,
+        decayed_average: first.try_get(10)?,
     })
 }
 
@@ -264,6 +283,7 @@ impl Snapshot {
             per_client_average: row.try_get(4)?,
             min: row.try_get(5)?,
             max: row.try_get(6)?,
+            decayed_average: None,
         }))
     }
 }

@@ -1,5 +1,6 @@
 //! The API over HTTP, on a history made by hand: what is answered, filtered, pinned to a block and refused.
 
+mod analysis;
 mod entities;
 mod filter;
 mod pin;

@@ -65,6 +65,8 @@ pub(crate) struct History {
     blocks: Vec<BlockRef>,
     /// Makes the hashes of two branches differ.
     pub(crate) salt: u8,
+    /// Seconds between two blocks beyond the usual ones.
+    pub(crate) pause: u64,
     pub(crate) finalized: Option<u64>,
     pub(crate) safe: Option<u64>,
 }
@@ -112,7 +114,13 @@ impl History {
             let log = Log { address, topics, data, block, transaction_hash, transaction_index: 0, log_index };
             DecodedLog { event: Event::decode(role_of(&event), &log.topics, &log.data), log }
         });
-        let header = Header { number, hash, parent_hash, timestamp: Self::time(number), logs_bloom: None };
+        let header = Header {
+            number,
+            hash,
+            parent_hash,
+            timestamp: Self::time(number) + self.pause * (number - FIRST_BLOCK),
+            logs_bloom: None,
+        };
         let block_with_logs = Block { header, logs: logs.collect() };
         let of =
             |number: Option<u64>| number.and_then(|number| self.blocks.iter().find(|block| block.number == number));
@@ -120,7 +128,7 @@ impl History {
             expected_tip,
             rewind_to,
             blocks: vec![block_with_logs],
-            tip: Tip { number, hash, timestamp: Self::time(number) },
+            tip: Tip { number, hash, timestamp: Self::time(number) + self.pause * (number - FIRST_BLOCK) },
             finalized: of(self.finalized).copied(),
             safe: self.safe,
         };
@@ -212,7 +220,7 @@ impl Node {
     pub(crate) async fn history(&self, chain_id: u64) -> History {
         self.store.register(&network(chain_id), GENESIS).await.unwrap();
         let writer = self.store.writer(chain_id).await.unwrap().expect("nobody else writes");
-        History { writer, blocks: Vec::new(), salt: 0, finalized: None, safe: None }
+        History { writer, blocks: Vec::new(), salt: 0, pause: 0, finalized: None, safe: None }
     }
 
     pub(crate) async fn post(&self, path: &str, body: String) -> Answer {
