@@ -25,7 +25,7 @@ use crate::store::query::{Batch, Message, Node, Topic, Wanted};
 use crate::store::{ChangeEntity, ChangeOp};
 
 /// What can be subscribed to: the root, the entity, and what changes of it are called in the log.
-const ROOTS: [(&str, &str, ChangeEntity); 4] = [
+const ROOTS: &[(&str, &str, ChangeEntity)] = &[
     ("agents", "Agent", ChangeEntity::Agent),
     ("feedbacks", "Feedback", ChangeEntity::Feedback),
     ("validations", "Validation", ChangeEntity::Validation),
@@ -47,7 +47,7 @@ pub(super) fn register(builder: SchemaBuilder) -> SchemaBuilder {
         );
     let mut builder = builder.register(operation()).register(change_of("Block", "_Block_"));
     let mut subscription = subscription;
-    for (name, entity, change) in ROOTS {
+    for &(name, entity, change) in ROOTS {
         let entity = named(entity).expect("a root is of an entity");
         let field = root(name, &format!("{}Change", entity.name), move |ctx| {
             SubscriptionFieldFuture::new(follow(ctx, change, Some(entity)))

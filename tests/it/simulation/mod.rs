@@ -12,6 +12,7 @@ mod draw;
 mod dump;
 mod earlier;
 mod endpoint;
+mod listener;
 mod model;
 mod run;
 mod seal;

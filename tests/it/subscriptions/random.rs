@@ -15,7 +15,7 @@ use crate::graphql::support::{
     validated,
 };
 
-const HISTORIES: u64 = 12;
+const HISTORIES: u64 = 6;
 const TURNS: u64 = 60;
 
 /// An agent that only the last block registers: who hears of it has heard of all.

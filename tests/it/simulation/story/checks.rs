@@ -28,6 +28,7 @@ impl Story<'_> {
             };
             asker.assert_answers(block, &cast, &model, &digest).await;
         }
+        self.listener.assert_knows_all(&self.stage.url).await;
     }
 
     /// What the tables, and the raw logs, must hold.

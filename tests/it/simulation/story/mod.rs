@@ -22,6 +22,7 @@ use super::crash::Crash;
 use super::draw::Draw;
 use super::dump::Tables;
 use super::endpoint::Net;
+use super::listener::Listener;
 use super::traffic::Cast;
 use super::wire::Relay;
 use node::Node;
@@ -31,6 +32,9 @@ pub(super) const CHAIN_ID: u64 = 167_000;
 
 /// Things that happen in a story.
 const TURNS: u64 = 40;
+
+/// After one in so many of them somebody comes to hear what changed.
+const LISTENS_ONE_IN: u64 = 25;
 
 /// A database that one story after the other is played on.
 pub(super) struct Stage {
@@ -57,6 +61,8 @@ pub(super) struct Story<'a> {
     /// wanted (F12).
     liar: Option<usize>,
     pass: Pass,
+    /// Who follows what changes.
+    listener: Listener,
     /// Blocks of deep histories are emptier.
     logs_per_block: u64,
     /// What happened, for who has to find out why.
@@ -120,6 +126,7 @@ impl<'a> Story<'a> {
             audited: sealed,
             liar,
             pass: Pass::default(),
+            listener: Listener::default(),
             logs_per_block: 5,
             told,
             faults: 0,
@@ -135,6 +142,7 @@ impl<'a> Story<'a> {
     pub(super) async fn play(&mut self) -> Told {
         for _ in 0..TURNS {
             self.happen().await;
+            self.listen().await;
         }
         self.end_well().await;
         let net = self.net();
@@ -152,6 +160,15 @@ impl<'a> Story<'a> {
 
     fn tell(&mut self, what: String) {
         self.told.push(what);
+    }
+
+    /// Somebody comes now and then to hear what changed; by a chance of its own, so that nothing else depends on it.
+    async fn listen(&mut self) {
+        let mut draw = Draw::of(self.draw.clone().next(), &[b"listener"]);
+        if draw.one_in(LISTENS_ONE_IN) {
+            self.tell("somebody listens".into());
+            self.listener.visit(&self.stage.url, &mut draw).await;
+        }
     }
 
     /// Draws one thing that happens.
