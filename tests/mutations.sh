@@ -24,6 +24,7 @@ mutations=(
     'totals     src/store/apply/totals.rs    s/total_feedback = v\.total_feedback/total_feedback = t.total_feedback/'
     'prune      src/store/apply/totals.rs    s/(agent_total_version WHERE chain_id = \$1 AND end_block <= \$2)/$1::bigint + 3/'
     'recount    src/store/step.rs            s/below_finality: self\.is_below_finality\(to\)/below_finality: false/'
+    'mixture    src/store/reindex.rs         s/(if !self\.cursor\.is_outdated\(\)) (\{\n\s+return from;)/$1 || true $2/'
     'verified   src/audit/run.rs             s/verdict\.findings\.is_empty\(\) && stands/stands/'
     'retract    src/store/query/subscription/sift.rs s/(ChangeOp::Retract => lowest)\.map\(\|lowest\| lowest - 1\)/$1.filter(|_| false)/'
     'gap        src/store/apply/change.rs    s/if has_logs && !self\.is_told/if false \&\& has_logs \&\& !self.is_told/'

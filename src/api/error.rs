@@ -32,7 +32,7 @@ pub enum Code {
     NotYetIndexed,
     /// The cursor points into a history that is gone.
     CursorExpired,
-    /// The database cannot be reached.
+    /// The database cannot be reached, or what is asked for is yet to be derived.
     Unavailable,
     /// A mistake of this node.
     Internal,
@@ -80,7 +80,7 @@ pub(super) fn from_shared(query_error: &QueryError) -> async_graphql::Error {
         QueryError::CursorExpired(_) => Code::CursorExpired,
         QueryError::TooComplex(_) => Code::TooComplex,
         QueryError::Timeout => Code::Timeout,
-        QueryError::Unavailable(_) => Code::Unavailable,
+        QueryError::Unavailable(_) | QueryError::NotDerived(_) => Code::Unavailable,
         QueryError::Corrupt(reason) => {
             tracing::error!(reason, "a query found the database damaged");
             return error(Code::Internal, INTERNAL);

@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use super::ApiState;
 use crate::config::Api;
+use crate::store::DERIVATION;
 use crate::store::query::{Limits, Network, Snapshot};
 
 /// Longest time that the question behind `/ready` may take in the database.
@@ -96,11 +97,11 @@ fn reasons(networks: &[Network], allowed: &Api, now: i64) -> Vec<String> {
     if networks.is_empty() {
         return vec!["no network has been followed into this database yet".into()];
     }
-    let reason = |network: &Network| {
-        let reason = lag(network, allowed, now)?;
-        Some(format!("{}: {reason}", network.name))
+    let reasons = |network: &Network| {
+        let found = [network.lacks_derivation(DERIVATION), lag(network, allowed, now)];
+        found.map(|reason| reason.map(|reason| format!("{}: {reason}", network.name)))
     };
-    networks.iter().filter_map(reason).collect()
+    networks.iter().flat_map(reasons).flatten().collect()
 }
 
 fn lag(network: &Network, allowed: &Api, now: i64) -> Option<String> {
@@ -130,6 +131,7 @@ fn lag(network: &Network, allowed: &Api, now: i64) -> Option<String> {
 mod tests {
     use super::{degraded, reasons};
     use crate::config::Api;
+    use crate::store::DERIVATION;
     use crate::store::query::{BlockInfo, Network};
 
     const NOW: i64 = 1_000_000;
@@ -153,6 +155,8 @@ mod tests {
             verification_method: None,
             open_findings: 0,
             trouble: None,
+            derivation: DERIVATION,
+            rederived_to: None,
         }
     }
 
@@ -176,6 +180,17 @@ mod tests {
     fn f12_a_follower_that_lacks_endpoints_is_degraded() {
         let lacking = Network { trouble: Some("1 of 2 endpoints answer".into()), ..network() };
         assert_eq!(degraded(&[lacking]), ["taiko: 1 of 2 endpoints answer"]);
+    }
+
+    #[test]
+    fn f70_what_an_older_version_derived_is_not_ready_until_it_is_derived_anew() {
+        let old = Network { derivation: DERIVATION - 1, ..network() };
+        assert!(reason(old.clone()).ends_with("anew from the stored logs, once a follower of this version runs"));
+        let half_way = Network { indexed: block(60, NOW - 70), rederived_to: Some(100), ..old };
+        let told = reason(half_way);
+        assert!(told.contains("up to block 60 of 100 by now; taiko: 40 blocks behind"), "{told}");
+        // Nothing is there that anybody could have derived.
+        assert_eq!(reason(Network { derivation: 0, indexed: None, ..network() }), "taiko: nothing is indexed yet");
     }
 
     #[test]

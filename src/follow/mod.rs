@@ -25,7 +25,7 @@ use crate::block::{Block, BlockRef, Header};
 use crate::chain::{Chain, ChainError};
 use crate::config;
 use crate::fault::Fault;
-use crate::store::{Applied, Batch, Cursor, Job, Rederived, Source, StoreError, Tip, Writer};
+use crate::store::{Applied, Batch, Cursor, Rederived, StoreError, Tip, Writer};
 
 use self::census::VainSuspicions;
 use self::plan::{Limits, Plan, View, decide};
@@ -83,7 +83,8 @@ pub enum Outcome {
         /// What was written.
         applied: Box<Applied>,
     },
-    /// Went on with a re-index from the store, before anything else.
+    /// Went on with a re-index from the store, or began one because an older program derived the tables, before anything
+    /// else.
     Rederived(Box<Rederived>),
 }
 
@@ -245,7 +246,7 @@ impl Follower {
         };
         // Until the step has ended well; it may also be dropped on the way.
         self.in_doubt = true;
-        if let Some(Job { source: Source::Store, .. }) = cursor.reindex {
+        if cursor.is_outdated() || cursor.rederiving().is_some() {
             self.glance_at_chain().await?;
             if let Some(step) = self.writer.resume().await? {
                 self.look().await?;

@@ -19,7 +19,7 @@ use crate::block::{BlockRef, Header};
 use crate::chain::Chain;
 use crate::config;
 use crate::fault::Fault;
-use crate::store::{Batch, Cursor, Job, Preview, Source, Store, StoreError, Writer};
+use crate::store::{Batch, Cursor, Preview, Source, Store, StoreError, Writer};
 
 /// How often the first stretch is asked for before nothing is done at all.
 const MAX_ATTEMPTS: u32 = 3;
@@ -146,7 +146,8 @@ async fn from_store(store: &Store, network: &config::Network, asked: &Reindex) -
     let mut writer = writer(store, network).await?;
     let mut progress = Progress::new(&network.name);
     // What was left half way ends first: then there is one state to begin from.
-    while let Some(step) = writer.resume().await? {
+    while writer.cursor().await?.rederiving().is_some() {
+        let Some(step) = writer.resume().await? else { break };
         progress.rederived(&step);
     }
     let before = store.preview(network.chain_id, from).await?;
@@ -174,10 +175,11 @@ async fn from_chain(store: &Store, network: &config::Network, asked: &Reindex) -
     let late = store.register_but_late(network, chain.genesis_hash()).await?;
     let mut writer = writer(store, network).await?;
     let mut cursor = writer.cursor().await?;
+    cursor = derive_below(&mut writer, network, cursor, asked).await?;
     // One from the store that was left half way is replaced where that is possible, for it may be what fails.
     let next = |cursor: &Cursor| cursor.tip.map_or(0, |tip| tip.number + 1);
     let is_ahead = |cursor: &Cursor| asked.from.is_none_or(|from| from > next(cursor));
-    while let Some(Job { source: Source::Store, .. }) = cursor.reindex.filter(|_| is_ahead(&cursor)) {
+    while cursor.rederiving().is_some() && is_ahead(&cursor) {
         if let Err(error) = writer.resume().await {
             let StoreError::RawLogs { reason } = error else { return Err(error.into()) };
             return refused(format!(
@@ -210,6 +212,28 @@ async fn from_chain(store: &Store, network: &config::Network, asked: &Reindex) -
     }
     let after = Some(store.preview(network.chain_id, from).await?);
     Ok(Report { before, after, shared })
+}
+
+/// Begins to derive anew what an older program derived, unless all of it is to be replaced: below the blocks that are, this
+/// one does not add to it. Returns the cursor.
+async fn derive_below(
+    writer: &mut Writer,
+    network: &config::Network,
+    cursor: Cursor,
+    asked: &Reindex,
+) -> Result<Cursor, ReindexError> {
+    let start = network.start_block;
+    if !cursor.is_outdated() || asked.from.is_some_and(|from| from <= start.max(1)) {
+        return Ok(cursor);
+    }
+    match writer.resume().await {
+        Ok(_) => Ok(writer.cursor().await?),
+        Err(StoreError::RawLogs { reason }) => refused(format!(
+            "{reason}; an older version derived what is stored, so all of it is to be derived anew first, which takes all \
+             raw logs: take it all anew from the chain with --from-block {start}"
+        )),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Makes sure that no contract that is new has logs below the first block.
@@ -268,8 +292,7 @@ async fn writer(store: &Store, network: &config::Network) -> Result<Writer, Rein
 
 /// The newest block that is final, also while a re-index from the store has its tip, and finality with it, lower down.
 fn finalized_before(cursor: &Cursor) -> Option<BlockRef> {
-    let rederiving = cursor.reindex.filter(|job| job.source == Source::Store);
-    rederiving.and_then(|job| job.finalized).or(cursor.finalized)
+    cursor.rederiving().and_then(|job| job.finalized).or(cursor.finalized)
 }
 
 /// The block to begin at, and the newest one that is shared where that had to be found.

@@ -81,6 +81,15 @@ pub enum StoreError {
         /// The newest migration that the binary knows.
         binary: i32,
     },
+    /// A newer program derived the tables of a network, or began to.
+    DerivedByNewer {
+        /// The network.
+        chain_id: ChainId,
+        /// The number of that program.
+        database: i16,
+        /// The number of this one.
+        binary: i16,
+    },
     /// Another chain was indexed under this chain id (F31).
     OtherGenesis {
         /// The chain id.
@@ -124,7 +133,8 @@ pub enum StoreError {
         /// Why, with the blocks that are possible.
         reason: String,
     },
-    /// A re-index from the store is under way: it must be ended first.
+    /// A re-index from the store is under way, or must begin because an older program derived the tables: it must be
+    /// ended first.
     Rederiving {
         /// The network.
         chain_id: ChainId,
@@ -250,6 +260,12 @@ impl std::fmt::Display for StoreError {
                 f,
                 "the database is at migration {database}, this program needs {binary}; run `meikan migrate` first"
             ),
+            Self::DerivedByNewer { chain_id, database, binary } => write!(
+                f,
+                "what is stored of chain {chain_id} was derived by a newer version of this program (derivation {database}, \
+                 this one knows {binary}), and this one would mix its own with it; run the newer version, or use another \
+                 database"
+            ),
             Self::OtherGenesis { chain_id, stored, found } => write!(
                 f,
                 "chain {chain_id} was indexed with genesis block {stored}, the endpoint's is {found}: it is another \
@@ -261,7 +277,10 @@ impl std::fmt::Display for StoreError {
             | Self::RawLogs { reason }
             | Self::Unreachable { reason } => f.write_str(reason),
             Self::Rederiving { chain_id } => {
-                write!(f, "chain {chain_id} is being re-indexed from its raw logs; that is ended before anything else")
+                write!(
+                    f,
+                    "chain {chain_id} is re-indexed from its raw logs before anything else; whoever follows it does so"
+                )
             }
             Self::Fenced { chain_id } => {
                 write!(f, "another process took over the writing of chain {chain_id}; this one stands by")

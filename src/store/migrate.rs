@@ -39,6 +39,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(12, "0012_finding_subject"),
     migration!(13, "0013_analytics"),
     migration!(14, "0014_reputation"),
+    migration!(15, "0015_derivation"),
 ];
 
 /// The advisory lock that migrations run under; any number that nothing else in the database uses ("meikan" in ASCII).

@@ -5,6 +5,7 @@
 
 mod apply;
 mod aspect;
+mod derivation;
 mod digest;
 mod error;
 mod feed;
@@ -31,7 +32,7 @@ use std::time::Duration;
 
 use deadpool_postgres::Object;
 
-pub use self::apply::{Applied, Batch, ChangeEntity, ChangeOp, Rewound, Tip};
+pub use self::apply::{Applied, Batch, ChangeEntity, ChangeOp, DERIVATION, Rewound, Tip};
 pub use self::error::StoreError;
 use self::feed::Feed;
 pub use self::numeric::Numeric;

@@ -9,8 +9,10 @@ use std::collections::HashMap;
 
 use alloy::primitives::{Address, B256};
 use tokio_postgres::GenericClient;
+use tokio_postgres::types::ToSql;
 
 use super::Store;
+use super::apply::DERIVATION;
 use super::error::StoreError;
 use super::generation;
 use super::sql::{self, signed};
@@ -114,8 +116,10 @@ async fn enter_network(client: &impl GenericClient, network: &Network, genesis: 
         .await
         .map_err(failed())?;
     let Some(row) = known else {
-        let insert = "INSERT INTO network (chain_id, name, genesis_hash, start_block) VALUES ($1, $2, $3, $4)";
-        client.execute(insert, &[&chain, &network.name, &genesis.as_slice(), &start]).await.map_err(failed())?;
+        let insert = "INSERT INTO network (chain_id, name, genesis_hash, start_block, derivation) \
+                      VALUES ($1, $2, $3, $4, $5)";
+        let values: [&(dyn ToSql + Sync); 5] = [&chain, &network.name, &genesis.as_slice(), &start, &DERIVATION];
+        client.execute(insert, &values).await.map_err(failed())?;
         client.execute("INSERT INTO cursor (chain_id) VALUES ($1)", &[&chain]).await.map_err(failed())?;
         return Ok(());
     };

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use tokio_postgres::Row;
 
-use super::apply::{self, Applied, Batch, BlocksAre, Bounds, Heights, Tip, Undone};
+use super::apply::{self, Applied, Batch, BlocksAre, Bounds, DERIVATION, Heights, Tip, Undone};
 use super::error::StoreError;
 use super::generation;
 use super::sql::{self, signed};
@@ -64,6 +64,8 @@ pub struct Job {
     pub(super) told_from: Option<u64>,
     /// Of one from the store: where one from the chain ends that was half way when it began, and that goes on after it.
     pub(super) then: Option<Tip>,
+    /// The number of the program that began it.
+    pub(super) derivation: i16,
 }
 
 /// What a step of a re-index from the store did.
@@ -140,7 +142,8 @@ impl Writer {
         Ok(rederived)
     }
 
-    /// Goes on with what [`Writer::rederive`] or [`Writer::repair`] has left, by one step; nothing when nothing is.
+    /// Goes on with what [`Writer::rederive`] or [`Writer::repair`] has left, by one step; nothing when nothing is. Where
+    /// an older program derived the tables, or was about to, it begins to derive all of them anew.
     ///
     /// # Errors
     /// As [`Writer::rederive`].
@@ -148,8 +151,14 @@ impl Writer {
         let started = Instant::now();
         let bounds = self.bounds();
         let step = self.begin("reindex").await?;
-        let Some(job) = step.rederiving() else { return Ok(None) };
-        let rederived = step.resume(job, &bounds).await?;
+        let rederived = if step.cursor.is_outdated() {
+            let start = step.start_block;
+            step.rederive(start, &bounds).await?
+        } else if let Some(job) = step.cursor.rederiving() {
+            step.resume(job, &bounds).await?
+        } else {
+            return Ok(None);
+        };
         self.measured("reindex", started, rederived.rows).await;
         Ok(Some(rederived))
     }
@@ -199,6 +208,7 @@ struct StepBounds {
 impl Step<'_> {
     async fn rederive(self, from: u64, bounds: &StepBounds) -> Result<Rederived, StoreError> {
         let tip = self.reach(from)?;
+        let from = self.or_start(from);
         self.check_raw_logs(from, self.held_to(tip).number).await?;
         let job = self.begin_job(from, tip).await?;
         let undone = self.underive(from).await?;
@@ -216,27 +226,39 @@ impl Step<'_> {
         }
         // First what may be refused, then what costs: nothing is undone for the sake of logs that cannot be read.
         apply::replace_raw(&self.sql, blocks).await?;
-        self.check_raw_logs(lowest, self.held_to(tip).number).await?;
-        let mut job = self.begin_job(lowest, tip).await?;
+        let from = self.or_start(lowest);
+        self.check_raw_logs(from, self.held_to(tip).number).await?;
+        let mut job = self.begin_job(from, tip).await?;
         if let Some(last) = blocks.last().filter(|last| last.header.number == job.target.number) {
             job.target.timestamp = last.header.timestamp;
         }
-        let undone = self.underive(lowest).await?;
-        self.derive(job, lowest.max(1), undone.seq, bounds).await
+        let undone = self.underive(from).await?;
+        self.derive(job, from.max(1), undone.seq, bounds).await
+    }
+
+    /// Where a re-index from the store begins that is to begin at that block: at the start where what is below is of an
+    /// older program, so that no mixture is left.
+    fn or_start(&self, from: u64) -> u64 {
+        if !self.cursor.is_outdated() {
+            return from;
+        }
+        tracing::info!(
+            chain_id = self.sql.chain_id,
+            from = self.start_block,
+            by = self.cursor.derivation,
+            now = DERIVATION,
+            "an older version derived what is stored: all of it is derived anew from the raw logs"
+        );
+        self.start_block
     }
 
     fn reach(&self, from: u64) -> Result<Tip, StoreError> {
         reach(self.sql.chain_id, self.start_block, self.cursor.tip, from)
     }
 
-    /// The re-index from the store that is under way.
-    fn rederiving(&self) -> Option<Job> {
-        self.cursor.reindex.filter(|job| job.source == Source::Store)
-    }
-
     /// The newest block whose header and raw logs are held: the tip, or what will be the tip again.
     fn held_to(&self, tip: Tip) -> Tip {
-        self.rederiving().map_or(tip, |job| job.target)
+        self.cursor.rederiving().map_or(tip, |job| job.target)
     }
 
     /// Blocks that are repaired are final, rise, and are the ones that are held, as far as they are.
@@ -281,11 +303,12 @@ impl Step<'_> {
         let told = [self.cursor.reindex.and_then(|job| job.told_from), self.told_from(from).await?];
         let told_from = told.into_iter().flatten().min();
         let Cursor { finalized, safe, .. } = self.cursor;
-        Ok(match self.rederiving() {
-            Some(job) => Job { from: from.min(job.from), told_from, ..job },
+        let derivation = DERIVATION;
+        Ok(match self.cursor.rederiving() {
+            Some(job) => Job { from: from.min(job.from), told_from, derivation, ..job },
             None => {
                 let then = self.cursor.reindex.map(|from_chain| from_chain.target);
-                Job { source: Source::Store, from, target: tip, finalized, safe, told_from, then }
+                Job { source: Source::Store, from, target: tip, finalized, safe, told_from, then, derivation }
             }
         })
     }
@@ -343,13 +366,15 @@ impl Step<'_> {
         let after = if done.is_done() {
             // What the one from the chain took back is not all told again yet.
             let reindex = job.then.map(|target| Job { source: Source::Rpc, target, then: None, ..job });
-            Cursor { tip: Some(target), finalized: job.finalized, safe: job.safe, seq: done.seq, reindex }
+            let (tip, derivation) = (Some(target), job.derivation);
+            Cursor { tip, finalized: job.finalized, safe: job.safe, seq: done.seq, reindex, derivation }
         } else {
             let tip = tip.expect("a step goes on until it has a block, or all is done");
             done.to = tip.number;
             let finalized = job.finalized.map(|block| if tip.number < block.number { tip.block() } else { block });
             let safe = job.safe.map(|safe| safe.min(tip.number));
-            Cursor { tip: Some(tip), finalized, safe, seq: done.seq, reindex: Some(job) }
+            let derivation = self.cursor.derivation;
+            Cursor { tip: Some(tip), finalized, safe, seq: done.seq, reindex: Some(job), derivation }
         };
         self.keep_job(after.reindex).await?;
         self.commit(&after).await?;
@@ -378,6 +403,7 @@ impl Step<'_> {
             safe: self.cursor.safe,
             told_from: told.into_iter().flatten().min(),
             then: None,
+            derivation: DERIVATION,
         }))
     }
 
@@ -391,8 +417,9 @@ impl Step<'_> {
         self.sql
             .execute(
                 "INSERT INTO reindex (chain_id, source, from_block, target_number, target_hash, target_at, \
-                     safe_number, finalized_number, finalized_hash, told_from, then_number, then_hash, then_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                     safe_number, finalized_number, finalized_hash, told_from, then_number, then_hash, then_at, \
+                     derivation) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
                 &[
                     &job.source.name(),
                     &signed(job.from),
@@ -406,6 +433,7 @@ impl Step<'_> {
                     &job.then.map(|then| signed(then.number)),
                     &job.then.as_ref().map(|then| then.hash.as_slice()),
                     &job.then.map(|then| signed(then.timestamp)),
+                    &job.derivation,
                 ],
             )
             .await?;
@@ -467,6 +495,7 @@ impl Job {
             safe: optional("reindex_safe_number")?,
             told_from: optional("reindex_told_from")?,
             then,
+            derivation: sql::column(row, "reindex_derivation")?,
         }))
     }
 }

@@ -2,9 +2,9 @@
 
 use alloy::primitives::B256;
 
-use super::apply::{self, Applied, Batch, Contracts, Heights, Rewound, Tip, Undoing};
+use super::apply::{self, Applied, Batch, Contracts, DERIVATION, Heights, Rewound, Tip, Undoing};
 use super::error::StoreError;
-use super::reindex::{Job, Source};
+use super::reindex::Job;
 use super::sql::{self, Sql, signed};
 use crate::block::{Block, BlockRef};
 
@@ -18,7 +18,7 @@ pub(super) const CURSOR: &str = "SELECT c.epoch, c.seq, c.tip_number, c.tip_hash
      r.target_hash AS reindex_target_hash, r.target_at AS reindex_target_at, r.safe_number AS reindex_safe_number, \
      r.finalized_number AS reindex_finalized_number, r.finalized_hash AS reindex_finalized_hash, \
      r.told_from AS reindex_told_from, r.then_number AS reindex_then_number, r.then_hash AS reindex_then_hash, \
-     r.then_at AS reindex_then_at \
+     r.then_at AS reindex_then_at, r.derivation AS reindex_derivation, n.derivation \
      FROM cursor c JOIN network n USING (chain_id) LEFT JOIN reindex r USING (chain_id) WHERE c.chain_id = $1";
 
 /// How far a network is committed.
@@ -34,6 +34,8 @@ pub struct Cursor {
     pub seq: u64,
     /// The re-index that is under way.
     pub reindex: Option<Job>,
+    /// The number of the program that derived all that is held.
+    pub derivation: i16,
 }
 
 /// What a rise of finality did.
@@ -87,6 +89,9 @@ impl<'a> Step<'a> {
             let found = before.tip.map(|tip| tip.block());
             return Err(StoreError::TipMoved { expected: batch.expected_tip, found });
         }
+        if self.cursor.is_outdated() && !self.takes_all(batch) {
+            return Err(StoreError::Rederiving { chain_id: self.sql.chain_id });
+        }
         let base = self.base(batch, floor)?;
         let known = self.known_final(floor);
         let finalized = rising(known, batch.finalized)?;
@@ -113,10 +118,16 @@ impl<'a> Step<'a> {
         let safe = batch.safe.map(|safe| safe.min(batch.tip.number));
         let reindex = job.filter(|job| batch.tip.number < job.target.number);
         self.keep_job(reindex).await?;
-        let after = Cursor { tip: Some(batch.tip), finalized, safe, seq, reindex };
+        // Nothing is left that another program derived.
+        let after = Cursor { tip: Some(batch.tip), finalized, safe, seq, reindex, derivation: DERIVATION };
         let statements = self.sql.statements() + 1;
         self.commit(&after).await?;
         Ok(Applied { events: added.events, undecoded: added.undecoded, rows: added.rows, rewound, seq, statements })
+    }
+
+    /// Whether all that is held is undone before the batch is added. Nothing derives from the genesis block.
+    fn takes_all(&self, batch: &Batch) -> bool {
+        batch.rewind_to.is_some_and(|kept| kept < self.start_block.max(1))
     }
 
     /// The newest block that is kept below the batch's.
@@ -212,7 +223,7 @@ impl<'a> Step<'a> {
         safe: Option<u64>,
     ) -> Result<Finalized, StoreError> {
         let before = self.cursor;
-        if let Some(Job { source: Source::Store, .. }) = before.reindex {
+        if before.is_outdated() || before.rederiving().is_some() {
             return Err(StoreError::Rederiving { chain_id: self.sql.chain_id });
         }
         let Some(tip) = before.tip else {
@@ -236,7 +247,7 @@ impl<'a> Step<'a> {
 
     /// Computes digests of stored logs that have none, a bounded piece of them; returns whether there may be more.
     pub(super) async fn catch_up_digest(self) -> Result<bool, StoreError> {
-        if let Some(Job { source: Source::Store, .. }) = self.cursor.reindex {
+        if self.cursor.rederiving().is_some() {
             // What is above the tip is added as it is derived.
             return Ok(false);
         }
@@ -248,6 +259,10 @@ impl<'a> Step<'a> {
 
     /// Moves the cursor, tells it, and commits.
     pub(super) async fn commit(self, after: &Cursor) -> Result<(), StoreError> {
+        if after.derivation != self.cursor.derivation {
+            let update = "UPDATE network SET derivation = $2 WHERE chain_id = $1";
+            self.sql.execute(update, &[&after.derivation]).await?;
+        }
         let payload = format!("{} {}", self.sql.chain_id, after.seq);
         self.sql
             .execute(
@@ -284,7 +299,8 @@ pub(super) fn read_cursor(row: &tokio_postgres::Row) -> Result<Cursor, StoreErro
         Some(number) => Some(BlockRef { number, hash: sql::hash(row, "finalized_hash")? }),
     };
     let (safe, seq) = (optional("safe_number")?, sql::number(row, "seq")?);
-    Ok(Cursor { tip, finalized, safe, seq, reindex: Job::read(row)? })
+    let (reindex, derivation) = (Job::read(row)?, sql::column(row, "derivation")?);
+    Ok(Cursor { tip, finalized, safe, seq, reindex, derivation })
 }
 
 /// Finality only rises: a lower or a missing one changes nothing (F16). Another block at the same height is a chain that

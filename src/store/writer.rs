@@ -12,6 +12,7 @@ use deadpool_postgres::{ClientWrapper, Object};
 
 use super::Store;
 use super::apply::{Applied, Batch, Contracts, Tip};
+use super::derivation;
 use super::error::StoreError;
 use super::network::{self, Contract};
 use super::reindex::STEP_LOGS;
@@ -90,7 +91,8 @@ impl Store {
     /// Becomes the writer of a registered network; nothing while another process is.
     ///
     /// # Errors
-    /// [`StoreError::Network`] when the network is not registered, or what the database says.
+    /// [`StoreError::Network`] when the network is not registered, [`StoreError::DerivedByNewer`], or what the database
+    /// says.
     pub async fn writer(&self, chain_id: ChainId) -> Result<Option<Writer>, StoreError> {
         let failed = || StoreError::database("become the writer");
         // The connection leaves the pool: it lives and dies with the writer.
@@ -105,6 +107,7 @@ impl Store {
         if !locked.get::<_, bool>(0) {
             return Ok(None);
         }
+        derivation::check_not_newer(&*client, chain_id).await?;
         let raised = "UPDATE cursor SET epoch = epoch + 1 FROM network \
                       WHERE network.chain_id = $1 AND cursor.chain_id = $1 RETURNING epoch, start_block";
         let row = client.query_opt(raised, &[&signed(chain_id)]).await.map_err(failed())?;

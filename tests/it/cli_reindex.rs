@@ -12,7 +12,7 @@ use crate::support::postgres::{TestDatabase, connect};
 use crate::support::program::{CHAIN_ID, Ended, Meikan, PATIENCE, REGISTRY, config, dead_address, meikan};
 
 /// A chain on which every second block registers an agent.
-fn chain_of(blocks: u64) -> FakeChain {
+pub(crate) fn chain_of(blocks: u64) -> FakeChain {
     let chain = FakeChain::new(CHAIN_ID);
     (1..=blocks).for_each(|number| mine(&chain, number));
     chain

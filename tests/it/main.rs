@@ -11,6 +11,7 @@ mod cli_reindex;
 mod decode;
 mod demo;
 mod demo_queries;
+mod derivation;
 mod digest;
 mod embedded;
 mod end_to_end;

@@ -56,6 +56,14 @@ use crate::block::{Block, DecodedLog, Log};
 use crate::event::{Event, Fact, IdentityEvent, ReputationFact};
 use crate::id::AgentKey;
 
+/// The number of what this program derives from logs. Whatever makes it derive more, or otherwise, raises it: then each
+/// network is derived anew from its raw logs before anything else (`super::derivation`).
+///
+/// | number | since then |
+/// |---|---|
+/// | 1 | networks have a number |
+pub const DERIVATION: i16 = 1;
+
 /// The tables whose rows begin with a log, in `begin_block`.
 pub(super) const FACT_TABLES: [&str; 10] = [
     "agent",

@@ -6,7 +6,7 @@ use super::entity::standing_join;
 use super::error::{QueryError, bad_input};
 use super::id;
 use super::pin::{BoundScope, Scope};
-use super::series::{aspect, aspect_condition};
+use super::series::{ASPECTS, aspect, aspect_condition};
 use super::snapshot::Snapshot;
 use super::source::expand;
 use super::sql::Statement;
@@ -123,6 +123,7 @@ impl Snapshot {
     /// [`QueryError::BadInput`] for a client or a tag that is none, or too many rows.
     pub async fn client_report(&self, scope: &Scope, question: &ClientQuestion) -> Result<ClientReport, QueryError> {
         check_first(question.first)?;
+        self.check_derived(scope, "clientReport", ASPECTS)?;
         let client = value::bytes("client", &json!(question.client))?;
         let mut statement = Statement::default();
         let bound = BoundScope::bind(scope, &mut statement);
@@ -181,6 +182,7 @@ impl Snapshot {
     /// [`QueryError::BadInput`] for an id or a tag that is none, or too many rows.
     pub async fn client_overlap(&self, scope: &Scope, question: &OverlapQuestion) -> Result<ClientOverlap, QueryError> {
         check_first(question.first)?;
+        self.check_derived(scope, "clientOverlap", ASPECTS)?;
         let mut statement = Statement::default();
         let bound = BoundScope::bind(scope, &mut statement);
         let condition = aspect_condition(question.tag1.as_deref(), &mut statement)?;

@@ -15,6 +15,8 @@ pub enum QueryError {
     TooComplex(String),
     /// The database took longer than the request may.
     Timeout,
+    /// What is asked for is yet to be derived: the tables are of an older program.
+    NotDerived(String),
     /// No connection to the database can be had.
     Unavailable(String),
     /// The database holds what this node never writes.
@@ -31,6 +33,7 @@ impl std::fmt::Display for QueryError {
             | Self::NotYetIndexed(reason)
             | Self::CursorExpired(reason)
             | Self::TooComplex(reason)
+            | Self::NotDerived(reason)
             | Self::Corrupt(reason) => f.write_str(reason),
             Self::Timeout => f.write_str("the query took too long; ask for fewer rows or add a filter"),
             Self::Unavailable(reason) => write!(f, "the database cannot be reached ({reason}); try again"),

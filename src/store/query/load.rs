@@ -80,6 +80,7 @@ impl Snapshot {
             source.table_and_joins(),
             body
         ));
+        self.check_all_derived(scope, &statement)?;
         let rows = self.query(&statement).await?;
         self.count_rows(rows.len())?;
         let records = rows.iter().map(|row| self.record(row, 0, &plan, scope)).collect::<Result<_, _>>()?;
@@ -230,6 +231,7 @@ impl Snapshot {
             source.table_and_joins(),
             joined.join(" AND "),
         ));
+        self.check_all_derived(scope, &statement)?;
         let rows = self.query(&statement).await?;
         self.count_rows(rows.len())?;
         let records = rows.iter().map(|row| self.record(row, 1, &plan, scope)).collect::<Result<_, _>>()?;

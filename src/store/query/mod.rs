@@ -9,6 +9,7 @@
 mod client;
 mod condition;
 mod cursor;
+mod derived;
 mod digest;
 pub mod entity;
 mod error;

@@ -15,6 +15,9 @@ use super::value;
 use crate::event::{Tag, Text};
 use crate::store::aspect::{Aspect, is_rating};
 
+/// The derivation that names the aspect of each feedback.
+pub(super) const ASPECTS: i16 = 1;
+
 /// Most points of one answer.
 const MAX_POINTS: i64 = 5_000;
 
@@ -127,6 +130,7 @@ impl Snapshot {
     pub async fn series(&self, scope: &Scope, question: &SeriesQuestion) -> Result<Vec<SeriesPoint>, QueryError> {
         let agent = id::agent(&question.agent, self.contracts())
             .ok_or_else(|| bad_input("agent", "an agent's id, such as \"167000:42\""))?;
+        self.check_derived(scope, "reputationSeries", ASPECTS)?;
         let mut statement = Statement::default();
         let bound = BoundScope::bind(scope, &mut statement);
         let mut of_agent = bound.of_networks("f");

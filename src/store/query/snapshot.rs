@@ -82,6 +82,10 @@ pub struct Network {
     pub open_findings: i64,
     /// What its follower lacks at the moment.
     pub trouble: Option<String>,
+    /// The number of the program that derived all of its rows.
+    pub derivation: i16,
+    /// The block that a re-index from the store which is under way ends at.
+    pub rederived_to: Option<i64>,
 }
 
 impl Network {
@@ -98,6 +102,19 @@ impl Network {
         } else {
             Finality::Unsafe
         }
+    }
+
+    /// What is left to derive where the rows are of an older program than one of that number, in words behind the network's
+    /// name; nothing where they are not.
+    #[must_use]
+    pub fn lacks_derivation(&self, needed: i16) -> Option<String> {
+        let tip = self.indexed.as_ref().map(|block| block.number);
+        let (Some(tip), true) = (tip, self.derivation < needed) else { return None };
+        let done = match self.rederived_to {
+            Some(target) => format!("up to block {tip} of {target} by now"),
+            None => "once a follower of this version runs".to_owned(),
+        };
+        Some(format!("an older version derived what is stored; it is derived anew from the stored logs, {done}"))
     }
 
     /// The newest indexed block of at least that finality.
@@ -155,9 +172,10 @@ const NETWORKS: &str = "SELECT n.chain_id, n.name, c.tip_number, c.tip_hash, c.t
      c.finalized_number, h.number, h.hash, h.block_at, \
      extract(epoch FROM clock_timestamp() - h.seen_at)::bigint, b.parent_hash, n.start_block, \
      v.verified_number, v.method, (SELECT count(*) FROM verification_finding f \
-         WHERE f.chain_id = n.chain_id AND f.repaired_at IS NULL), n.trouble, coalesce(c.seq, 0) \
+         WHERE f.chain_id = n.chain_id AND f.repaired_at IS NULL), n.trouble, coalesce(c.seq, 0), n.derivation, \
+     CASE WHEN r.source = 'store' THEN r.target_number END \
      FROM network n LEFT JOIN cursor c USING (chain_id) LEFT JOIN head h USING (chain_id) \
-     LEFT JOIN verification v USING (chain_id) \
+     LEFT JOIN verification v USING (chain_id) LEFT JOIN reindex r USING (chain_id) \
      LEFT JOIN block b ON b.chain_id = n.chain_id AND b.number = c.tip_number ORDER BY n.chain_id";
 
 const CONTRACTS: &str = "SELECT chain_id, contract_id::bigint, role, address, deployment::bigint, ordinal::bigint, generation \
@@ -339,6 +357,8 @@ fn read_network(row: &Row) -> Result<Network, tokio_postgres::Error> {
         verification_method: row.try_get(14)?,
         open_findings: row.try_get(15)?,
         trouble: row.try_get(16)?,
+        derivation: row.try_get(18)?,
+        rederived_to: row.try_get(19)?,
     })
 }
 

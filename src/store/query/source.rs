@@ -13,6 +13,7 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn new(entity: &'static Entity, statement: &mut Statement) -> Self {
+        statement.reads(entity);
         Self { entity, alias: statement.alias(), joins: Vec::new() }
     }
 

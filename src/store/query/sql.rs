@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+use super::entity::Entity;
+
 /// The type of a column that takes part in keys and comparisons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store::query) enum SqlType {
@@ -58,6 +60,8 @@ pub(super) struct Statement {
     pub(super) text: String,
     parameters: Vec<Parameter>,
     aliases: usize,
+    /// Of the entities that it reads, one that needs the newest program's rows.
+    pub(super) newest: Option<&'static Entity>,
 }
 
 impl Statement {

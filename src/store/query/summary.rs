@@ -18,6 +18,9 @@ use crate::store::aspect::Aspect;
 /// Decimal places to which the contract scales every value before it adds them up.
 const SCALE: u8 = 18;
 
+/// The derivation that keeps standings.
+const STANDINGS: i16 = 1;
+
 /// The longest half-life: a century.
 const MAX_HALF_LIFE_HOURS: i64 = 1_000_000;
 
@@ -105,6 +108,7 @@ impl Snapshot {
         let agent = id::agent(&question.agent, self.contracts())
             .ok_or_else(|| bad_input("agent", "an agent's id, such as \"167000:42\""))?;
         if let Some(aspect) = question.kept_aspect()?
+            && self.check_derived(scope, "reputationSummary", STANDINGS).is_ok()
             && let Some(summary) = self.kept_summary(scope, &agent, aspect).await?
         {
             return Ok(summary);

@@ -18,6 +18,7 @@ pub use self::facts::Misfit;
 pub use self::finding::{Finding, Identity};
 pub use self::held::Held;
 use super::Store;
+use super::apply::DERIVATION;
 use super::error::StoreError;
 use super::network;
 use super::sql::{self, Sql, signed};
@@ -78,18 +79,25 @@ impl Store {
     /// How far a network is audited.
     ///
     /// # Errors
-    /// [`StoreError::Network`] when it is not registered, or what the database says.
+    /// [`StoreError::Network`] when it is not registered, [`StoreError::Rederiving`] when an older program derived what
+    /// would be audited, or what the database says.
     pub async fn standing(&self, chain_id: ChainId) -> Result<Standing, StoreError> {
         let failed = || StoreError::database("audit");
         let client = self.write().await?;
         let select = "SELECT n.start_block, c.tip_number, c.tip_hash, c.finalized_number, c.finalized_hash, \
-                      v.verified_number, v.verified_hash, v.method, coalesce(v.rewinds, 0) AS rewinds \
+                      v.verified_number, v.verified_hash, v.method, coalesce(v.rewinds, 0) AS rewinds, \
+                      greatest(n.derivation, r.derivation) < $2 AND c.tip_number IS NOT NULL AS outdated \
                       FROM network n JOIN cursor c USING (chain_id) LEFT JOIN verification v USING (chain_id) \
-                      WHERE chain_id = $1";
-        let row = client.query_opt(select, &[&signed(chain_id)]).await.map_err(failed())?.ok_or_else(|| {
+                      LEFT JOIN reindex r ON r.chain_id = c.chain_id AND r.source = 'store' WHERE c.chain_id = $1";
+        let row = client.query_opt(select, &[&signed(chain_id), &DERIVATION]).await.map_err(failed())?;
+        let row = row.ok_or_else(|| {
             let reason = format!("chain {chain_id} is not in this database; follow it first");
             StoreError::Network { reason }
         })?;
+        // Its rows are another program's: what this one expects of them is not there yet.
+        if sql::column(&row, "outdated")? {
+            return Err(StoreError::Rederiving { chain_id });
+        }
         let block = |number, hash| match sql::column::<Option<i64>>(&row, number)? {
             None => Ok(None),
             Some(number) => Ok(Some(BlockRef { number: sql::unsigned(number)?, hash: sql::hash(&row, hash)? })),

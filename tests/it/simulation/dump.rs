@@ -66,6 +66,12 @@ impl Tables {
         client.batch_execute(&self.clear).await.expect("the tables can be cleared");
     }
 
+    /// The tables of what derives from raw logs and headers.
+    pub(super) fn derived(&self) -> Vec<&str> {
+        let names = self.tables.iter().map(|table| table.name.as_str());
+        names.filter(|name| !["block", "reindex"].contains(name)).collect()
+    }
+
     /// Asserts that the tables hold these rows and no others.
     pub(super) async fn assert_hold(&self, client: &Client, expected: Rows) {
         let Rows(mut expected) = expected;

@@ -6,6 +6,7 @@ pub(crate) mod chain;
 mod changes;
 mod content;
 mod database;
+mod derivation;
 mod events;
 mod finality;
 mod history;

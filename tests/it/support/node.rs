@@ -138,6 +138,14 @@ impl Node {
         serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&body)))
     }
 
+    /// The status and the body of `/ready`.
+    pub(crate) async fn ready(&self) -> (u16, Value) {
+        meikan::chain::install_tls();
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let answer = client.get(format!("http://{}/ready", self.address)).send().await.unwrap();
+        (answer.status().as_u16(), serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap())
+    }
+
     /// What is answered at `/graphql`; errors end the test.
     pub(crate) async fn ask(&self, query: &str) -> Value {
         self.ask_at("", query).await

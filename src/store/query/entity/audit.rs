@@ -61,6 +61,7 @@ pub(super) static AUDIT_ENTRY: LazyLock<Entity> = LazyLock::new(|| {
         plurals: &["auditEntries"],
         fields,
         relations: Vec::new(),
+        derivation: 0,
         table: Some("audit_event"),
         life: Life::Fact,
         only: None,

@@ -54,6 +54,7 @@ pub(super) static DISPUTE: LazyLock<Entity> = LazyLock::new(|| Entity {
         ),
     ],
     relations: Vec::new(),
+    derivation: 0,
     table: Some("dispute"),
     life: Life::Always,
     only: None,

@@ -41,6 +41,8 @@ pub struct Entity {
     pub fields: Vec<Field>,
     /// What each one is related to.
     pub relations: Vec<Relation>,
+    /// The lowest number of a program that derives its rows: as long as an older one's are held, it is not answered for.
+    pub(in crate::store::query) derivation: i16,
     /// The table; none while nothing fills it, and then there are no rows and no statements.
     pub(in crate::store::query) table: Option<&'static str>,
     /// When a row holds.

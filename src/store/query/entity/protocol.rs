@@ -64,6 +64,7 @@ pub(super) static PROTOCOL: LazyLock<Entity> = LazyLock::new(|| Entity {
         ),
     ],
     relations: Vec::new(),
+    derivation: 0,
     table: Some("(SELECT * FROM contract WHERE role = 'identity')"),
     life: Life::Always,
     only: None,

@@ -59,6 +59,7 @@ pub(super) static VALIDATION: LazyLock<Entity> = LazyLock::new(|| {
             agent_links(),
             "The agent it is about.",
         )],
+        derivation: 0,
         table: Some("validation"),
         life: Life::Version,
         only: None,

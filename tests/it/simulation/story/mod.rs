@@ -189,6 +189,7 @@ impl<'a> Story<'a> {
             13 => self.cut().await,
             14 | 15 => self.crash().await,
             16 => self.lose_the_lock().await,
+            17 if self.draw.one_in(3) => self.upgrade().await,
             17 => self.reindex().await,
             18 if self.audited => {
                 self.audit().await;

@@ -1,4 +1,4 @@
-//! What an operator does: re-index, and audit.
+//! What an operator does: re-index, audit, and start a newer program.
 
 use std::sync::Arc;
 
@@ -52,6 +52,23 @@ impl Story<'_> {
         self.node = Some(Node { chain, store, follower });
     }
 
+    /// A newer program is started where an older one ran that did not derive all that this one does: one of the tables, or
+    /// the rest of one.
+    pub(super) async fn upgrade(&mut self) {
+        self.die();
+        let tables = self.stage.tables.derived();
+        let (table, share) = (*self.draw.pick(&tables), self.draw.pick(&["TRUE", "hashtext(t::text) % 2 = 0"]));
+        // Whoever is still at it ends first.
+        let aged = format!(
+            "BEGIN; SELECT FROM cursor WHERE chain_id = {CHAIN_ID} FOR UPDATE; \
+             UPDATE network SET derivation = 0 WHERE chain_id = {CHAIN_ID}; \
+             UPDATE reindex SET derivation = 0 WHERE chain_id = {CHAIN_ID}; \
+             DELETE FROM {table} t WHERE chain_id = {CHAIN_ID} AND {share}; COMMIT"
+        );
+        self.stage.client.batch_execute(&aged).await.expect("the database answers");
+        self.told.push(format!("a newer program, which derives {table} where {share}"));
+    }
+
     /// A turn of the audit, with whom it has repair what it finds; tells up to where all is verified.
     pub(super) async fn audit(&mut self) -> Option<u64> {
         self.ready().await;
@@ -88,7 +105,12 @@ impl Story<'_> {
         if let Err(error) = audited {
             assert_ne!(error.fault(), Fault::Fatal, "{error}");
         }
-        let verified = store.standing(CHAIN_ID).await.expect("the database answers").verified?;
+        let verified = match store.standing(CHAIN_ID).await {
+            Ok(standing) => standing.verified?,
+            // What an older program derived is not audited.
+            Err(StoreError::Rederiving { .. }) => return None,
+            Err(error) => panic!("{error}"),
+        };
         if verified.method == Method::ReceiptsRoot {
             self.assert_raw_logs_to(verified.number).await;
         }
