@@ -40,6 +40,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(13, "0013_analytics"),
     migration!(14, "0014_reputation"),
     migration!(15, "0015_derivation"),
+    migration!(16, "0016_audit"),
 ];
 
 /// The advisory lock that migrations run under; any number that nothing else in the database uses ("meikan" in ASCII).

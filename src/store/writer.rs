@@ -42,7 +42,7 @@ const LOCK_TIMEOUT_MS: u32 = 30_000;
 const MAX_DISPUTES: i64 = 10_000;
 
 /// The tables that an apply looks up or ends rows in.
-const ANALYZED: [&str; 9] = [
+const ANALYZED: [&str; 11] = [
     "agent",
     "agent_metadata",
     "operator_approval",
@@ -52,6 +52,8 @@ const ANALYZED: [&str; 9] = [
     "tag",
     "validation",
     "audit_event",
+    "intent",
+    "intent_counter",
 ];
 
 /// A header as it is held.

@@ -11,18 +11,28 @@ mod audit;
 mod batch;
 mod blocks;
 mod change;
+mod counters;
 mod digest;
 mod feedback;
 mod files;
+mod findings;
+mod intents;
 mod kept;
+mod mark;
 mod metadata;
+mod oversight;
+mod policies;
 mod standings;
 mod stretch;
+mod switches;
 mod tags;
 mod timeline;
 mod totals;
 mod validations;
+mod versions;
 mod voices;
+mod wallets;
+mod watchdog;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -42,6 +52,7 @@ use self::digest::Digests;
 use self::feedback::{Feedback, FeedbackKey, Pair, counted_pair, feedback_key, heard_pair};
 use self::files::Files;
 use self::metadata::{ApprovalKey, Approvals, Metadata, approval_key};
+use self::oversight::{Oversight, OversightKeys};
 use self::standings::{Said, StandingKey, Standings};
 use self::tags::Tags;
 use self::timeline::Place;
@@ -65,7 +76,7 @@ use crate::id::AgentKey;
 pub const DERIVATION: i16 = 1;
 
 /// The tables whose rows begin with a log, in `begin_block`.
-pub(super) const FACT_TABLES: [&str; 10] = [
+pub(super) const FACT_TABLES: [&str; 17] = [
     "agent",
     "agent_metadata",
     "operator_approval",
@@ -75,6 +86,13 @@ pub(super) const FACT_TABLES: [&str; 10] = [
     "validation",
     "validation_response",
     "audit_event",
+    "wallet_agent",
+    "policy",
+    "relayer",
+    "halt",
+    "intent_counter",
+    "intent",
+    "finding",
     "undecoded_log",
 ];
 
@@ -135,6 +153,7 @@ struct Keys {
     tags: BTreeSet<Aspect>,
     validations: BTreeSet<ValidationKey>,
     intents: BTreeSet<B256>,
+    oversight: OversightKeys,
 }
 
 impl Keys {
@@ -166,6 +185,7 @@ impl Keys {
             None => {
                 let audit = event.audit().filter(|audit| audit.wallet_agent.is_none());
                 self.intents.extend(audit.and_then(|audit| audit.intent_id));
+                self.oversight.add(contract.id, event);
             }
         }
     }
@@ -182,6 +202,7 @@ struct Fold {
     tags: Tags,
     validations: Validations,
     audit: AuditTrail,
+    oversight: Oversight,
     totals: Totals,
     undecoded: UndecodedLogs,
     changes: Changes,
@@ -204,6 +225,7 @@ impl Fold {
             tags: Tags::load(sql, &keys.tags).await?,
             validations,
             audit: AuditTrail::load(sql, &keys.intents).await?,
+            oversight: Oversight::load(sql, &keys.oversight).await?,
             totals: Totals::load(sql, &counted).await?,
             undecoded: UndecodedLogs::default(),
             changes,
@@ -230,7 +252,10 @@ impl Fold {
                 self.validations.fold(at, &event, &mut self.totals, &mut self.changes);
                 self.begin_agent(at, validations::named_agent(at.contract.deployment, &event));
             }
-            None => self.audit.fold(at, event, &mut self.changes),
+            None => {
+                self.audit.fold(at, event, &mut self.changes);
+                self.oversight.fold(at, event, &mut self.changes);
+            }
         }
     }
 
@@ -269,6 +294,7 @@ impl Fold {
             + self.tags.write(sql).await?
             + self.validations.write(sql).await?
             + self.audit.write(sql).await?
+            + self.oversight.write(sql).await?
             + self.totals.write(sql, finalized).await?
             + self.undecoded.write(sql).await?)
     }
@@ -330,10 +356,12 @@ pub(super) async fn derive(
             if let Ok(event) = &decoded.event {
                 keys.add(at.contract, event);
             }
+            keys.oversight.add_time(at.place.time);
         }
     }
     let told = Told { above: heights.untold(), blocks: blocks_are };
-    let mut fold = Fold::load(sql, &keys, Changes::new(contracts.names(sql), told)).await?;
+    // Boxed, because the futures of whoever steps would hold those of every noun.
+    let mut fold = Box::pin(Fold::load(sql, &keys, Changes::new(contracts.names(sql), told))).await?;
     let mut digests = Digests::load(sql, blocks, heights.finalized).await?;
     for block in blocks {
         digests.fold(sql, block);
@@ -343,8 +371,11 @@ pub(super) async fn derive(
         }
         fold.validations.end_block(&mut fold.totals, &mut fold.changes);
         fold.feedback.end_block(block.header.number, block.header.timestamp, &mut fold.standings);
+        if let Some(first) = block.logs.first() {
+            fold.oversight.end_block(&contracts.at(block, first)?, &mut fold.changes);
+        }
     }
-    let rows = fold.write(sql, heights.finalized).await? + digests.write(sql).await?;
+    let rows = Box::pin(fold.write(sql, heights.finalized)).await? + digests.write(sql).await?;
     let seq = fold.changes.write(sql, seq).await?;
     Ok(Added { undecoded: fold.undecoded.count(), events: fold.events, rows, seq })
 }
@@ -398,6 +429,7 @@ pub(super) async fn underive(
     tags::rewind(sql, to).await?;
     validations::rewind(sql, to).await?;
     audit::rewind(sql, to).await?;
+    oversight::rewind(sql, to).await?;
     blocks::rewind_undecoded(sql, to).await?;
     // Last, because they are counted from what the others leave.
     let agents = if undoing.below_finality {

@@ -121,7 +121,7 @@ impl Tables {
 fn shown<'a>(cells: impl Iterator<Item = (&'a str, &'a Cell)>) -> String {
     let cells = cells.map(|(column, cell)| match cell {
         None => format!("{column}=NULL"),
-        Some(text) if column == "fields" => {
+        Some(text) if matches!(column, "fields" | "details") => {
             let value: Value = serde_json::from_str(text).expect("the parameters are JSON");
             format!("{column}={}", canonical(&value))
         }

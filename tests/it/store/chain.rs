@@ -73,6 +73,12 @@ pub(crate) fn said_by(event: Event, ordinal: u8) -> Said {
     Said { address: contract(role, ordinal), role, topics, data }
 }
 
+/// An event that any contract may emit about itself, of the primary contract of a role.
+pub(crate) fn said_of(event: Event, role: Role) -> Said {
+    let (topics, data) = event.encode();
+    Said { address: contract(role, 0), role, topics, data }
+}
+
 /// A log that is no event.
 pub(crate) fn noise(topics: Vec<B256>) -> Said {
     Said { address: contract(Role::Identity, 0), role: Role::Identity, topics, data: Bytes::from_static(b"noise") }

@@ -12,6 +12,7 @@ mod finality;
 mod history;
 mod names;
 mod network;
+mod oversight;
 pub(crate) mod random;
 mod reindex;
 mod rewind;

@@ -173,44 +173,104 @@ impl Random {
         })
     }
 
-    fn audit(&mut self) -> Event {
-        let (agent_id, intent_id, by) = (self.word(), self.word(), self.account());
-        let (reason, number) = (self.text(), self.agent());
-        match self.below(10) {
-            0 => Event::AuditLog(AuditLogEvent::CommitmentLogged {
-                agent_id,
-                commitment_hash: intent_id,
-                ipfs_cid: reason,
-                submitter: by,
-                entry_index: number,
-            }),
-            1 => Event::AgentRegistry(AgentRegistryEvent::AgentDeactivated { agent_id, by, reason }),
-            2 => Event::AgentRegistry(AgentRegistryEvent::PolicyUpdated {
+    /// A time near those of a chain's blocks.
+    fn time(&mut self) -> U256 {
+        if self.below(8) == 0 { self.agent() } else { U256::from(self.between(990, 1_060)) }
+    }
+
+    /// An event of the audit contracts.
+    pub(crate) fn audit(&mut self) -> Event {
+        match self.below(16) {
+            0 => self.commitment(),
+            1..=4 => self.wallet_agent(),
+            5..=6 => self.policy(),
+            7..=13 => self.executor(),
+            14 => Event::Governance(GovernanceEvent::EIP712DomainChanged {}),
+            _ => {
+                let (role, account) = (self.word(), self.account());
+                Event::Governance(GovernanceEvent::RoleGranted { role, account, sender: account })
+            }
+        }
+    }
+
+    fn commitment(&mut self) -> Event {
+        Event::AuditLog(AuditLogEvent::CommitmentLogged {
+            agent_id: self.word(),
+            commitment_hash: self.word(),
+            ipfs_cid: self.text(),
+            submitter: self.account(),
+            entry_index: self.agent(),
+        })
+    }
+
+    fn wallet_agent(&mut self) -> Event {
+        let (agent_id, by, owner, wallet) = (self.word(), self.account(), self.account(), self.account());
+        let (reason, number) = (self.text(), self.below(3));
+        Event::AgentRegistry(match self.below(6) {
+            0 => AgentRegistryEvent::AgentRegistered { agent_id, owner, wallet, metadata_cid: reason },
+            1 => AgentRegistryEvent::AgentUpdated { agent_id, owner, wallet, metadata_cid: reason, by },
+            2 => AgentRegistryEvent::AgentDeactivated { agent_id, by, reason },
+            3 => AgentRegistryEvent::AgentReactivated { agent_id, by, reason },
+            _ => AgentRegistryEvent::PolicyUpdated {
                 agent_id,
                 policy: PolicyLimits {
-                    max_spend_per_day: number,
-                    max_tx_per_day: number,
-                    max_tx_per_hour: number,
-                    max_value_per_tx: number,
-                    allowed_chains: vec![number; 2],
+                    max_spend_per_day: U256::from(number * 1_000),
+                    max_tx_per_day: U256::from(number),
+                    max_tx_per_hour: self.agent(),
+                    max_value_per_tx: U256::from(number * 500),
+                    allowed_chains: vec![self.agent(); usize::try_from(number).unwrap()],
                     whitelist: vec![by],
                     risk_level: 3,
                 },
-            }),
-            3 => Event::Policy(PolicyEvent::PolicyChecked { agent_id, allowed: self.below(2) == 0, reason }),
-            4 => Event::Executor(ExecutorEvent::IntentEmitted {
+            },
+        })
+    }
+
+    fn policy(&mut self) -> Event {
+        let (agent_id, by, reason, timestamp) = (self.word(), self.account(), self.text(), self.agent());
+        Event::Policy(match self.below(8) {
+            0 => PolicyEvent::PolicyChecked { agent_id, allowed: self.below(2) == 0, reason },
+            1 => PolicyEvent::CircuitBreakerTripped { timestamp, reason },
+            2 => PolicyEvent::CircuitBreakerReset { timestamp },
+            3 => PolicyEvent::CircuitBreakerTriggered { agent_id, reason, timestamp },
+            4 => PolicyEvent::EmergencyPaused { by, reason },
+            5 => PolicyEvent::EmergencyUnpaused { by, reason },
+            6 => PolicyEvent::AgentPaused { agent_id, by, reason },
+            _ => PolicyEvent::AgentUnpaused { agent_id, by, reason },
+        })
+    }
+
+    fn executor(&mut self) -> Event {
+        let (agent_id, intent_id, by) = (self.word(), self.word(), self.account());
+        let (number, timestamp) = (self.agent(), self.time());
+        Event::Executor(match self.below(10) {
+            0..=2 => ExecutorEvent::IntentEmitted {
                 intent_id,
                 agent_id,
                 dest_chain_id: number,
                 action_hash: agent_id,
-                nonce: number,
-                expiry: number,
-            }),
-            5 => Event::Executor(ExecutorEvent::IntentSubmitted { intent_id, relayer: by, timestamp: number }),
-            6 => Event::Executor(ExecutorEvent::IntentDisputed { intent_id, disputer: by, reason }),
-            7 => Event::Executor(ExecutorEvent::RelayerAuthorized { relayer: by }),
-            8 => Event::Governance(GovernanceEvent::EIP712DomainChanged {}),
-            _ => Event::Governance(GovernanceEvent::RoleGranted { role: agent_id, account: by, sender: by }),
-        }
+                nonce: self.pick(&[U256::ZERO, U256::from(1), U256::from(2), U256::MAX]),
+                expiry: timestamp,
+            },
+            3 => ExecutorEvent::IntentDetails {
+                intent_id,
+                src_chain_id: number,
+                value: self.agent(),
+                recipient: by,
+                action: self.text(),
+            },
+            4 => ExecutorEvent::IntentSubmitted { intent_id, relayer: by, timestamp },
+            5 => ExecutorEvent::IntentExecuted { intent_id, executor: by, timestamp },
+            6 => ExecutorEvent::IntentDisputed { intent_id, disputer: by, reason: self.text() },
+            7 => ExecutorEvent::RelayerAuthorized { relayer: by },
+            8 => ExecutorEvent::RelayerRevoked { relayer: by },
+            _ => ExecutorEvent::BridgeMessageReceived {
+                agent_id,
+                intent_id,
+                message_id: agent_id,
+                src_chain_id: number,
+                relayer: by,
+            },
+        })
     }
 }

@@ -354,8 +354,14 @@ async fn what_a_reindex_takes_back_it_tells_again_also_of_blocks_that_became_fin
             }
         }
         assert_eq!(again, told, "from the store: {from_store}");
-        let retracted = "SELECT DISTINCT block_number FROM change WHERE op = 3 ORDER BY 1 LIMIT 1";
-        assert_eq!(fixture.value(retracted).await, json!(START + 3));
+        // From the store the blocks themselves stay.
+        let entities = if from_store { "entity <> 1" } else { "TRUE" };
+        let first = format!(
+            "SELECT min(block_number) FROM change WHERE op <> 3 AND block_number >= {} AND {entities}",
+            START + 3
+        );
+        let retracted = "SELECT min(block_number) FROM change WHERE op = 3";
+        assert_eq!(fixture.value(retracted).await, fixture.value(&first).await);
     }
 }
 
@@ -375,7 +381,8 @@ async fn f21_a_reindex_leaves_other_networks_alone() {
 
 #[tokio::test]
 async fn f23_another_block_than_the_chain_shows_is_no_place_to_go_back_to() {
-    let (fixture, chain, mut writer) = settled(10).await;
+    let has_header = |seed: &u64| !chain_of(&mut Random(*seed), 20).blocks[4].logs.is_empty();
+    let (fixture, chain, mut writer) = settled((10..).find(has_header).unwrap()).await;
     let before = fixture.dump(CHAIN).await;
     let mut fork = Chain { blocks: vec![], salt: 4 };
     for _ in 0..20 {

@@ -11,11 +11,14 @@ mod audit;
 mod feedback;
 mod files;
 mod history;
+mod intents;
 mod metadata;
 mod rows;
 pub(crate) mod standings;
 mod totals;
 mod validations;
+mod wallets;
+mod watchdog;
 
 use alloy::primitives::{B256, U256};
 use meikan::event::Role;
@@ -27,6 +30,7 @@ use approvals::Approvals;
 use audit::Audit;
 use feedback::Feedbacks;
 use history::At;
+use intents::Intents;
 use metadata::Metadata;
 pub(crate) use rows::{Cell, Row, Rows, bytea, canonical, number, readable};
 use standings::Standings;
@@ -45,6 +49,7 @@ pub(crate) struct Model {
     pub(crate) standings: Standings,
     pub(crate) validations: Validations,
     audit: Audit,
+    intents: Intents,
     undecoded: Vec<Row>,
 }
 
@@ -59,6 +64,7 @@ impl Model {
     }
 
     fn block(&mut self, cast: &Cast, block: &SimBlock) {
+        let mut first = None;
         for (emitted, log) in block.emitted.iter().zip(&block.logs) {
             let at = At {
                 block: block.number,
@@ -73,10 +79,19 @@ impl Model {
                     let topic0 = log.topics.first();
                     self.undecoded.push(undecoded(contract, topic0, reason, &at));
                 }
-                Meaning::Event(fact) => self.event(&cast.0[fact.contract], fact, at),
+                Meaning::Event(fact) => {
+                    self.event(&cast.0[fact.contract], fact, at);
+                    self.intents.fold(&cast.0[fact.contract], fact, at);
+                }
+            }
+            if let Some(contract) = cast.0.iter().position(|actor| actor.address == log.address) {
+                first.get_or_insert((at, contract));
             }
         }
         self.end_block(block.number);
+        if let Some((at, contract)) = first {
+            self.intents.end_block(at, contract);
+        }
     }
 
     fn event(&mut self, actor: &Actor, fact: &Fact, at: At) {
@@ -129,6 +144,7 @@ impl Model {
         self.standings.rows(&mut rows, finalized);
         self.validations.rows(&mut rows);
         self.audit.rows(&mut rows);
+        self.intents.rows(&mut rows);
         rows.put_all("undecoded_log", self.undecoded.iter().cloned());
         rows
     }
