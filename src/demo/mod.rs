@@ -158,6 +158,12 @@ pub fn sample_queries() -> &'static [(&'static str, &'static str)] {
             "{ auditEntries(first: 5, orderBy: blockNumber, orderDirection: desc) \
              { id kind blockNumber transactionHash } }",
         ),
+        (
+            "wallets' agents with their agents, their intents, and what the watchdog found wrong with them",
+            "{ walletAgents(first: 3, where: { intents_: { nonce: 0 } }) { id wallet active paused agents(first: 3) { id } \
+             intents(first: 3, orderBy: createdAt, orderDirection: desc) { status value secondsToExecution \
+             findings { rule details } } } }",
+        ),
         ("how far the node is", "{ networks { name head { number } indexed { number } lagBlocks synced } }"),
     ]
 }

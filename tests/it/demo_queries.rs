@@ -72,8 +72,11 @@ async fn every_sample_query_shows_what_it_says() {
         assert!(agent["registrationFile"]["mcpEndpoint"].is_string(), "{agent}");
     }
     assert_eq!(rows(answer("the newest of what is audited")).len(), 5);
+    let intents = rows(answer("wallets' agents")).iter().flat_map(|agent| rows(&agent["intents"]));
+    assert!(intents.clone().any(|intent| intent["findings"].as_array().is_some_and(|found| !found.is_empty())));
+    assert!(intents.clone().any(|intent| intent["status"] != "CREATED"));
     assert_eq!(rows(answer("how far the node is"))[0]["lagBlocks"], 0);
-    assert_eq!(answers.len(), 7, "a sample is not looked at here");
+    assert_eq!(answers.len(), 8, "a sample is not looked at here");
 }
 
 #[tokio::test]

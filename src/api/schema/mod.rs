@@ -7,6 +7,7 @@ mod client;
 mod digest;
 mod entity;
 mod input;
+mod intent;
 mod leaderboard;
 mod meta;
 mod network;
@@ -40,6 +41,7 @@ pub fn build(config: &Api) -> Schema {
     let query = leaderboard::add_root(query);
     let query = series::add_root(query);
     let query = client::add_roots(query);
+    let query = intent::add_root(query);
     let query = digest::add_root(query);
     let mut builder = Schema::build("Query", None, Some("Subscription"))
         .validation_mode(ValidationMode::Strict)
@@ -58,7 +60,7 @@ pub fn build(config: &Api) -> Schema {
     }
     let builder = digest::register(reputation::register(network::register(meta::register(builder))));
     let builder = client::register(series::register(leaderboard::register(builder)));
-    let builder = subscription::register(builder);
+    let builder = subscription::register(intent::register(builder));
     builder.finish().expect("the entities describe a schema without contradictions")
 }
 

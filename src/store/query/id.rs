@@ -103,6 +103,41 @@ pub(super) fn audit_entry(text: &str, _contracts: &Contracts) -> Option<ParsedId
     if parts.len() == 3 && parts.iter().all(Option::is_some) { Some(parts) } else { None }
 }
 
+/// `chainId:walletAgent`.
+pub(super) fn wallet_agent(text: &str, _contracts: &Contracts) -> Option<ParsedId> {
+    hash_of_network(text)
+}
+
+/// `chainId:intentId`.
+pub(super) fn intent(text: &str, _contracts: &Contracts) -> Option<ParsedId> {
+    hash_of_network(text)
+}
+
+/// `chainId:walletAgent:blockNumber`.
+pub(super) fn policy(text: &str, _contracts: &Contracts) -> Option<ParsedId> {
+    let (wallet_agent, block) = text.rsplit_once(':')?;
+    let mut parts = hash_of_network(wallet_agent)?;
+    parts.push(Some(Datum::Integer(integer(block)?)));
+    Some(parts)
+}
+
+/// `chainId:blockNumber:logIndex:rule:subject`.
+pub(super) fn finding(text: &str, contracts: &Contracts) -> Option<ParsedId> {
+    let (rest, subject) = text.rsplit_once(':')?;
+    let (entry, rule) = rest.rsplit_once(':')?;
+    let mut parts = audit_entry(entry, contracts)?;
+    let is_rule = !rule.is_empty() && rule.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    parts.push(is_rule.then(|| Datum::Text(rule.to_owned())));
+    parts.push(Some(Datum::Bytes(fixed_bytes(subject, 32)?)));
+    parts.iter().all(Option::is_some).then_some(parts)
+}
+
+/// A network and 32 bytes.
+fn hash_of_network(text: &str) -> Option<ParsedId> {
+    let (chain_id, hash) = text.split_once(':')?;
+    Some(vec![Some(Datum::Integer(integer(chain_id)?)), Some(Datum::Bytes(fixed_bytes(hash, 32)?))])
+}
+
 /// `chainId:number`.
 pub(super) fn dispute(text: &str, _contracts: &Contracts) -> Option<ParsedId> {
     let (chain_id, number) = text.split_once(':')?;
@@ -149,7 +184,8 @@ fn digits(text: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::{
-        agent, audit_entry, dispute, feedback, file, metadata, protocol, response, tag_reputation, validation,
+        agent, audit_entry, dispute, feedback, file, finding, intent, metadata, policy, protocol, response,
+        tag_reputation, validation, wallet_agent,
     };
     use crate::store::query::snapshot::Contracts;
     use crate::store::query::sql::Datum;
@@ -172,6 +208,10 @@ mod tests {
         assert!(audit_entry("167000:5:0", &contracts).is_some());
         assert!(protocol("167000", &contracts).is_some());
         assert!(dispute("167000:7", &contracts).is_some());
+        assert!(wallet_agent(&format!("167000:{hash}"), &contracts).is_some());
+        assert!(intent(&format!("167000:{hash}"), &contracts).is_some());
+        assert!(policy(&format!("167000:{hash}:7"), &contracts).is_some());
+        assert!(finding(&format!("167000:7:0:NONCE_GAP:{hash}"), &contracts).is_some());
     }
 
     #[test]
@@ -185,6 +225,9 @@ mod tests {
             assert_eq!(validation(text, &contracts), None, "{text}");
             assert_eq!(file(text, &contracts), None, "{text}");
             assert_eq!(dispute(text, &contracts), None, "{text}");
+            assert_eq!(intent(text, &contracts), None, "{text}");
+            assert_eq!(policy(text, &contracts), None, "{text}");
+            assert_eq!(finding(text, &contracts), None, "{text}");
         }
     }
 }

@@ -10,6 +10,7 @@ mod events;
 mod files;
 mod finality;
 mod hints;
+mod intents;
 mod kill;
 mod model;
 mod networks;

@@ -7,3 +7,4 @@ mod pin;
 mod reputation;
 mod request;
 pub(crate) mod support;
+mod trail;

@@ -18,6 +18,7 @@ mod run;
 mod seal;
 mod story;
 mod traffic;
+mod trail;
 mod uris;
 mod values;
 mod wire;

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use super::wallet::shared_wallet;
 use super::{
     AT_BEGIN, Cardinality, Entity, Field, KeyPart, Life, Link, Relation, Template, agent_id_text, agent_key,
     agent_links, chain_fields, uri_type,
@@ -241,6 +242,14 @@ fn relations() -> Vec<Relation> {
             || &AGENT_METADATA,
             agent_links(),
             "The agent's metadata entries.",
+        ),
+        Relation::new(
+            "walletAgents",
+            Cardinality::Many,
+            || &super::wallet::WALLET_AGENT,
+            shared_wallet("{t}.agent_wallet", "{t}.wallet"),
+            "The agents of its wallet in the registry of wallets' agents, as of the same block: through them its audit \
+             trail.",
         ),
     ]
 }

@@ -2,7 +2,10 @@
 
 use std::sync::LazyLock;
 
-use super::{AT_BEGIN, Choice, Entity, Field, KeyPart, Life, chain_fields};
+use super::finding::entry_links;
+use super::intent::intent_links;
+use super::wallet::wallet_links;
+use super::{AT_BEGIN, Cardinality, Choice, Entity, Field, KeyPart, Life, Relation, chain_fields, emitter};
 use crate::store::query::id;
 use crate::store::query::sql::SqlType;
 
@@ -35,11 +38,7 @@ pub(super) static AUDIT_ENTRY: LazyLock<Entity> = LazyLock::new(|| {
         Field::integer("chainId", "{t}.chain_id", "The network's chain id (EIP-155)."),
         Field::choice("kind", &AUDIT_KIND, "{t}.kind", "What kind of thing it tells."),
         Field::text("event", "{t}.event", "The contract's own name of the event."),
-        Field::bytes(
-            "contract",
-            "(SELECT k.address FROM contract k WHERE k.chain_id = {t}.chain_id AND k.contract_id = {t}.contract_id)",
-            "The contract that emitted it.",
-        ),
+        Field::bytes("contract", emitter!(), "The contract that emitted it."),
         Field::bytes("walletAgent", "{t}.wallet_agent", "The bytes32 id of the wallet's agent that it names.")
             .nullable(),
         Field::bytes("intentId", "{t}.intent_id", "The intent that it names.").nullable(),
@@ -60,7 +59,29 @@ pub(super) static AUDIT_ENTRY: LazyLock<Entity> = LazyLock::new(|| {
         singular: "auditEntry",
         plurals: &["auditEntries"],
         fields,
-        relations: Vec::new(),
+        relations: vec![
+            Relation::new(
+                "wallet",
+                Cardinality::Optional,
+                || &super::wallet::WALLET_AGENT,
+                wallet_links(),
+                "The wallet's agent that it names; null where it names none, or none that is known.",
+            ),
+            Relation::new(
+                "intent",
+                Cardinality::Optional,
+                || &super::intent::INTENT,
+                intent_links(),
+                "The intent that it names; null where it names none, or another chain's.",
+            ),
+            Relation::new(
+                "findings",
+                Cardinality::Many,
+                || &super::finding::FINDING,
+                entry_links(),
+                "What the watchdog found wrong with it.",
+            ),
+        ],
         derivation: 0,
         table: Some("audit_event"),
         life: Life::Fact,

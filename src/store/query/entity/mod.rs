@@ -17,9 +17,12 @@ mod audit;
 mod dispute;
 mod feedback;
 mod file;
+mod finding;
+mod intent;
 mod protocol;
 mod reputation;
 mod validation;
+mod wallet;
 
 use std::sync::LazyLock;
 
@@ -369,6 +372,10 @@ pub fn all() -> &'static [&'static Entity] {
             &file::FEEDBACK_FILE,
             &protocol::PROTOCOL,
             &audit::AUDIT_ENTRY,
+            &wallet::WALLET_AGENT,
+            &wallet::POLICY,
+            &intent::INTENT,
+            &finding::FINDING,
             &dispute::DISPUTE,
         ]
     });
@@ -446,6 +453,14 @@ macro_rules! agent_id_text {
     };
 }
 use agent_id_text;
+
+/// SQL of the address of the contract that a row names.
+macro_rules! emitter {
+    () => {
+        "(SELECT k.address FROM contract k WHERE k.chain_id = {t}.chain_id AND k.contract_id = {t}.contract_id)"
+    };
+}
+use emitter;
 
 /// SQL of the kind of a URI, as agent0's subgraph names them, with `ar` and `json` told apart too.
 macro_rules! uri_type {

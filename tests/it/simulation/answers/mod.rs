@@ -18,6 +18,7 @@ use super::digest::Digest;
 use super::model::{AgentKey, Model, readable};
 use super::story::CHAIN_ID;
 use super::traffic::{Cast, known_uri};
+use super::trail;
 use meikan::event::Role;
 
 /// Most bytes of an answer.
@@ -44,7 +45,7 @@ impl Asker {
         Self(api::router(ApiState::new(store, Api::default()), None))
     }
 
-    async fn ask(&self, query: &str, variables: Value) -> Value {
+    pub(super) async fn ask(&self, query: &str, variables: Value) -> Value {
         let body = json!({ "query": query, "variables": variables }).to_string();
         let request = Request::post("/graphql").header("content-type", "application/json").body(Body::from(body));
         let response = self.0.clone().call(request.expect("a request")).await.expect("a router answers");
@@ -75,6 +76,7 @@ impl Asker {
             assert!(invented.is_empty(), "{root} as of block {block}: {invented:?}");
         }
         assert_eq!(answer["leaderboard"], reputation::ranked(cast, model), "leaderboard as of block {block}");
+        trail::assert_answers(self, block, cast, model).await;
         let [events, raw_logs, event_count, log_count] = digest.shown();
         let expected =
             json!({"events": events, "rawLogs": raw_logs, "eventCount": event_count, "rawLogCount": log_count});
@@ -82,11 +84,11 @@ impl Asker {
     }
 }
 
-fn hex(bytes: impl AsRef<[u8]>) -> String {
+pub(super) fn hex(bytes: impl AsRef<[u8]>) -> String {
     format!("0x{}", alloy::hex::encode(bytes))
 }
 
-fn agent_id(cast: &Cast, (deployment, id): AgentKey) -> String {
+pub(super) fn agent_id(cast: &Cast, (deployment, id): AgentKey) -> String {
     if deployment == 0 {
         return format!("{CHAIN_ID}:{id}");
     }

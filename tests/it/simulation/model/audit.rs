@@ -37,6 +37,12 @@ impl Audit {
         self.entries.push(row);
     }
 
+    /// Whether there is an entry of an event.
+    pub(crate) fn has(&self, at: At) -> bool {
+        let [block, log_index] = [number(at.block), number(at.log_index)];
+        self.entries.iter().any(|row| row["begin_block"] == block && row["log_index"] == log_index)
+    }
+
     pub(super) fn rows(&self, rows: &mut Rows) {
         rows.put_all("audit_event", self.entries.iter().cloned());
     }

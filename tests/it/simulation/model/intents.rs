@@ -15,24 +15,24 @@ use super::watchdog::compared;
 
 /// All that was said of an intent since it was stated, or since it was first told of.
 #[derive(Debug, Clone)]
-pub(super) struct Intent {
-    pub(super) at: At,
-    pub(super) contract: usize,
+pub(crate) struct Intent {
+    pub(crate) at: At,
+    pub(crate) contract: usize,
     events: Vec<Told>,
-    pub(super) expired: Option<At>,
+    pub(crate) expired: Option<At>,
 }
 
 impl Intent {
     /// The first event of a kind.
-    pub(super) fn first(&self, event: &str) -> Option<&Told> {
+    pub(crate) fn first(&self, event: &str) -> Option<&Told> {
         self.events.iter().find(|told| told.fact.event == event)
     }
 
-    pub(super) fn agent(&self) -> Option<B256> {
+    pub(crate) fn agent(&self) -> Option<B256> {
         self.first("IntentEmitted").map(|told| told.fact.word("agentId"))
     }
 
-    pub(super) fn status(&self) -> &'static str {
+    pub(crate) fn status(&self) -> &'static str {
         if self.first("IntentExecuted").is_some() {
             "EXECUTED"
         } else if self.first("IntentDisputed").is_some() {
@@ -50,21 +50,21 @@ impl Intent {
         self.first("IntentEmitted").is_some_and(|told| U256::from(time) > told.fact.uint("expiry"))
     }
 
-    pub(super) fn executions(&self) -> usize {
+    pub(crate) fn executions(&self) -> usize {
         self.events.iter().filter(|told| told.fact.event == "IntentExecuted").count()
     }
 }
 
 /// What is wrong.
 #[derive(Debug, Clone)]
-pub(super) struct Finding {
-    pub(super) at: At,
-    pub(super) rule: &'static str,
-    pub(super) subject: B256,
+pub(crate) struct Finding {
+    pub(crate) at: At,
+    pub(crate) rule: &'static str,
+    pub(crate) subject: B256,
     pub(super) contract: usize,
-    pub(super) agent: Option<B256>,
-    pub(super) intent: Option<B256>,
-    pub(super) related: Option<At>,
+    pub(crate) agent: Option<B256>,
+    pub(crate) intent: Option<B256>,
+    pub(crate) related: Option<At>,
     pub(super) details: Value,
 }
 
@@ -88,21 +88,31 @@ struct Spent {
 
 /// All that is known.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Intents {
-    pub(super) wallets: BTreeMap<B256, History<Wallet>>,
-    pub(super) policies: BTreeMap<B256, History<Told>>,
+pub(crate) struct Intents {
+    pub(crate) wallets: BTreeMap<B256, History<Wallet>>,
+    pub(crate) policies: BTreeMap<B256, History<Told>>,
     pub(super) relayers: BTreeMap<(usize, Address), History<(At, bool)>>,
     pub(super) halts: BTreeMap<(usize, &'static str), History<(At, bool)>>,
     /// The counters' rows: they say nothing that the lists below do not.
     counters: BTreeMap<(B256, usize), History<(At, Row)>>,
-    pub(super) intents: BTreeMap<B256, History<Intent>>,
+    pub(crate) intents: BTreeMap<B256, History<Intent>>,
     pub(super) commitments: Vec<Told>,
     stated: Vec<Stated>,
     spent: Vec<Spent>,
-    pub(super) findings: Vec<Finding>,
+    pub(crate) findings: Vec<Finding>,
 }
 
 impl Intents {
+    /// Each intent as it is now.
+    pub(crate) fn now(&self) -> impl Iterator<Item = (&B256, &Intent)> {
+        self.intents.iter().map(|(id, history)| (id, history.now().expect("intents do not end")))
+    }
+
+    /// The wallet of a wallet's agent, where that was told.
+    pub(crate) fn wallet_of(&self, agent: B256) -> Option<Address> {
+        Some(self.wallets.get(&agent)?.now()?.told.as_ref()?.fact.address("wallet"))
+    }
+
     /// Judges an event, then takes it in.
     pub(super) fn fold(&mut self, actor: &Actor, fact: &Arc<Fact>, at: At) {
         let told = Told { at, fact: Arc::clone(fact) };

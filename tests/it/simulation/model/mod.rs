@@ -31,6 +31,7 @@ use audit::Audit;
 use feedback::Feedbacks;
 use history::At;
 use intents::Intents;
+pub(crate) use intents::{Finding, Intent};
 use metadata::Metadata;
 pub(crate) use rows::{Cell, Row, Rows, bytea, canonical, number, readable};
 use standings::Standings;
@@ -48,8 +49,8 @@ pub(crate) struct Model {
     pub(crate) feedback: Feedbacks,
     pub(crate) standings: Standings,
     pub(crate) validations: Validations,
-    audit: Audit,
-    intents: Intents,
+    pub(crate) audit: Audit,
+    pub(crate) intents: Intents,
     undecoded: Vec<Row>,
 }
 

@@ -11,30 +11,30 @@ use super::rows::{Cell, Row, bytea, number, spanned, text};
 
 /// An event, and where it was.
 #[derive(Debug, Clone)]
-pub(super) struct Told {
-    pub(super) at: At,
-    pub(super) fact: Arc<Fact>,
+pub(crate) struct Told {
+    pub(crate) at: At,
+    pub(crate) fact: Arc<Fact>,
 }
 
 /// What is said of a wallet's agent.
 #[derive(Debug, Clone)]
-pub(super) struct Wallet {
-    pub(super) at: At,
+pub(crate) struct Wallet {
+    pub(crate) at: At,
     /// The registration, or the newest update.
-    pub(super) told: Option<Told>,
+    pub(crate) told: Option<Told>,
     /// The newest event that switched it on or off, and whether on.
     pub(super) switched: Option<(At, bool)>,
     /// The newest event that paused or unpaused it, and whether paused.
     pub(super) paused: Option<(At, bool)>,
-    pub(super) created: At,
+    pub(crate) created: At,
 }
 
 impl Wallet {
-    pub(super) fn is_active(&self) -> bool {
+    pub(crate) fn is_active(&self) -> bool {
         self.switched.is_none_or(|(_, is_on)| is_on)
     }
 
-    pub(super) fn is_paused(&self) -> bool {
+    pub(crate) fn is_paused(&self) -> bool {
         self.paused.is_some_and(|(_, is_paused)| is_paused)
     }
 }
