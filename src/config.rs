@@ -90,6 +90,8 @@ pub struct Api {
     pub max_subscriptions: u32,
     /// A WebSocket whose client takes nothing for so long is cut off, in milliseconds.
     pub slow_client_ms: u64,
+    /// A validation that nobody has answered is EXPIRED once it is older than this, in seconds of the chain's time.
+    pub validation_expires_after_seconds: u64,
 }
 
 impl Default for Api {
@@ -107,6 +109,7 @@ impl Default for Api {
             wait_for_block_ms: 5_000,
             max_subscriptions: 2_000,
             slow_client_ms: 10_000,
+            validation_expires_after_seconds: 604_800,
         }
     }
 }

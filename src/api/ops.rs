@@ -55,7 +55,7 @@ struct Readiness {
 }
 
 async fn ready(State(state): State<ApiState>) -> Response {
-    let limits = Limits { max_rows: 1, statement_timeout: READY_TIMEOUT };
+    let limits = Limits { max_rows: 1, statement_timeout: READY_TIMEOUT, ..Limits::default() };
     let (reasons, degraded) = match tokio::time::timeout(READY_TIMEOUT, Snapshot::open(state.store(), limits)).await {
         Ok(Ok(snapshot)) => {
             let networks = snapshot.networks();

@@ -66,7 +66,8 @@ impl ApiState {
     #[must_use]
     pub fn until(stop: CancellationToken, store: Arc<Store>, config: Api) -> Self {
         let statement_timeout = Duration::from_millis(config.request_timeout_ms);
-        let limits = Limits { max_rows: config.max_rows, statement_timeout };
+        let validation_expires_after = Duration::from_secs(config.validation_expires_after_seconds);
+        let limits = Limits { max_rows: config.max_rows, statement_timeout, validation_expires_after };
         Self {
             subscriptions: Arc::new(Subscriptions::new(Arc::clone(&store), limits)),
             sockets: Sockets::new(&config, stop),

@@ -23,6 +23,7 @@ pub(super) struct Session {
     pub(super) chain_id: Option<i64>,
     pub(super) synced: Synced,
     max_rows: u32,
+    validation_expires_after: Duration,
     deadline: Instant,
     longest_wait: Duration,
     snapshot: OnceCell<Snapshot>,
@@ -71,6 +72,7 @@ impl Session {
                 lag_seconds: i64::try_from(config.ready_lag_seconds).unwrap_or(i64::MAX),
             },
             max_rows: config.max_rows,
+            validation_expires_after: Duration::from_secs(config.validation_expires_after_seconds),
             deadline: Instant::now() + Duration::from_millis(config.request_timeout_ms),
             longest_wait: Duration::from_millis(config.wait_for_block_ms),
             snapshot: OnceCell::new(),
@@ -92,7 +94,12 @@ impl Session {
                     wait_for_block(&self.store, chain_id, number, self.longest_wait.min(left)).await;
                 }
                 let left = self.deadline.saturating_duration_since(Instant::now());
-                Snapshot::open(&self.store, Limits { max_rows: self.max_rows, statement_timeout: left }).await
+                let limits = Limits {
+                    max_rows: self.max_rows,
+                    statement_timeout: left,
+                    validation_expires_after: self.validation_expires_after,
+                };
+                Snapshot::open(&self.store, limits).await
             })
             .await
             .map_err(|reason: QueryError| error::from_query(reason))

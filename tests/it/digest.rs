@@ -21,7 +21,7 @@ pub(crate) type Said = (String, u64, String, u64);
 
 /// The digests of a network's blocks, as the store tells them.
 pub(crate) async fn digests(store: &Store, chain_id: u64, blocks: impl Iterator<Item = u64>) -> Vec<Said> {
-    let limits = Limits { max_rows: 1, statement_timeout: Duration::from_secs(60) };
+    let limits = Limits { max_rows: 1, statement_timeout: Duration::from_secs(60), ..Limits::default() };
     let snapshot = Snapshot::open(store, limits).await.unwrap();
     let mut said = Vec::new();
     for block in blocks {
@@ -220,7 +220,7 @@ async fn a_digest_that_is_not_caught_up_with_is_refused_before_segments_are_read
     // Who reads them notices.
     let damage = "DELETE FROM state_digest; UPDATE raw_logs SET logs = substring(logs FOR 20)";
     fixture.client.batch_execute(damage).await.unwrap();
-    let limits = Limits { max_rows: 1, statement_timeout: Duration::from_secs(60) };
+    let limits = Limits { max_rows: 1, statement_timeout: Duration::from_secs(60), ..Limits::default() };
     let snapshot = Snapshot::open(&fixture.store, limits).await.unwrap();
     let refused = snapshot.state_digest(1, chain.tip().cast_signed()).await.unwrap_err();
     assert!(matches!(refused, QueryError::Unavailable(_)), "{refused:?}");

@@ -14,6 +14,7 @@ mod network;
 mod reputation;
 mod series;
 mod subscription;
+mod validation;
 
 use std::any::Any;
 
@@ -41,6 +42,7 @@ pub fn build(config: &Api) -> Schema {
     let query = leaderboard::add_root(query);
     let query = series::add_root(query);
     let query = client::add_roots(query);
+    let query = validation::add_root(query);
     let query = intent::add_root(query);
     let query = digest::add_root(query);
     let mut builder = Schema::build("Query", None, Some("Subscription"))
@@ -60,7 +62,7 @@ pub fn build(config: &Api) -> Schema {
     }
     let builder = digest::register(reputation::register(network::register(meta::register(builder))));
     let builder = client::register(series::register(leaderboard::register(builder)));
-    let builder = subscription::register(intent::register(builder));
+    let builder = subscription::register(intent::register(validation::register(builder)));
     builder.finish().expect("the entities describe a schema without contradictions")
 }
 

@@ -77,6 +77,16 @@ pub(super) fn validation(text: &str, contracts: &Contracts) -> Option<ParsedId> 
     Some(vec![chain_id, Some(Datum::Integer(contract.contract_id)), Some(Datum::Bytes(hash))])
 }
 
+/// `validationId:blockNumber:logIndex`.
+pub(super) fn validation_response(text: &str, contracts: &Contracts) -> Option<ParsedId> {
+    let (rest, log_index) = text.rsplit_once(':')?;
+    let (validation_id, block) = rest.rsplit_once(':')?;
+    let mut parts = validation(validation_id, contracts)?;
+    parts.push(Some(Datum::Integer(integer(block)?)));
+    parts.push(Some(Datum::Integer(integer(log_index)?)));
+    Some(parts)
+}
+
 /// `transactionHash:datauri:logIndex`.
 pub(super) fn file(text: &str, _contracts: &Contracts) -> Option<ParsedId> {
     let (transaction_hash, rest) = text.split_once(':')?;

@@ -27,6 +27,7 @@ mod source;
 mod sql;
 mod subscription;
 mod summary;
+mod validations;
 mod value;
 
 pub use self::client::{ClientOverlap, ClientQuestion, ClientReport, ClientRow, OverlapQuestion, OverlapRow};
@@ -42,3 +43,4 @@ pub use self::snapshot::{BlockInfo, Contracts, Limits, Network, Snapshot};
 pub use self::sql::Datum;
 pub use self::subscription::{Batch, Message, Node, Subscriptions, Topic, Wanted};
 pub use self::summary::{DecimalsGroup, Summary, SummaryQuestion, contract_summary};
+pub use self::validations::{ValidationQuestion, ValidationSummary};

@@ -38,7 +38,11 @@ pub struct When {
 
 /// The networks that are read, each as of its newest block or as of an earlier one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scope(Vec<Place>);
+pub struct Scope {
+    places: Vec<Place>,
+    /// Age in seconds from which a validation without an answer is called expired.
+    validation_expires_after: i64,
+}
 
 /// A network and the block it is read as of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,13 +57,13 @@ impl Scope {
     /// The networks with the blocks they are read as of.
     #[must_use]
     pub fn places(&self) -> &[Place] {
-        &self.0
+        &self.places
     }
 
     /// The only network, when there is one.
     #[must_use]
     pub fn only(&self) -> Option<Place> {
-        match self.0.as_slice() {
+        match self.places.as_slice() {
             [place] => Some(*place),
             _ => None,
         }
@@ -67,7 +71,7 @@ impl Scope {
 
     /// Whether every network is read as of its newest block.
     pub(super) fn is_newest(&self) -> bool {
-        self.0.iter().all(|place| place.block.is_none())
+        self.places.iter().all(|place| place.block.is_none())
     }
 }
 
@@ -91,11 +95,12 @@ impl Snapshot {
                     .to_owned(),
             ));
         }
-        networks
-            .iter()
-            .map(|network| place(network, &when.block, when.min_finality))
-            .collect::<Result<_, _>>()
-            .map(Scope)
+        let places = networks.iter().map(|network| place(network, &when.block, when.min_finality));
+        Ok(self.scope_of(places.collect::<Result<_, _>>()?))
+    }
+
+    fn scope_of(&self, places: Vec<Place>) -> Scope {
+        Scope { places, validation_expires_after: self.validation_expires_after() }
     }
 
     async fn scope_of_hash(
@@ -111,7 +116,7 @@ impl Snapshot {
         let Some((network, number)) = found else {
             return Err(QueryError::NotFound("`block.hash`: no block with that hash is held".to_owned()));
         };
-        Ok(Scope(vec![place(network, &BlockPin::Number(number), min_finality)?]))
+        Ok(self.scope_of(vec![place(network, &BlockPin::Number(number), min_finality)?]))
     }
 }
 
@@ -189,6 +194,8 @@ pub(super) struct BoundScope {
     single: bool,
     /// The block that a row's network is read as of, by the row's alias; nothing for the newest.
     block: Option<BoundBlock>,
+    /// Age in seconds from which a validation without an answer is called expired.
+    pub(super) validation_expires_after: i64,
 }
 
 enum BoundBlock {
@@ -199,24 +206,24 @@ enum BoundBlock {
 
 impl BoundScope {
     pub(super) fn bind(scope: &Scope, statement: &mut Statement) -> Self {
-        let chain_ids: Vec<i64> = scope.0.iter().map(|place| place.chain_id).collect();
+        let chain_ids: Vec<i64> = scope.places.iter().map(|place| place.chain_id).collect();
         let single = chain_ids.len() == 1;
         let chains =
             if single { statement.bind(chain_ids[0]) } else { format!("{}::bigint[]", statement.bind(chain_ids)) };
         let block = if scope.is_newest() {
             None
         } else if single {
-            Some(BoundBlock::One(format!("{}::bigint", statement.bind(scope.0[0].block.unwrap_or(i64::MAX)))))
+            Some(BoundBlock::One(format!("{}::bigint", statement.bind(scope.places[0].block.unwrap_or(i64::MAX)))))
         } else {
             Some(BoundBlock::Each(
                 scope
-                    .0
+                    .places
                     .iter()
                     .map(|place| (statement.bind(place.chain_id), statement.bind(place.block.unwrap_or(i64::MAX))))
                     .collect(),
             ))
         };
-        Self { chains, single, block }
+        Self { chains, single, block, validation_expires_after: scope.validation_expires_after }
     }
 
     /// The condition that a row is of one of the networks.
@@ -263,6 +270,19 @@ impl BoundScope {
             None => format!("({column} IS NOT NULL)"),
             Some(block) => format!("COALESCE({column} <= {block}, FALSE)"),
         }
+    }
+
+    /// The clock of a row's network: the time of the newest block with logs that is not above the block that is read.
+    /// Headers of other final blocks are not kept, so only this clock tells the same whenever it is asked for.
+    pub(super) fn clock(&self, alias: &str) -> String {
+        let chain = if self.single { format!("{}::bigint", self.chains) } else { format!("{alias}.chain_id") };
+        // While blocks are derived again from the store, headers beyond the tip are held too.
+        let newest = format!("(SELECT c.tip_number FROM cursor c WHERE c.chain_id = {chain})");
+        let block = self.block_of(alias).unwrap_or(newest);
+        format!(
+            "(SELECT b.block_at FROM block b WHERE b.chain_id = {chain} AND b.log_count > 0 AND b.number <= {block} \
+             ORDER BY b.number DESC LIMIT 1)"
+        )
     }
 
     fn block_of(&self, alias: &str) -> Option<String> {

@@ -28,6 +28,15 @@ pub struct Limits {
     pub max_rows: u32,
     /// Longest time of one statement.
     pub statement_timeout: Duration,
+    /// Age from which a validation without an answer is called expired.
+    pub validation_expires_after: Duration,
+}
+
+/// A week for validations, and no time for anything else: who opens a snapshot says how much.
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_rows: 0, statement_timeout: Duration::ZERO, validation_expires_after: Duration::from_secs(604_800) }
+    }
 }
 
 /// One state of the database.
@@ -38,6 +47,7 @@ pub struct Snapshot {
     networks: Vec<Network>,
     contracts: Contracts,
     rows_left: AtomicI64,
+    validation_expires_after: i64,
 }
 
 /// A block as far as it is known.
@@ -198,6 +208,7 @@ impl Snapshot {
             networks: Vec::new(),
             contracts: Contracts::default(),
             rows_left: AtomicI64::new(limits.max_rows.into()),
+            validation_expires_after: i64::try_from(limits.validation_expires_after.as_secs()).unwrap_or(i64::MAX),
         };
         // The connection's own limit on a statement holds too; 0 is none.
         let begin = format!(
@@ -279,6 +290,11 @@ impl Snapshot {
         statement.push(&format!("SELECT chain_id, number FROM block WHERE hash = {hash} ORDER BY chain_id LIMIT 1"));
         let rows = self.query(&statement).await?;
         rows.first().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).transpose()
+    }
+
+    /// Age in seconds from which a validation without an answer is called expired.
+    pub(super) fn validation_expires_after(&self) -> i64 {
+        self.validation_expires_after
     }
 
     pub(super) fn contracts(&self) -> &Contracts {

@@ -96,16 +96,25 @@ impl Source {
     }
 }
 
+/// The form that stands for the age from which a validation is called expired.
+const EXPIRES_AFTER: &str = "{expires_after}";
+
 /// What writes the SQL of one form of a template, given its argument.
 type Write<'a> = &'a dyn Fn(&str) -> String;
 
 /// Puts the alias and the block into a template.
 pub(super) fn expand(template: &str, alias: &str, scope: &BoundScope) -> String {
     let mut sql = template.replace("{t}", alias);
+    if sql.contains(EXPIRES_AFTER) {
+        // A number of the configuration's, no client's: it may stand in the text.
+        sql = sql.replace(EXPIRES_AFTER, &format!("{}::bigint", scope.validation_expires_after));
+    }
     let live = |row: &str| scope.live(row);
     let begun = |row: &str| scope.begun(row);
     let reached = |column: &str| scope.reached(column);
-    let forms: [(&str, Write<'_>); 3] = [("{live ", &live), ("{begun ", &begun), ("{reached ", &reached)];
+    let clock = |row: &str| scope.clock(row);
+    let forms: [(&str, Write<'_>); 4] =
+        [("{live ", &live), ("{begun ", &begun), ("{reached ", &reached), ("{clock ", &clock)];
     for (opening, write) in forms {
         while let Some(start) = sql.find(opening) {
             let Some(length) = sql[start..].find('}') else { break };

@@ -17,4 +17,5 @@ mod networks;
 mod real_logs;
 mod reorgs;
 mod stage;
+mod validations;
 mod witness;

@@ -4,7 +4,7 @@ use alloy::primitives::{B256, U256};
 use meikan::event::{AgentRegistryEvent, Event, ExecutorEvent, IdentityEvent};
 use serde_json::{Value, json};
 
-use super::support::{CHAIN, FIRST_BLOCK, History, Node, account, hex, metadata, registered};
+use super::support::{CHAIN, FIRST_BLOCK, History, Node, account, hex, metadata, registered, requested, validated};
 
 const BOT: B256 = B256::repeat_byte(0xb0);
 const INTENT: B256 = B256::repeat_byte(0x11);
@@ -125,12 +125,53 @@ async fn a_finding_leads_to_its_event_its_intent_and_its_agent() {
 }
 
 #[tokio::test]
+async fn a_validation_expires_by_the_clock_of_its_own_network() {
+    let node = Node::with(|api| api.validation_expires_after_seconds = 4).await;
+    let (mut one, mut two) = (node.history(CHAIN).await, node.history(CHAIN + 1).await);
+    for history in [&mut one, &mut two] {
+        history.block([registered(0, 1, ""), vec![requested(0, 5, 0x44), requested(0, 6, 0x45)]].concat()).await;
+        history.block(vec![validated(0, 5, 0x44, 0)]).await;
+    }
+    let asked = History::time(FIRST_BLOCK);
+    let mut last = FIRST_BLOCK + 1;
+    // Blocks without logs tell no time.
+    while History::time(last) <= asked + 4 {
+        last = one.block(vec![]).await;
+    }
+    let statuses = |pin: &str| format!("{{ validations({pin}, orderBy: requestHash) {{ status }} }}");
+    let of = async |pin: String| {
+        let data = node.ask(&statuses(&pin)).await;
+        let list = data["validations"].as_array().unwrap().iter();
+        list.map(|one| one["status"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(of(format!("chainId: {CHAIN}")).await, ["COMPLETED", "PENDING"]);
+    let late = one.block(vec![metadata(0, "k", b"v")]).await;
+    assert_eq!(of(format!("chainId: {CHAIN}")).await, ["COMPLETED", "EXPIRED"]);
+    assert_eq!(of(format!("chainId: {CHAIN}, block: {{ number: {} }}", late - 1)).await, ["COMPLETED", "PENDING"]);
+    assert_eq!(of(format!("chainId: {}", CHAIN + 1)).await, ["COMPLETED", "PENDING"]);
+    // Of all networks at once each has its own time.
+    assert_eq!(of("first: 9".into()).await, ["COMPLETED", "COMPLETED", "EXPIRED", "PENDING"]);
+    let data = node.ask("{ validations(where: { status_in: [EXPIRED] }) { requestHash agent { id } } }").await;
+    assert_eq!(data["validations"][0]["agent"]["id"], "167000:0");
+    assert_eq!(data["validations"].as_array().unwrap().len(), 1);
+    let summary = format!(
+        "{{ validationSummary(agent: \"{CHAIN}:0\") {{ count averageResponse average requested pending expired }} }}"
+    );
+    let expected = json!({
+        "count": "1", "averageResponse": 0, "average": "0", "requested": "2", "pending": "0", "expired": "1",
+    });
+    assert_eq!(node.ask(&summary).await["validationSummary"], expected);
+}
+
+#[tokio::test]
 async fn what_is_no_id_is_refused_by_name() {
     let (node, _) = populated().await;
     for (query, argument) in [
         ("{ intentSummary(walletAgent: \"167000:1\") { count } }", "walletAgent"),
         ("{ intentSummary(agent: \"x\", chainId: 167000) { count } }", "agent"),
         ("{ intentSummary(since: \"soon\") { count } }", "since"),
+        ("{ validationSummary(agent: \"167000:0\", validators: [\"0xzz\"]) { count } }", "validators"),
+        ("{ validationSummary(agent: \"167000:0\", registry: \"no\") { count } }", "registry"),
         ("{ findings(where: { id_gt: \"167000:1:2:lower:0x\" }) { id } }", "id_gt"),
     ] {
         let (code, message) = node.answer(query, json!({})).await.error();

@@ -1,4 +1,4 @@
-//! Answers about wallets' agents, policies, intents and findings, as of a block, against the model's.
+//! Answers about wallets' agents, policies, intents, findings and validations, as of a block, against the model's.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +10,9 @@ use super::model::{Intent, Model, readable};
 use super::story::CHAIN_ID;
 use super::traffic::Cast;
 
+/// Seconds after which the asker's node calls a validation expired.
+pub(super) const VALIDATION_EXPIRES_AFTER: u64 = 40;
+
 const QUESTION: &str = "query Q($at: Int!, $agent: ID!) { \
     walletAgents(first: 1000, block: { number: $at }) { id owner wallet metadataCid registered active paused createdAt \
         blockNumber agents(first: 1000) { id } policies(first: 1000, where: { inForce: true }) { id } } \
@@ -20,9 +23,13 @@ const QUESTION: &str = "query Q($at: Int!, $agent: ID!) { \
         findings(first: 1000) { id } } \
     findings(first: 1000, block: { number: $at }) { id walletAgent intentId relatedBlock relatedLogIndex createdAt \
         auditEntry { id } } \
+    validations(first: 1000, block: { number: $at }) { id status responses(first: 1000) { response createdAt } } \
+    lapsed: validations(first: 1000, where: { status: EXPIRED }, block: { number: $at }) { id } \
     intentSummary(chainId: 167000, block: { number: $at }) { count created submitted executed disputed expired volume \
         statedVolume medianSecondsToExecution p95SecondsToExecution } \
-    ofAgent: intentSummary(agent: $agent, block: { number: $at }) { count executed } }";
+    ofAgent: intentSummary(agent: $agent, block: { number: $at }) { count executed } \
+    validationSummary(agent: $agent, block: { number: $at }) { count averageResponse requested completed pending expired \
+        validatorCount } }";
 
 /// Entities by id.
 type Entities = BTreeMap<String, Value>;
@@ -36,6 +43,7 @@ pub(super) async fn assert_answers(asker: &Asker, block: u64, cast: &Cast, model
         ("policies", policies(model)),
         ("intents", intents(model)),
         ("findings", findings(model)),
+        ("validations", validations(cast, model)),
     ] {
         let answered = answer[root].as_array().expect("a list").iter();
         let answered: Entities =
@@ -45,12 +53,21 @@ pub(super) async fn assert_answers(asker: &Asker, block: u64, cast: &Cast, model
         }
         assert_eq!(answered.len(), expected.len(), "{root} as of block {block}");
     }
+    let lapsed = answer["lapsed"].as_array().expect("a list").iter().map(|entity| entity["id"].as_str());
+    let mut lapsed: Vec<_> = lapsed.collect();
+    lapsed.sort_unstable();
+    let validations = validations(cast, model);
+    let expected = validations.iter().filter(|(_, entity)| entity["status"] == "EXPIRED");
+    let expected: Vec<_> = expected.map(|(id, _)| Some(id.as_str())).collect();
+    assert_eq!(lapsed, expected, "expired validations as of block {block}");
     assert_eq!(answer["intentSummary"], summary(model.intents.now()), "intentSummary as of block {block}");
     let wallet = model.agents.known.get(&agent).and_then(|history| history.now()?.wallet);
     let shared = |id: &B256| wallet.is_some() && model.intents.wallet_of(*id) == wallet;
     let theirs = summary(model.intents.now().filter(|(_, intent)| intent.agent().is_some_and(|id| shared(&id))));
     let theirs = json!({"count": theirs["count"], "executed": theirs["executed"]});
     assert_eq!(answer["ofAgent"], theirs, "intentSummary of {agent:?} as of block {block}");
+    let asked = model.validations.summary(agent, model.clock, VALIDATION_EXPIRES_AFTER);
+    assert_eq!(answer["validationSummary"], asked, "validationSummary of {agent:?} as of block {block}");
 }
 
 fn wallet_agents(cast: &Cast, model: &Model) -> Entities {
@@ -146,6 +163,25 @@ fn findings(model: &Model) -> Entities {
         (id, entity)
     };
     model.intents.findings.iter().map(entity).collect()
+}
+
+fn validations(cast: &Cast, model: &Model) -> Entities {
+    let mut entities = Entities::new();
+    for ((contract, hash), history) in &model.validations.asked {
+        let Some(validation) = history.now() else { continue };
+        let actor = &cast.0[*contract];
+        let registry = if actor.ordinal == 0 { String::new() } else { format!("{}:", hex(actor.address)) };
+        let id = format!("{registry}{}", hex(hash));
+        let responses = model.validations.responses_to((*contract, *hash));
+        let entity = json!({
+            "id": id, "status": validation.status(model.clock, VALIDATION_EXPIRES_AFTER),
+            "responses": responses
+                .map(|(at, response)| json!({"response": response, "createdAt": at.time.to_string()}))
+                .collect::<Vec<_>>(),
+        });
+        entities.insert(id, entity);
+    }
+    entities
 }
 
 /// Seconds from an intent's statement to its first execution.

@@ -9,6 +9,8 @@
 //! | `{live x}` | the row `x` (with `begin_block` and `end_block`) holds as of the block that is read |
 //! | `{begun x}` | the row `x` (with `begin_block` alone) exists as of that block |
 //! | `{reached c}` | the block number in column `c` is set and not above that block |
+//! | `{clock x}` | the time of the newest block with logs, as of that block, of the network of the row `x` |
+//! | `{expires_after}` | the age from which a validation without an answer is called expired, in seconds |
 //!
 //! Key columns come first in the table's primary key, so that the default order and its paging need no sort.
 
@@ -21,7 +23,7 @@ mod finding;
 mod intent;
 mod protocol;
 mod reputation;
-mod validation;
+pub(in crate::store::query) mod validation;
 mod wallet;
 
 use std::sync::LazyLock;
@@ -367,6 +369,7 @@ pub fn all() -> &'static [&'static Entity] {
             &reputation::AGENT_REPUTATION,
             &reputation::TAG_REPUTATION,
             &validation::VALIDATION,
+            &validation::VALIDATION_RESPONSE,
             &agent::AGENT_METADATA,
             &file::AGENT_REGISTRATION_FILE,
             &file::FEEDBACK_FILE,

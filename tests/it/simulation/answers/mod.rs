@@ -18,7 +18,7 @@ use super::digest::Digest;
 use super::model::{AgentKey, Model, readable};
 use super::story::CHAIN_ID;
 use super::traffic::{Cast, known_uri};
-use super::trail;
+use super::trail::{self, VALIDATION_EXPIRES_AFTER};
 use meikan::event::Role;
 
 /// Most bytes of an answer.
@@ -42,7 +42,8 @@ const QUESTION: &str = "query Q($at: Int!, $block: BigInt!) { \
 
 impl Asker {
     pub(super) fn new(store: Arc<Store>) -> Self {
-        Self(api::router(ApiState::new(store, Api::default()), None))
+        let config = Api { validation_expires_after_seconds: VALIDATION_EXPIRES_AFTER, ..Api::default() };
+        Self(api::router(ApiState::new(store, config), None))
     }
 
     pub(super) async fn ask(&self, query: &str, variables: Value) -> Value {

@@ -52,6 +52,8 @@ pub(crate) struct Model {
     pub(crate) audit: Audit,
     pub(crate) intents: Intents,
     undecoded: Vec<Row>,
+    /// The time of the newest block with logs of the cast.
+    pub(crate) clock: Option<u64>,
 }
 
 impl Model {
@@ -92,6 +94,7 @@ impl Model {
         self.end_block(block.number);
         if let Some((at, contract)) = first {
             self.intents.end_block(at, contract);
+            self.clock = Some(at.time);
         }
     }
 

@@ -1,8 +1,9 @@
 //! Validations that are asked for and answered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::primitives::{Address, B256};
+use serde_json::{Value, json};
 
 use super::super::earlier;
 use super::super::traffic::Fact;
@@ -40,6 +41,21 @@ pub(crate) struct Validations {
     /// Those that the block under way asked for or answered.
     touched: BTreeMap<ValidationKey, At>,
     responses: Vec<Row>,
+    /// Which request each of them answers, where, and what.
+    given: Vec<(ValidationKey, At, u64)>,
+}
+
+impl Validation {
+    /// How far it is by the clock, where one that is older than that without an answer has expired.
+    pub(crate) fn status(&self, clock: Option<u64>, expires_after: u64) -> &'static str {
+        if self.answer.is_some() {
+            "COMPLETED"
+        } else if clock.is_some_and(|clock| clock > self.created.time + expires_after) {
+            "EXPIRED"
+        } else {
+            "PENDING"
+        }
+    }
 }
 
 impl Validations {
@@ -75,6 +91,7 @@ impl Validations {
         row.insert("validator", bytea(fact.address("validatorAddress")));
         answer_cells(&mut row, Some(&answer));
         self.responses.push(row);
+        self.given.push((key, at, answer.response));
         let history = self.asked.entry(key).or_default();
         let Some(mut validation) = history.now().cloned() else { return };
         validation.at = at;
@@ -90,6 +107,28 @@ impl Validations {
             let agent = self.asked[&key].now().expect("what was touched stands").agent;
             agents.count(agent, at, |total| (total.updated_at, total.last_activity) = (at.time, at.time));
         }
+    }
+
+    /// Every answer to a request, from the first.
+    pub(crate) fn responses_to(&self, key: ValidationKey) -> impl Iterator<Item = (At, u64)> {
+        self.given.iter().filter(move |(of, ..)| *of == key).map(|(_, at, response)| (*at, *response))
+    }
+
+    /// The validations of an agent, summed up as GraphQL does it.
+    pub(crate) fn summary(&self, agent: AgentKey, clock: Option<u64>, expires_after: u64) -> Value {
+        let of: Vec<&Validation> =
+            self.asked.values().filter_map(History::now).filter(|validation| validation.agent == agent).collect();
+        let with = |status: &str| {
+            of.iter().filter(|validation| validation.status(clock, expires_after) == status).count().to_string()
+        };
+        let answers: Vec<u64> = of.iter().filter_map(|validation| Some(validation.answer.as_ref()?.response)).collect();
+        let validators: BTreeSet<Address> = of.iter().map(|validation| validation.validator).collect();
+        json!({
+            "count": answers.len().to_string(),
+            "averageResponse": answers.iter().sum::<u64>().checked_div(answers.len() as u64).unwrap_or(0),
+            "requested": of.len().to_string(), "completed": with("COMPLETED"), "pending": with("PENDING"),
+            "expired": with("EXPIRED"), "validatorCount": validators.len().to_string(),
+        })
     }
 
     pub(super) fn rows(&self, rows: &mut Rows) {
