@@ -249,3 +249,185 @@ BEGIN
     END LOOP;
 END $$;
 SELECT ensure_network_partitions(chain_id) FROM network;
+
+-- For analysts: the conventions are those of the views that were there before.
+
+CREATE VIEW analytics.wallet_agents AS
+SELECT
+    t.chain_id AS chain_id,
+    n.name AS network,
+    analytics.hex(t.wallet_agent) AS wallet_agent,
+    t.begin_block AS begin_block,
+    t.end_block AS end_block,
+    to_timestamp(t.updated_at) AS changed_at,
+    analytics.hex(k.address) AS registry,
+    analytics.hex(t.owner) AS owner,
+    analytics.hex(t.wallet) AS wallet,
+    t.metadata_cid AS metadata_cid,
+    t.is_active AS is_active,
+    t.is_paused AS is_paused,
+    t.created_block AS created_block,
+    to_timestamp(t.created_at) AS created_at,
+    coalesce(t.begin_block <= c.finalized_number, FALSE) AS is_final
+FROM wallet_agent t LEFT JOIN contract k ON k.chain_id = t.chain_id AND k.contract_id = t.contract_id JOIN
+network n ON n.chain_id = t.chain_id JOIN cursor c ON c.chain_id = t.chain_id;
+COMMENT ON VIEW analytics.wallet_agents IS 'Versions of wallets'' agents, with begin_block and end_block: who owns one, which wallet acts for it, whether it is on.';
+COMMENT ON COLUMN analytics.wallet_agents.chain_id IS 'The network, by its EIP-155 chain id.';
+COMMENT ON COLUMN analytics.wallet_agents.network IS 'The network, by its configured name.';
+COMMENT ON COLUMN analytics.wallet_agents.wallet_agent IS 'The wallet''s agent (bytes32).';
+COMMENT ON COLUMN analytics.wallet_agents.begin_block IS 'The block that made it so.';
+COMMENT ON COLUMN analytics.wallet_agents.end_block IS 'The block that made it otherwise; NULL while it holds.';
+COMMENT ON COLUMN analytics.wallet_agents.changed_at IS 'The time of begin_block.';
+COMMENT ON COLUMN analytics.wallet_agents.registry IS 'The registry that it is registered in; NULL while no registration was seen.';
+COMMENT ON COLUMN analytics.wallet_agents.owner IS 'Who owns it; NULL while no registration was seen.';
+COMMENT ON COLUMN analytics.wallet_agents.wallet IS 'The wallet that acts for it: agents.wallet joins the agents that share it. NULL while no registration was seen.';
+COMMENT ON COLUMN analytics.wallet_agents.metadata_cid IS 'Where its metadata is.';
+COMMENT ON COLUMN analytics.wallet_agents.is_active IS 'Whether the registry has it switched on.';
+COMMENT ON COLUMN analytics.wallet_agents.is_paused IS 'Whether a policy engine has it paused.';
+COMMENT ON COLUMN analytics.wallet_agents.created_block IS 'The block that first changed it.';
+COMMENT ON COLUMN analytics.wallet_agents.created_at IS 'The time of that block.';
+COMMENT ON COLUMN analytics.wallet_agents.is_final IS 'Whether the block that began the row is final: nothing takes it back.';
+
+CREATE VIEW analytics.policies AS
+SELECT
+    t.chain_id AS chain_id,
+    n.name AS network,
+    analytics.hex(t.wallet_agent) AS wallet_agent,
+    t.begin_block AS begin_block,
+    t.end_block AS end_block,
+    t.log_index AS log_index,
+    analytics.hex(t.transaction_hash) AS transaction_hash,
+    to_timestamp(t.updated_at) AS set_at,
+    t.max_spend_per_day AS max_spend_per_day,
+    t.max_tx_per_day AS max_tx_per_day,
+    t.max_tx_per_hour AS max_tx_per_hour,
+    t.max_value_per_tx AS max_value_per_tx,
+    t.allowed_chains AS allowed_chains,
+    ARRAY(SELECT analytics.hex(one) FROM unnest(t.whitelist) WITH ORDINALITY AS w (one, place) ORDER BY place) AS whitelist,
+    t.risk_level AS risk_level,
+    coalesce(t.begin_block <= c.finalized_number, FALSE) AS is_final
+FROM policy t JOIN network n USING (chain_id) JOIN cursor c USING (chain_id);
+COMMENT ON VIEW analytics.policies IS 'Policies of wallets'' agents, in force and past, with begin_block and end_block. Amounts are in the chain''s smallest unit.';
+COMMENT ON COLUMN analytics.policies.chain_id IS 'The network, by its EIP-155 chain id.';
+COMMENT ON COLUMN analytics.policies.network IS 'The network, by its configured name.';
+COMMENT ON COLUMN analytics.policies.wallet_agent IS 'The wallet''s agent that it binds.';
+COMMENT ON COLUMN analytics.policies.begin_block IS 'The block that set it.';
+COMMENT ON COLUMN analytics.policies.end_block IS 'The block that replaced it; NULL while it is in force.';
+COMMENT ON COLUMN analytics.policies.log_index IS 'The event''s place in begin_block.';
+COMMENT ON COLUMN analytics.policies.transaction_hash IS 'The transaction of that event; zeros where no endpoint tells it.';
+COMMENT ON COLUMN analytics.policies.set_at IS 'The time of begin_block.';
+COMMENT ON COLUMN analytics.policies.max_spend_per_day IS 'Most that the agent may spend in a day.';
+COMMENT ON COLUMN analytics.policies.max_tx_per_day IS 'Most transactions in a day.';
+COMMENT ON COLUMN analytics.policies.max_tx_per_hour IS 'Most transactions in an hour.';
+COMMENT ON COLUMN analytics.policies.max_value_per_tx IS 'Most that it may spend at once.';
+COMMENT ON COLUMN analytics.policies.allowed_chains IS 'The chains that it may act on; empty: all.';
+COMMENT ON COLUMN analytics.policies.whitelist IS 'The addresses that it may deal with; empty: all.';
+COMMENT ON COLUMN analytics.policies.risk_level IS 'How risky it is held to be, 0 to 255.';
+COMMENT ON COLUMN analytics.policies.is_final IS 'Whether the block that began the row is final: nothing takes it back.';
+
+CREATE VIEW analytics.intents AS
+SELECT
+    t.chain_id AS chain_id,
+    n.name AS network,
+    analytics.hex(k.address) AS executor,
+    analytics.hex(t.intent_id) AS intent_id,
+    analytics.hex(t.wallet_agent) AS wallet_agent,
+    t.status AS status,
+    t.created_block AS created_block,
+    to_timestamp(t.created_at) AS created_at,
+    t.dest_chain_id AS dest_chain_id,
+    t.src_chain_id AS src_chain_id,
+    t.value AS value,
+    analytics.hex(t.recipient) AS recipient,
+    t.action AS action,
+    t.nonce AS nonce,
+    t.expiry AS expiry,
+    t.day_count AS day_count,
+    t.hour_count AS hour_count,
+    t.day_spend AS day_spend,
+    to_timestamp(t.submitted_at) AS submitted_at,
+    analytics.hex(t.submitted_by) AS submitted_by,
+    to_timestamp(t.executed_at) AS executed_at,
+    analytics.hex(t.executed_by) AS executed_by,
+    t.execution_count AS execution_count,
+    t.executed_at - t.created_at AS seconds_to_execution,
+    to_timestamp(t.disputed_at) AS disputed_at,
+    analytics.hex(t.disputed_by) AS disputed_by,
+    t.dispute_reason AS dispute_reason,
+    to_timestamp(t.expired_at) AS expired_at,
+    coalesce(t.begin_block <= c.finalized_number, FALSE) AS is_final
+FROM intent t JOIN contract k ON k.chain_id = t.chain_id AND k.contract_id = t.contract_id JOIN
+network n ON n.chain_id = t.chain_id JOIN cursor c ON c.chain_id = t.chain_id WHERE t.end_block IS NULL;
+COMMENT ON VIEW analytics.intents IS 'Cross-chain intents as they are now. What no event told is NULL. Amounts are in the chain''s smallest unit.';
+COMMENT ON COLUMN analytics.intents.chain_id IS 'The network, by its EIP-155 chain id.';
+COMMENT ON COLUMN analytics.intents.network IS 'The network, by its configured name.';
+COMMENT ON COLUMN analytics.intents.executor IS 'The executor that it was stated at.';
+COMMENT ON COLUMN analytics.intents.intent_id IS 'The intent (bytes32).';
+COMMENT ON COLUMN analytics.intents.wallet_agent IS 'The wallet''s agent that stated it.';
+COMMENT ON COLUMN analytics.intents.status IS 'CREATED, SUBMITTED, EXECUTED, DISPUTED or EXPIRED.';
+COMMENT ON COLUMN analytics.intents.created_block IS 'The block that it was stated in.';
+COMMENT ON COLUMN analytics.intents.created_at IS 'The time of that block.';
+COMMENT ON COLUMN analytics.intents.dest_chain_id IS 'The chain to act on.';
+COMMENT ON COLUMN analytics.intents.src_chain_id IS 'The chain that it was stated on.';
+COMMENT ON COLUMN analytics.intents.value IS 'The amount.';
+COMMENT ON COLUMN analytics.intents.recipient IS 'Who is to get it.';
+COMMENT ON COLUMN analytics.intents.action IS 'What is to be done; free text.';
+COMMENT ON COLUMN analytics.intents.nonce IS 'The agent''s counter at the executor, from 0.';
+COMMENT ON COLUMN analytics.intents.expiry IS 'When it lapses, in seconds since 1970: strangers choose it, and not all of them are times.';
+COMMENT ON COLUMN analytics.intents.day_count IS 'The agent''s intents on that day up to and with this one.';
+COMMENT ON COLUMN analytics.intents.hour_count IS 'The agent''s intents in that hour up to and with this one.';
+COMMENT ON COLUMN analytics.intents.day_spend IS 'What the agent''s intents of that day add up to, with this one.';
+COMMENT ON COLUMN analytics.intents.submitted_at IS 'When a relayer first took it up.';
+COMMENT ON COLUMN analytics.intents.submitted_by IS 'That relayer.';
+COMMENT ON COLUMN analytics.intents.executed_at IS 'When it was first executed.';
+COMMENT ON COLUMN analytics.intents.executed_by IS 'Who executed it.';
+COMMENT ON COLUMN analytics.intents.execution_count IS 'How often it was reported executed; more than once is wrong.';
+COMMENT ON COLUMN analytics.intents.seconds_to_execution IS 'Seconds from its statement to its first execution.';
+COMMENT ON COLUMN analytics.intents.disputed_at IS 'When it was first disputed.';
+COMMENT ON COLUMN analytics.intents.disputed_by IS 'Who disputed it.';
+COMMENT ON COLUMN analytics.intents.dispute_reason IS 'Why; free text.';
+COMMENT ON COLUMN analytics.intents.expired_at IS 'The time of the first block with events of the watched contracts that found it open beyond its expiry.';
+COMMENT ON COLUMN analytics.intents.is_final IS 'Whether the block of its last change is final: nothing takes it back.';
+
+CREATE VIEW analytics.findings AS
+SELECT
+    t.chain_id AS chain_id,
+    n.name AS network,
+    t.begin_block AS begin_block,
+    t.log_index AS log_index,
+    analytics.hex(t.transaction_hash) AS transaction_hash,
+    to_timestamp(t.created_at) AS found_at,
+    analytics.hex(k.address) AS contract,
+    t.rule AS rule,
+    analytics.hex(t.subject) AS subject,
+    analytics.hex(t.wallet_agent) AS wallet_agent,
+    analytics.hex(t.intent_id) AS intent_id,
+    t.related_block AS related_block,
+    t.related_log_index AS related_log_index,
+    t.details AS details,
+    coalesce(t.begin_block <= c.finalized_number, FALSE) AS is_final
+FROM finding t JOIN contract k ON k.chain_id = t.chain_id AND k.contract_id = t.contract_id JOIN
+network n ON n.chain_id = t.chain_id JOIN cursor c ON c.chain_id = t.chain_id;
+COMMENT ON VIEW analytics.findings IS 'What the watchdog found wrong when it held events against the state before them. Findings derive from the chain alone.';
+COMMENT ON COLUMN analytics.findings.chain_id IS 'The network, by its EIP-155 chain id.';
+COMMENT ON COLUMN analytics.findings.network IS 'The network, by its configured name.';
+COMMENT ON COLUMN analytics.findings.begin_block IS 'The block of the event that was judged.';
+COMMENT ON COLUMN analytics.findings.log_index IS 'The event''s place in that block: audit_trail has it. Of OPEN_BEYOND_EXPIRY the block''s first log.';
+COMMENT ON COLUMN analytics.findings.transaction_hash IS 'The transaction of that event; zeros where no endpoint tells it.';
+COMMENT ON COLUMN analytics.findings.found_at IS 'The time of its block.';
+COMMENT ON COLUMN analytics.findings.contract IS 'The contract that emitted it.';
+COMMENT ON COLUMN analytics.findings.rule IS 'The rule that was broken; docs/data-model.md lists them.';
+COMMENT ON COLUMN analytics.findings.subject IS 'What broke it: the intent''s id, or the commitment''s hash.';
+COMMENT ON COLUMN analytics.findings.wallet_agent IS 'The wallet''s agent that it is about.';
+COMMENT ON COLUMN analytics.findings.intent_id IS 'The intent that it is about; NULL where it is about none.';
+COMMENT ON COLUMN analytics.findings.related_block IS 'The block of the other event that makes it wrong: the submission, the first execution, the policy. NULL where there is none.';
+COMMENT ON COLUMN analytics.findings.related_log_index IS 'That event''s place in its block.';
+COMMENT ON COLUMN analytics.findings.details IS 'The figures that were compared, as texts.';
+COMMENT ON COLUMN analytics.findings.is_final IS 'Whether the block that began the row is final: nothing takes it back.';
+
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'meikan_reader') THEN
+        GRANT SELECT ON ALL TABLES IN SCHEMA analytics TO meikan_reader;
+    END IF;
+END $$;

@@ -18,7 +18,11 @@ use serde_json::Value;
 use super::draw::Draw;
 use super::story::CHAIN_ID;
 
-const LIMITS: Limits = Limits { max_rows: 1_000_000, statement_timeout: Duration::from_secs(60) };
+const LIMITS: Limits = Limits {
+    max_rows: 1_000_000,
+    statement_timeout: Duration::from_secs(60),
+    validation_expires_after: Duration::from_secs(604_800),
+};
 
 /// Rows of a page of all that there is.
 const PAGE_ROWS: i64 = 1_000;
