@@ -22,7 +22,7 @@ pub struct AgentKey {
 }
 
 /// A network's agent as its id is written: `chainId:agentId`, or `chainId:registry:agentId` off the primary deployment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AgentId {
     /// The chain.
     pub chain_id: ChainId,

@@ -9,7 +9,7 @@
 //! | 4 | [`api`], [`demo`] | what the node answers over HTTP; never talks to the chain · a local chain with traffic |
 //! | 3 | [`follow`], [`audit`] | the loop that makes the database converge on the chain · what is stored held against the chain |
 //! | 2 | [`chain`], [`store`], [`embedded`] | RPC endpoints and their checks · every line of SQL · a Postgres of our own |
-//! | 1 | [`block`], [`config`], [`metrics`], [`file`], [`digest`], [`dispute`] | plain values with their invariants · documents that URIs hold · sums of histories · what endpoints disagreed about |
+//! | 1 | [`block`], [`config`], [`metrics`], [`file`], [`manifest`], [`digest`], [`dispute`] | plain values with their invariants · documents that URIs hold · how suspicious a change of an endpoint is · sums of histories · what endpoints disagreed about |
 //! | 0 | [`event`], [`id`], [`fault`] | one variant per contract event · identities · what a failure means |
 
 pub mod api;
@@ -28,5 +28,6 @@ pub mod fault;
 pub mod file;
 pub mod follow;
 pub mod id;
+pub mod manifest;
 pub mod metrics;
 pub mod store;

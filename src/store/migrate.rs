@@ -41,6 +41,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(14, "0014_reputation"),
     migration!(15, "0015_derivation"),
     migration!(16, "0016_audit"),
+    migration!(17, "0017_flips"),
 ];
 
 /// The advisory lock that migrations run under; any number that nothing else in the database uses ("meikan" in ASCII).

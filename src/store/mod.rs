@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use deadpool_postgres::Object;
 
-pub use self::apply::{Applied, Batch, ChangeEntity, ChangeOp, DERIVATION, Rewound, Tip};
+pub use self::apply::{Applied, Batch, ChangeEntity, ChangeOp, DERIVATION, FlipCount, Rewound, Tip};
 pub use self::error::StoreError;
 use self::feed::Feed;
 pub use self::numeric::Numeric;

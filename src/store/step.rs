@@ -2,7 +2,7 @@
 
 use alloy::primitives::B256;
 
-use super::apply::{self, Applied, Batch, Contracts, DERIVATION, Heights, Rewound, Tip, Undoing};
+use super::apply::{self, Added, Applied, Batch, Contracts, DERIVATION, Heights, Rewound, Tip, Undoing};
 use super::error::StoreError;
 use super::reindex::Job;
 use super::sql::{self, Sql, signed};
@@ -122,7 +122,8 @@ impl<'a> Step<'a> {
         let after = Cursor { tip: Some(batch.tip), finalized, safe, seq, reindex, derivation: DERIVATION };
         let statements = self.sql.statements() + 1;
         self.commit(&after).await?;
-        Ok(Applied { events: added.events, undecoded: added.undecoded, rows: added.rows, rewound, seq, statements })
+        let Added { events, flips, undecoded, rows, .. } = added;
+        Ok(Applied { events, flips, undecoded, rows, rewound, seq, statements })
     }
 
     /// Whether all that is held is undone before the batch is added. Nothing derives from the genesis block.

@@ -42,13 +42,14 @@ const LOCK_TIMEOUT_MS: u32 = 30_000;
 const MAX_DISPUTES: i64 = 10_000;
 
 /// The tables that an apply looks up or ends rows in.
-const ANALYZED: [&str; 11] = [
+const ANALYZED: [&str; 12] = [
     "agent",
     "agent_metadata",
     "operator_approval",
     "agent_total",
     "feedback",
     "standing",
+    "manifest_flip",
     "tag",
     "validation",
     "audit_event",

@@ -62,7 +62,19 @@ struct Agent {
     uri: Text,
     /// Block and log index of the event that set the URI.
     uri_set: Option<(u64, u32)>,
+    /// When the manifest was last told, in seconds since 1970; nothing until it is.
+    manifest_at: Option<u64>,
     created: Place,
+}
+
+/// What the identity registry tells of how an agent is reached, and when it last did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Manifest {
+    pub(super) endpoint: Text,
+    pub(super) pubkey: Option<Address>,
+    pub(super) owner: Address,
+    /// Seconds since 1970.
+    pub(super) told_at: u64,
 }
 
 impl Agent {
@@ -77,6 +89,7 @@ impl Agent {
             wallet: None,
             uri: Text::default(),
             uri_set: None,
+            manifest_at: None,
             created: *place,
         }
     }
@@ -98,6 +111,7 @@ impl Agent {
             wallet: sql::optional_address(row, "agent_wallet")?,
             uri: sql::text(row, "agent_uri", "agent_uri_raw")?,
             uri_set,
+            manifest_at: sql::optional_number(row, "manifest_at")?,
             created: Place {
                 block: sql::number(row, "created_block")?,
                 log_index: sql::unsigned_index(sql::column(row, "created_log_index")?)?,
@@ -124,6 +138,14 @@ pub(super) fn changed_agent(deployment: Deployment, event: &IdentityEvent) -> Op
     match event {
         IdentityEvent::MetadataSet { metadata_key, .. } if metadata_key.0.as_ref() != WALLET_KEY => None,
         _ => named_agent(deployment, event),
+    }
+}
+
+/// The agent whose manifest an identity event tells: its URI, its wallet or its owner.
+pub(super) fn manifest_agent(deployment: Deployment, event: &IdentityEvent) -> Option<AgentKey> {
+    match event {
+        IdentityEvent::Approval { .. } => None,
+        _ => changed_agent(deployment, event),
     }
 }
 
@@ -199,9 +221,19 @@ impl Agents {
         agent.log_index = place.log_index;
         agent.transaction = place.transaction;
         agent.updated_at = place.time;
+        if manifest_agent(at.contract.deployment, event).is_some() {
+            agent.manifest_at = Some(place.time);
+        }
         timeline.set(place.block, agent);
         let op = if is_new { ChangeOp::Insert } else { ChangeOp::Update };
         changes.note_agent(op, ChangeEntity::Agent, key, "");
+    }
+
+    /// An agent's manifest as it is now; nothing until one is told.
+    pub(super) fn manifest(&self, key: &AgentKey) -> Option<Manifest> {
+        let agent = self.timelines.get(key)?.current()?;
+        let (endpoint, pubkey, owner) = (agent.uri.clone(), agent.wallet, agent.owner);
+        Some(Manifest { endpoint, pubkey, owner, told_at: agent.manifest_at? })
     }
 
     /// Begins an agent that an event names and that nothing was known of; the stored ones must be ruled out.
@@ -255,6 +287,7 @@ impl Agents {
                     &agent.uri.raw_if_unclean(),
                     &agent.uri_set.map(|(block, _)| signed(block)),
                     &agent.uri_set.map(|(_, log_index)| index(log_index)),
+                    &agent.manifest_at.map(signed),
                     &signed(agent.created.block),
                     &signed(agent.created.time),
                     &index(agent.created.log_index),
@@ -283,6 +316,7 @@ const COLUMNS: &[(&str, Type)] = &[
     ("agent_uri_raw", Type::BYTEA),
     ("uri_block", Type::INT8),
     ("uri_log_index", Type::INT4),
+    ("manifest_at", Type::INT8),
     ("created_block", Type::INT8),
     ("created_at", Type::INT8),
     ("created_log_index", Type::INT4),

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use alloy::primitives::B256;
 
+use super::flips::FlipCount;
 use crate::block::{Block, BlockRef};
+use crate::id::AgentId;
 use crate::store::error::StoreError;
 
 /// The newest block of a batch or of a cursor.
@@ -139,6 +141,8 @@ pub(super) fn unfit(reason: String) -> StoreError {
 pub struct Applied {
     /// Events by name.
     pub events: BTreeMap<&'static str, u64>,
+    /// Manifest flips by agent.
+    pub flips: BTreeMap<AgentId, FlipCount>,
     /// Logs that are no known event, or malformed.
     pub undecoded: u64,
     /// Rows inserted.

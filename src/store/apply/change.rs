@@ -53,6 +53,8 @@ pub enum ChangeEntity {
     Audit = 8,
     /// An operator's approval: `registry:owner:operator`.
     Approval = 9,
+    /// A manifest flip: the agent's id, then `:blockNumber:logIndex`.
+    Flip = 10,
     /// A finding of the watchdog: `chainId:blockNumber:logIndex:RULE:subject`.
     Finding = 11,
     /// A cross-chain intent: `chainId:intentId`.

@@ -16,6 +16,7 @@ mod digest;
 mod feedback;
 mod files;
 mod findings;
+mod flips;
 mod intents;
 mod kept;
 mod mark;
@@ -42,15 +43,17 @@ pub(super) use self::batch::check_blocks;
 pub use self::batch::{Applied, Batch, Rewound, Tip};
 pub(super) use self::change::BlocksAre;
 pub use self::change::{ChangeEntity, ChangeOp};
+pub use self::flips::FlipCount;
 pub(super) use self::stretch::{Bounds, held_hash, read as read_stretch, replace as replace_raw};
 
-use self::agents::{AgentNames, Agents, changed_agent, named_agent};
+use self::agents::{AgentNames, Agents, changed_agent, manifest_agent, named_agent};
 use self::audit::AuditTrail;
 use self::blocks::UndecodedLogs;
 use self::change::{Changes, Told};
 use self::digest::Digests;
 use self::feedback::{Feedback, FeedbackKey, Pair, counted_pair, feedback_key, heard_pair};
 use self::files::Files;
+use self::flips::Flips;
 use self::metadata::{ApprovalKey, Approvals, Metadata, approval_key};
 use self::oversight::{Oversight, OversightKeys};
 use self::standings::{Said, StandingKey, Standings};
@@ -65,7 +68,7 @@ use super::sql::{self, Sql};
 use super::verification;
 use crate::block::{Block, DecodedLog, Log};
 use crate::event::{Event, Fact, IdentityEvent, ReputationFact};
-use crate::id::AgentKey;
+use crate::id::{AgentId, AgentKey};
 
 /// The number of what this program derives from logs. Whatever makes it derive more, or otherwise, raises it: then each
 /// network is derived anew from its raw logs before anything else (`super::derivation`).
@@ -76,11 +79,12 @@ use crate::id::AgentKey;
 pub const DERIVATION: i16 = 1;
 
 /// The tables whose rows begin with a log, in `begin_block`.
-pub(super) const FACT_TABLES: [&str; 17] = [
+pub(super) const FACT_TABLES: [&str; 18] = [
     "agent",
     "agent_metadata",
     "operator_approval",
     "registration_file",
+    "manifest_flip",
     "feedback",
     "feedback_response",
     "validation",
@@ -197,6 +201,7 @@ struct Fold {
     metadata: Metadata,
     approvals: Approvals,
     files: Files,
+    flips: Flips,
     feedback: Feedback,
     standings: Standings,
     tags: Tags,
@@ -223,6 +228,7 @@ impl Fold {
             feedback,
             standings: Standings::load(sql, &standings, &keys.heard).await?,
             tags: Tags::load(sql, &keys.tags).await?,
+            flips: Flips::load(sql, &keys.agents).await?,
             validations,
             audit: AuditTrail::load(sql, &keys.intents).await?,
             oversight: Oversight::load(sql, &keys.oversight).await?,
@@ -260,7 +266,12 @@ impl Fold {
     }
 
     fn identity(&mut self, at: &At<'_>, event: &IdentityEvent) {
+        let told = manifest_agent(at.contract.deployment, event);
+        let before = told.and_then(|agent| self.agents.manifest(&agent));
         self.agents.fold(at, event, &mut self.changes);
+        if let Some((agent, after)) = told.and_then(|agent| Some((agent, self.agents.manifest(&agent)?))) {
+            self.flips.fold(&at.place, agent, before, after);
+        }
         self.metadata.fold(at, event, &mut self.changes);
         self.approvals.fold(at, event, &mut self.changes);
         self.files.fold(at, event, &mut self.changes);
@@ -289,6 +300,7 @@ impl Fold {
             + self.metadata.write(sql).await?
             + self.approvals.write(sql).await?
             + self.files.write(sql).await?
+            + self.flips.write(sql).await?
             + self.feedback.write(sql).await?
             + self.standings.write(sql, finalized).await?
             + self.tags.write(sql).await?
@@ -303,6 +315,7 @@ impl Fold {
 /// What adding blocks did.
 pub(super) struct Added {
     pub(super) events: BTreeMap<&'static str, u64>,
+    pub(super) flips: BTreeMap<AgentId, FlipCount>,
     pub(super) undecoded: u64,
     pub(super) rows: u64,
     pub(super) seq: u64,
@@ -371,13 +384,15 @@ pub(super) async fn derive(
         }
         fold.validations.end_block(&mut fold.totals, &mut fold.changes);
         fold.feedback.end_block(block.header.number, block.header.timestamp, &mut fold.standings);
+        fold.flips.end_block(&mut fold.changes);
         if let Some(first) = block.logs.first() {
             fold.oversight.end_block(&contracts.at(block, first)?, &mut fold.changes);
         }
     }
     let rows = Box::pin(fold.write(sql, heights.finalized)).await? + digests.write(sql).await?;
     let seq = fold.changes.write(sql, seq).await?;
-    Ok(Added { undecoded: fold.undecoded.count(), events: fold.events, rows, seq })
+    let flips = fold.flips.counts(&fold.changes.names);
+    Ok(Added { undecoded: fold.undecoded.count(), events: fold.events, flips, rows, seq })
 }
 
 /// What undoing blocks did.
@@ -425,6 +440,7 @@ pub(super) async fn underive(
     agents::rewind(sql, to).await?;
     metadata::rewind(sql, to).await?;
     files::rewind(sql, to).await?;
+    flips::rewind(sql, to).await?;
     feedback::rewind(sql, to).await?;
     tags::rewind(sql, to).await?;
     validations::rewind(sql, to).await?;

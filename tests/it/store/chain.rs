@@ -46,6 +46,7 @@ pub(crate) fn network(chain_id: u64) -> Network {
 }
 
 /// What a contract of a role says.
+#[derive(Clone)]
 pub(crate) struct Said {
     address: Address,
     role: Role,

@@ -17,6 +17,11 @@ pub(crate) fn registered(agent: u64, uri: &str, owner: Address) -> Said {
     said(Event::Identity(IdentityEvent::Registered { agent_id, agent_uri, owner }))
 }
 
+pub(crate) fn uri_updated(agent: u64, uri: &str) -> Said {
+    let (agent_id, new_uri) = (U256::from(agent), uri.into());
+    said(Event::Identity(IdentityEvent::URIUpdated { agent_id, new_uri, updated_by: ALICE }))
+}
+
 pub(crate) fn approval(owner: Address, approved: Address, agent: u64) -> Said {
     said(Event::Identity(IdentityEvent::Approval { owner, approved, token_id: U256::from(agent) }))
 }

@@ -9,6 +9,7 @@ mod database;
 mod derivation;
 mod events;
 mod finality;
+mod flips;
 mod history;
 mod names;
 mod network;

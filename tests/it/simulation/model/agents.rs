@@ -6,6 +6,7 @@ use alloy::primitives::Address;
 
 use super::AgentKey;
 use super::files::Files;
+use super::flips::Flips;
 use super::history::{At, History, Span};
 use super::rows::{Row, Rows, bytea, number, of_agent, spanned, text};
 use super::totals::{Total, Totals};
@@ -19,20 +20,32 @@ pub(crate) struct Agent {
     pub(crate) wallet: Option<Address>,
     pub(crate) uri: Vec<u8>,
     pub(crate) uri_set: Option<(u64, u32)>,
+    /// When its URI, its wallet or its owner was last told.
+    manifest_at: Option<u64>,
     pub(crate) created: At,
 }
 
-/// All agents, their totals and their registration files.
+/// All agents, their totals, their manifests and their registration files.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Agents {
     pub(crate) known: BTreeMap<AgentKey, History<Agent>>,
     pub(crate) totals: Totals,
+    pub(crate) flips: Flips,
     files: Files,
 }
 
 impl Agents {
+    /// Changes an agent's manifest as the identity registry says.
+    pub(super) fn tell(&mut self, key: AgentKey, at: At, change: impl FnOnce(&mut Agent)) {
+        self.change(key, at, |agent| {
+            change(agent);
+            agent.manifest_at = Some(at.time);
+        });
+        self.flips.tell(key, at, self.known[&key].now().expect("it was changed"));
+    }
+
     /// Changes an agent as the identity registry says.
-    pub(super) fn change(&mut self, key: AgentKey, at: At, change: impl FnOnce(&mut Agent)) {
+    fn change(&mut self, key: AgentKey, at: At, change: impl FnOnce(&mut Agent)) {
         let history = self.known.entry(key).or_default();
         let mut agent = history.now().cloned().unwrap_or_else(|| unknown(at));
         change(&mut agent);
@@ -55,7 +68,7 @@ impl Agents {
     }
 
     pub(super) fn transfer(&mut self, key: AgentKey, to: Address, at: At) {
-        self.change(key, at, |agent| (agent.owner, agent.approved) = (to, None));
+        self.tell(key, at, |agent| (agent.owner, agent.approved) = (to, None));
         self.name(key, at);
     }
 
@@ -67,7 +80,7 @@ impl Agents {
 
     pub(super) fn register(&mut self, key: AgentKey, uri: &[u8], owner: Address, at: At) {
         let known = self.known.get(&key).and_then(History::now).cloned();
-        self.change(key, at, |agent| {
+        self.tell(key, at, |agent| {
             agent.registered = true;
             agent.uri = uri.to_vec();
             agent.uri_set = Some((at.block, at.log_index));
@@ -86,7 +99,7 @@ impl Agents {
     }
 
     pub(super) fn set_uri(&mut self, key: AgentKey, uri: &[u8], at: At) {
-        self.change(key, at, |agent| {
+        self.tell(key, at, |agent| {
             agent.uri = uri.to_vec();
             agent.uri_set = Some((at.block, at.log_index));
         });
@@ -99,6 +112,7 @@ impl Agents {
             rows.put_all("agent", history.0.iter().map(|span| of_agent(*key, agent_row(span))));
         }
         self.totals.rows(rows, finalized);
+        self.flips.rows(rows);
         self.files.rows(rows);
     }
 }
@@ -113,6 +127,7 @@ fn unknown(at: At) -> Agent {
         wallet: None,
         uri: Vec::new(),
         uri_set: None,
+        manifest_at: None,
         created: at,
     }
 }
@@ -128,6 +143,7 @@ fn agent_row(span: &Span<Agent>) -> Row {
     text(&mut row, "agent_uri", "agent_uri_raw", Some(&agent.uri));
     row.insert("uri_block", agent.uri_set.and_then(|(block, _)| number(block)));
     row.insert("uri_log_index", agent.uri_set.and_then(|(_, log_index)| number(log_index)));
+    row.insert("manifest_at", agent.manifest_at.and_then(number));
     row.insert("created_block", number(agent.created.block));
     row.insert("created_at", number(agent.created.time));
     row.insert("created_log_index", number(agent.created.log_index));

@@ -26,7 +26,7 @@ impl Metadata {
                 32 if value[..12] == [0; 12] => Some(Address::from_slice(&value[12..])),
                 _ => None,
             };
-            agents.change(key, at, |agent| agent.wallet = wallet);
+            agents.tell(key, at, |agent| agent.wallet = wallet);
         }
         let entry = (at, name.to_vec(), value.to_vec());
         self.0.entry((key, keccak256(name))).or_default().set(at.block, entry);

@@ -10,6 +10,7 @@ mod approvals;
 mod audit;
 mod feedback;
 mod files;
+mod flips;
 mod history;
 mod intents;
 mod metadata;
