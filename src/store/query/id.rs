@@ -42,6 +42,23 @@ pub(super) fn tag_reputation(text: &str, contracts: &Contracts) -> Option<Parsed
     Some(parts)
 }
 
+/// `agentId:blockNumber:logIndex`.
+pub(super) fn flip(text: &str, contracts: &Contracts) -> Option<ParsedId> {
+    let (mut parts, rest) = agent_and_rest(text, contracts)?;
+    let (block, log_index) = rest?.split_once(':')?;
+    parts.push(Some(Datum::Integer(integer(block)?)));
+    parts.push(Some(Datum::Integer(integer(log_index)?)));
+    Some(parts)
+}
+
+/// `agentId:ONCHAIN`: so far there is no other source.
+pub(super) fn flip_metrics(text: &str, contracts: &Contracts) -> Option<ParsedId> {
+    match agent_and_rest(text, contracts)? {
+        (parts, Some("ONCHAIN")) => Some(parts),
+        _ => None,
+    }
+}
+
 /// `agentId:clientAddress:feedbackIndex`.
 pub(super) fn feedback(text: &str, contracts: &Contracts) -> Option<ParsedId> {
     match feedback_and_rest(text, contracts)? {
@@ -194,8 +211,8 @@ fn digits(text: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::{
-        agent, audit_entry, dispute, feedback, file, finding, intent, metadata, policy, protocol, response,
-        tag_reputation, validation, wallet_agent,
+        agent, audit_entry, dispute, feedback, file, finding, flip, flip_metrics, intent, metadata, policy, protocol,
+        response, tag_reputation, validation, wallet_agent,
     };
     use crate::store::query::snapshot::Contracts;
     use crate::store::query::sql::Datum;
@@ -216,6 +233,8 @@ mod tests {
         let of_hash = "167000:42:keccak256:0xd6be4ef8f6e81499fcacb6176a8acae1";
         assert_eq!(Some(of_tag), tag_reputation(of_hash, &contracts));
         assert!(audit_entry("167000:5:0", &contracts).is_some());
+        assert!(flip("167000:42:5:0", &contracts).is_some());
+        assert!(flip_metrics("167000:42:ONCHAIN", &contracts).is_some());
         assert!(protocol("167000", &contracts).is_some());
         assert!(dispute("167000:7", &contracts).is_some());
         assert!(wallet_agent(&format!("167000:{hash}"), &contracts).is_some());
@@ -238,6 +257,8 @@ mod tests {
             assert_eq!(intent(text, &contracts), None, "{text}");
             assert_eq!(policy(text, &contracts), None, "{text}");
             assert_eq!(finding(text, &contracts), None, "{text}");
+            assert_eq!(flip(text, &contracts), None, "{text}");
+            assert_eq!(flip_metrics(text, &contracts), None, "{text}");
         }
     }
 }

@@ -3,6 +3,7 @@
 mod analysis;
 mod entities;
 mod filter;
+mod flips;
 mod pin;
 mod reputation;
 mod request;

@@ -251,6 +251,20 @@ fn relations() -> Vec<Relation> {
             "The agents of its wallet in the registry of wallets' agents, as of the same block: through them its audit \
              trail.",
         ),
+        Relation::new(
+            "flips",
+            Cardinality::Many,
+            || &super::flip::MANIFEST_FLIP,
+            agent_links(),
+            "The changes of the agent's manifest: of its endpoint, its key or its owner.",
+        ),
+        Relation::new(
+            "flipMetrics",
+            Cardinality::Many,
+            || &super::flip::AGENT_FLIP_METRICS,
+            agent_links(),
+            "What these changes add up to: one for each source of manifests in which there is any.",
+        ),
     ]
 }
 

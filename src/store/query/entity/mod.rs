@@ -20,6 +20,7 @@ mod dispute;
 mod feedback;
 mod file;
 mod finding;
+mod flip;
 mod intent;
 mod protocol;
 mod reputation;
@@ -374,6 +375,8 @@ pub fn all() -> &'static [&'static Entity] {
             &file::AGENT_REGISTRATION_FILE,
             &file::FEEDBACK_FILE,
             &protocol::PROTOCOL,
+            &flip::MANIFEST_FLIP,
+            &flip::AGENT_FLIP_METRICS,
             &audit::AUDIT_ENTRY,
             &wallet::WALLET_AGENT,
             &wallet::POLICY,

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tower_service::Service;
 
 use super::digest::Digest;
-use super::model::{AgentKey, Model, readable};
+use super::model::{AgentKey, Flip, Model, readable};
 use super::story::CHAIN_ID;
 use super::traffic::{Cast, known_uri};
 use super::trail::{self, VALIDATION_EXPIRES_AFTER};
@@ -38,6 +38,10 @@ const QUESTION: &str = "query Q($at: Int!, $block: BigInt!) { \
     tagReputations(first: 1000, block: { number: $at }) { id tag1 given revoked active responses clientCount lastAt average \
         perClientAverage min max lastValue positive negative } \
     leaderboard(first: 1000, block: { number: $at }) { agent { id } score active clientCount } \
+    manifestFlips(first: 1000, block: { number: $at }) { id agent { id } source endpoint previousEndpoint ownerChanged \
+        timeDelta suspicionScore suspicious rapid createdAt } \
+    agentFlipMetrics_collection(first: 1000, block: { number: $at }) { id totalFlips rapidFlips endpointChanges \
+        highSuspicionFlips lastFlip { id } } \
     stateDigest(chainId: 167000, block: $block) { events rawLogs eventCount rawLogCount } }";
 
 impl Asker {
@@ -60,12 +64,15 @@ impl Asker {
     pub(super) async fn assert_answers(&self, block: u64, cast: &Cast, model: &Model, digest: &Digest) {
         let variables = json!({"at": block, "block": block.to_string()});
         let answer = self.ask(QUESTION, variables).await;
+        let (flips, flip_metrics) = flips(cast, model);
         for (root, expected) in [
             ("agents", agents(cast, model)),
             ("feedbacks", feedbacks(cast, model)),
             ("validations", validations(cast, model)),
             ("agentReputations", reputation::of_agents(cast, model)),
             ("tagReputations", reputation::of_tags(cast, model)),
+            ("manifestFlips", flips),
+            ("agentFlipMetrics_collection", flip_metrics),
         ] {
             let answered = answer[root].as_array().expect("a list").iter();
             let answered: BTreeMap<String, &Value> =
@@ -130,6 +137,36 @@ fn feedbacks(cast: &Cast, model: &Model) -> BTreeMap<String, Value> {
         feedbacks.insert(id, entity);
     }
     feedbacks
+}
+
+/// All flips, and what those of each agent add up to.
+fn flips(cast: &Cast, model: &Model) -> (BTreeMap<String, Value>, BTreeMap<String, Value>) {
+    let (mut flips, mut metrics) = (BTreeMap::new(), BTreeMap::new());
+    for (key, of_agent) in model.agents.flips.all() {
+        let agent = agent_id(cast, key);
+        for flip in &of_agent {
+            let at = flip.after.at;
+            let id = format!("{agent}:{}:{}", at.block, at.log_index);
+            let previous = Some(readable(&flip.before.endpoint)).filter(|_| flip.endpoint_changed());
+            let entity = json!({
+                "id": id, "agent": { "id": agent }, "source": "ONCHAIN", "endpoint": readable(&flip.after.endpoint),
+                "previousEndpoint": previous, "ownerChanged": flip.owner_changed(),
+                "timeDelta": flip.seconds().to_string(), "suspicionScore": flip.score(),
+                "suspicious": flip.is_suspicious(), "rapid": flip.is_rapid(), "createdAt": at.time.to_string(),
+            });
+            flips.insert(id, entity);
+        }
+        let Some(last) = of_agent.last().map(|flip| flip.after.at) else { continue };
+        let id = format!("{agent}:ONCHAIN");
+        let count = |which: fn(&Flip) -> bool| of_agent.iter().filter(|flip| which(flip)).count().to_string();
+        let entity = json!({
+            "id": id, "totalFlips": of_agent.len().to_string(), "rapidFlips": count(Flip::is_rapid),
+            "endpointChanges": count(Flip::endpoint_changed), "highSuspicionFlips": count(Flip::is_suspicious),
+            "lastFlip": { "id": format!("{agent}:{}:{}", last.block, last.log_index) },
+        });
+        metrics.insert(id, entity);
+    }
+    (flips, metrics)
 }
 
 fn validations(cast: &Cast, model: &Model) -> BTreeMap<String, Value> {

@@ -30,6 +30,7 @@ use agents::Agents;
 use approvals::Approvals;
 use audit::Audit;
 use feedback::Feedbacks;
+pub(crate) use flips::Flip;
 use history::At;
 use intents::Intents;
 pub(crate) use intents::{Finding, Intent};
