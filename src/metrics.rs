@@ -2,8 +2,13 @@
 //!
 //! Floors above record through the `metrics` macros with these names, so that a dashboard can be read beside this list.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+use crate::id::AgentId;
 
 /// Newest block that the chain has shown; label `network`.
 pub const HEAD_BLOCK: &str = "chain_head_block";
@@ -21,6 +26,10 @@ pub const BLOCKS: &str = "indexed_blocks_total";
 pub const EVENTS: &str = "indexed_events_total";
 /// Logs kept raw because they are no known event, or malformed; label `network`.
 pub const UNDECODED: &str = "undecoded_logs_total";
+/// Manifest flips committed; labels `network`, `agent` ([`agent_label`]).
+pub const FLIPS: &str = "forward_path_churn_total";
+/// Those of them that are suspicious; labels as of [`FLIPS`].
+pub const SUSPICIOUS_FLIPS: &str = "forward_path_suspicious_flips_total";
 /// Reorganisations followed; label `network`.
 pub const REORGS: &str = "reorgs_total";
 /// Blocks that a reorganisation replaced; label `network`.
@@ -82,6 +91,15 @@ pub const SUBSCRIPTION_MESSAGES: &str = "subscription_messages_total";
 /// Subscriptions that were cut off because their client was too slow.
 pub const SUBSCRIPTIONS_CUT: &str = "subscriptions_cut_total";
 
+/// Most agents that labels name: a series is kept for each as long as the process lives.
+const MAX_NAMED_AGENTS: usize = 1_000;
+
+/// What stands for all further agents.
+const OTHER_AGENTS: &str = "other";
+
+/// The agents that labels name.
+static NAMED_AGENTS: Mutex<BTreeSet<AgentId>> = Mutex::new(BTreeSet::new());
+
 /// Bounds of the buckets of every histogram of durations, in seconds.
 const DURATION_BUCKETS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -102,6 +120,21 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     Ok(handle)
 }
 
+/// The label `agent`: the agent's id for the first 1,000 agents that something was counted of, `other` for the rest. So a
+/// sum over it is exact, and mass registrations cannot fill the memory.
+#[must_use]
+pub fn agent_label(agent: AgentId) -> String {
+    let mut named = NAMED_AGENTS.lock().unwrap_or_else(PoisonError::into_inner);
+    label(&mut named, MAX_NAMED_AGENTS, agent)
+}
+
+fn label(named: &mut BTreeSet<AgentId>, most: usize, agent: AgentId) -> String {
+    if named.len() < most {
+        named.insert(agent);
+    }
+    if named.contains(&agent) { agent.to_string() } else { OTHER_AGENTS.to_owned() }
+}
+
 fn describe() {
     describe_gauge!(HEAD_BLOCK, "Newest block that the chain has shown");
     describe_gauge!(INDEXED_BLOCK, "Newest block whose data is committed");
@@ -111,6 +144,15 @@ fn describe() {
     describe_counter!(BLOCKS, "Blocks committed");
     describe_counter!(EVENTS, "Events committed");
     describe_counter!(UNDECODED, "Logs kept raw because they are no known event, or malformed");
+    describe_counter!(
+        FLIPS,
+        "Changes of agents' on-chain manifests committed, of the first 1,000 agents by name; what a reorganisation takes \
+         back stays counted, and what comes in its place is counted again"
+    );
+    describe_counter!(
+        SUSPICIOUS_FLIPS,
+        "Those of them with a suspicion score of at least 70; what a reorganisation takes back stays counted, too"
+    );
     describe_counter!(REORGS, "Reorganisations followed");
     describe_histogram!(REORG_DEPTH, "Blocks that a reorganisation replaced");
     describe_counter!(STEPS, "Steps of the follower");
@@ -140,4 +182,25 @@ fn describe() {
     describe_gauge!(SUBSCRIPTIONS, "Subscriptions that are open");
     describe_counter!(SUBSCRIPTION_MESSAGES, "Messages that subscribers took");
     describe_counter!(SUBSCRIPTIONS_CUT, "Subscriptions cut off because their client was too slow");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use alloy::primitives::U256;
+
+    use super::{AgentId, label};
+
+    #[test]
+    fn labels_name_a_bounded_number_of_agents() {
+        let mut named = BTreeSet::new();
+        let mut labels = |numbers: [u64; 4]| {
+            numbers.map(|number| {
+                let agent = AgentId { chain_id: 1, registry: None, agent_id: U256::from(number) };
+                label(&mut named, 2, agent)
+            })
+        };
+        assert_eq!(labels([7, 8, 9, 7]), ["1:7", "1:8", "other", "1:7"]);
+    }
 }

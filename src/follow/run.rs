@@ -281,5 +281,11 @@ fn count_events(network: &str, applied: &Applied) {
     for (event, count) in &applied.events {
         counter!(names::EVENTS, "network" => network.to_owned(), "event" => *event).increment(*count);
     }
+    for (agent, count) in &applied.flips {
+        let agent = names::agent_label(*agent);
+        counter!(names::FLIPS, "network" => network.to_owned(), "agent" => agent.clone()).increment(count.flips);
+        counter!(names::SUSPICIOUS_FLIPS, "network" => network.to_owned(), "agent" => agent)
+            .increment(count.suspicious);
+    }
     counter!(names::UNDECODED, "network" => network.to_owned()).increment(applied.undecoded);
 }

@@ -1,12 +1,14 @@
 //! Metrics: what a node does, what chains and endpoints do to it, and what its audit finds.
 
+use alloy::primitives::{Address, U256};
+use meikan::event::{Event, IdentityEvent};
 use rustix::process::Signal;
 use serde_json::json;
 
 use super::support::{ALWAYS, busy_chain, ends, node, registered, samples, sum};
 use crate::support::fake_chain::{Fault, RawLog};
 use crate::support::postgres::TestDatabase;
-use crate::support::program::{Answer, REGISTRY, config, meikan};
+use crate::support::program::{Answer, CHAIN_ID, REGISTRY, config, meikan};
 
 #[tokio::test]
 async fn f16_finality_that_moves_back_is_counted_where_operators_look() {
@@ -87,6 +89,33 @@ async fn the_metrics_tell_what_the_node_does() {
     let described = text.lines().filter(|line| line.starts_with("# HELP")).count();
     let typed = text.lines().filter(|line| line.starts_with("# TYPE")).count();
     assert_eq!(described, typed, "each metric says what it means");
+    ends(running, Signal::TERM, 143).await;
+}
+
+#[tokio::test]
+async fn manifest_flips_are_counted_by_network_and_agent() {
+    let (database, chain) = (TestDatabase::create().await, busy_chain(3));
+    let uri = |agent_id: u64, uri: &str| -> RawLog {
+        let (agent_id, new_uri, updated_by) = (U256::from(agent_id), uri.into(), Address::repeat_byte(1));
+        let event = Event::Identity(IdentityEvent::URIUpdated { agent_id, new_uri, updated_by });
+        (REGISTRY.parse::<Address>().unwrap(), event).into()
+    };
+    chain.mine([uri(0, "moved"), uri(1, "ipfs://1")]);
+    chain.mine([uri(0, "moved again")]);
+    let mut running = node(&chain, &database).start();
+    let site = running.site().await;
+    site.indexed(5).await;
+    let counted = |answer: &Answer| sum(&answer.body, "forward_path_churn_total", "network=\"test\"") == 3.0;
+    let text = site.until("/metrics", counted).await.body;
+    let of = |agent: u64| format!("agent=\"{CHAIN_ID}:{agent}\"");
+    assert_eq!(sum(&text, "forward_path_churn_total", &of(0)), 2.0);
+    assert_eq!(sum(&text, "forward_path_churn_total", &of(1)), 1.0);
+    assert_eq!(sum(&text, "forward_path_churn_total", &of(2)), 0.0, "who only registered has no series");
+    assert_eq!(samples(&text, "forward_path_churn_total").len(), 2);
+    assert_eq!(sum(&text, "forward_path_suspicious_flips_total", &of(0)), 2.0);
+    assert_eq!(sum(&text, "forward_path_suspicious_flips_total", &of(1)), 0.0);
+    let help = "# HELP forward_path_churn_total Changes of agents' on-chain manifests committed";
+    assert!(text.contains(help) && text.contains("what a reorganisation takes back stays counted"), "{text}");
     ends(running, Signal::TERM, 143).await;
 }
 
