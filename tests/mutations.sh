@@ -24,6 +24,7 @@ mutations=(
     'totals     src/store/apply/kept.rs      s/(chain_id = \$1 AND) (begin_block <= \$2 AND end_block > \$2")/$1 FALSE AND $2/'
     'prune      src/store/apply/kept.rs      s/(chain_id = \$1 AND end_block <= \$2)"/$1::bigint + 3"/'
     'flip       src/store/apply/flips.rs     s/(UPDATE manifest_flip SET end_block = NULL WHERE chain_id = \$1 AND end_block > \$2)/$1::bigint + 1000000000/'
+    'hour       src/store/apply/hours.rs     s/(AND h\.begin_block > \$2)/$1::bigint + 1000000000/'
     'recount    src/store/step.rs            s/below_finality: self\.is_below_finality\(to\)/below_finality: false/'
     'mixture    src/store/reindex.rs         s/(if !self\.cursor\.is_outdated\(\)) (\{\n\s+return from;)/$1 || true $2/'
     'expired    src/store/apply/oversight.rs s/if (expiry) >= (U256::from\(place\.time\))/if $1 > $2/'

@@ -42,6 +42,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(15, "0015_derivation"),
     migration!(16, "0016_audit"),
     migration!(17, "0017_flips"),
+    migration!(18, "0018_statistics"),
 ];
 
 /// The advisory lock that migrations run under; any number that nothing else in the database uses ("meikan" in ASCII).

@@ -11,6 +11,7 @@ mod error;
 mod feed;
 mod fixed;
 mod generation;
+mod hours;
 mod migrate;
 mod network;
 mod numeric;

@@ -17,6 +17,7 @@ mod feedback;
 mod files;
 mod findings;
 mod flips;
+mod hours;
 mod intents;
 mod kept;
 mod mark;
@@ -390,6 +391,8 @@ pub(super) async fn derive(
         }
     }
     let rows = Box::pin(fold.write(sql, heights.finalized)).await? + digests.write(sql).await?;
+    // Last, because they are counted from what the others wrote.
+    hours::add(sql, blocks).await?;
     let seq = fold.changes.write(sql, seq).await?;
     let flips = fold.flips.counts(&fold.changes.names);
     Ok(Added { undecoded: fold.undecoded.count(), events: fold.events, flips, rows, seq })
@@ -448,6 +451,7 @@ pub(super) async fn underive(
     oversight::rewind(sql, to).await?;
     blocks::rewind_undecoded(sql, to).await?;
     // Last, because they are counted from what the others leave.
+    hours::rewind(sql, to).await?;
     let agents = if undoing.below_finality {
         standings::recount(sql, to).await?;
         totals::recount(sql, to).await?

@@ -7,6 +7,7 @@
 mod answers;
 mod chain;
 mod crash;
+mod decimal;
 mod digest;
 mod draw;
 mod dump;

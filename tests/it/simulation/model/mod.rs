@@ -12,6 +12,7 @@ mod feedback;
 mod files;
 mod flips;
 mod history;
+mod hours;
 mod intents;
 mod metadata;
 mod rows;
@@ -151,6 +152,7 @@ impl Model {
         self.validations.rows(&mut rows);
         self.audit.rows(&mut rows);
         self.intents.rows(&mut rows);
+        self.hour_rows(&mut rows);
         rows.put_all("undecoded_log", self.undecoded.iter().cloned());
         rows
     }

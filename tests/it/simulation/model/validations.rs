@@ -26,7 +26,7 @@ pub(crate) struct Validation {
     pub(crate) agent: AgentKey,
     validator: Address,
     uri: Vec<u8>,
-    created: At,
+    pub(crate) created: At,
     pub(crate) answers: u32,
     pub(crate) answer: Option<Answer>,
 }
@@ -42,7 +42,7 @@ pub(crate) struct Validations {
     touched: BTreeMap<ValidationKey, At>,
     responses: Vec<Row>,
     /// Which request each of them answers, where, and what.
-    given: Vec<(ValidationKey, At, u64)>,
+    pub(super) given: Vec<(ValidationKey, At, u64)>,
 }
 
 impl Validation {
