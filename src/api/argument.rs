@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 use super::error::{Code, error};
 use super::session::Session;
 use crate::block::Finality;
-use crate::store::query::{BlockPin, Page, When};
+use crate::store::query::{BlockPin, Interval, Page, When};
 
 /// Rows of a page that does not say how many.
 pub(super) const DEFAULT_FIRST: i64 = 100;
@@ -56,13 +56,22 @@ impl Arguments {
 
     /// Which part of a list.
     pub(super) fn page(&self) -> Page {
+        let interval = match self.text("interval").as_deref() {
+            Some("day") => Some(Interval::Day),
+            Some(_) => Some(Interval::Hour),
+            None => None,
+        };
+        // Aggregations begin with the newest interval, as on The Graph's node.
+        let default = if interval.is_some() { "desc" } else { "asc" };
         Page {
             filter: self.0.get("where").cloned().unwrap_or(Json::Null),
             first: self.integer("first", DEFAULT_FIRST),
             skip: self.integer("skip", 0),
             order_by: self.text("orderBy"),
-            descending: self.text("orderDirection").as_deref() == Some("desc"),
+            descending: self.text("orderDirection").as_deref().unwrap_or(default) == "desc",
             after: self.text("after"),
+            interval,
+            with_current: self.text("current").as_deref() == Some("include"),
         }
     }
 

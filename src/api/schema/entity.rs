@@ -25,6 +25,8 @@ pub(super) fn type_name(kind: Kind) -> &'static str {
         Kind::Bytes | Kind::BytesList => "Bytes",
         Kind::Boolean => TypeRef::BOOLEAN,
         Kind::Int => TypeRef::INT,
+        Kind::Int8 => "Int8",
+        Kind::Timestamp => "Timestamp",
         Kind::Choice(choice) => choice.name,
         Kind::Finality => "Finality",
     }
@@ -53,19 +55,27 @@ pub(super) fn register(builder: SchemaBuilder, entity: &'static Entity) -> Schem
 
 /// Adds an entity's roots.
 pub(super) fn add_roots(query: Object, entity: &'static Entity) -> Object {
-    let one = GraphField::new(entity.singular, TypeRef::named(entity.name), move |ctx| {
-        FieldFuture::new(async move { one(&ctx, entity).await })
-    })
-    .description(format!("One {} by its id; null when there is none.", entity.name))
-    .argument(described("id", TypeRef::named_nn(TypeRef::ID), "The id; hex in it may have any case."));
-    let query = query.field(with_when(one));
+    let query = if entity.is_aggregation() { query } else { query.field(with_when(single(entity))) };
     entity.plurals.iter().fold(query, |query, name| {
         let list = GraphField::new(*name, TypeRef::named_nn_list_nn(entity.name), move |ctx| {
             FieldFuture::new(async move { list(&ctx, entity).await })
         })
         .description(format!("A page of {} entities. {}", entity.name, entity.doc));
-        query.field(with_when(input::with_page(list, entity)))
+        let list = if entity.is_aggregation() {
+            input::with_page_in_order(input::with_interval(list), entity, "timestamp", "desc")
+        } else {
+            input::with_page(list, entity)
+        };
+        query.field(with_when(list))
     })
+}
+
+fn single(entity: &'static Entity) -> GraphField {
+    GraphField::new(entity.singular, TypeRef::named(entity.name), move |ctx| {
+        FieldFuture::new(async move { one(&ctx, entity).await })
+    })
+    .description(format!("One {} by its id; null when there is none.", entity.name))
+    .argument(described("id", TypeRef::named_nn(TypeRef::ID), "The id; hex in it may have any case."))
 }
 
 fn with_when(field: GraphField) -> GraphField {

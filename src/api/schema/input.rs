@@ -64,6 +64,21 @@ pub(super) fn order_by(entity: &'static Entity) -> Enum {
         .items(items)
 }
 
+/// Adds the arguments of an aggregation.
+pub(super) fn with_interval(field: GraphField) -> GraphField {
+    field
+        .argument(described(
+            "interval",
+            TypeRef::named_nn("Aggregation_interval"),
+            "How long the intervals are, counted from 1970 in UTC.",
+        ))
+        .argument(described(
+            "current",
+            TypeRef::named("Aggregation_current"),
+            "Whether the interval under way is told too, as far as it has come; `exclude` without it.",
+        ))
+}
+
 /// Adds the arguments of a page.
 pub(super) fn with_page(field: GraphField, entity: &Entity) -> GraphField {
     with_page_in_order(field, entity, "id", "asc")

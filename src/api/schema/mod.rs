@@ -94,6 +94,20 @@ fn common(builder: SchemaBuilder) -> SchemaBuilder {
                 .item(item("FINALIZED", "Final: it does not move.")),
         )
         .register(
+            Enum::new("Aggregation_interval")
+                .description("How long the intervals of an aggregation are.")
+                .item(item("hour", "Hours, in UTC."))
+                .item(item("day", "Days, in UTC.")),
+        )
+        .register(
+            Enum::new("Aggregation_current")
+                .description(
+                    "Whether an aggregation tells the interval under way: the one that holds the network's newest event.",
+                )
+                .item(item("exclude", "Only intervals that have ended."))
+                .item(item("include", "The one under way too, as far as it has come.")),
+        )
+        .register(
             Enum::new("_SubgraphErrorPolicy_")
                 .description(
                     "What to do about indexing errors. Taken for The Graph's clients: this node has none to skip.",

@@ -10,7 +10,7 @@ use super::{block_argument, described, finality_argument, told_decimal, told_num
 use crate::api::argument::Arguments;
 use crate::api::error::from_query;
 use crate::api::session::Session;
-use crate::store::query::{Interval, SeriesPoint, SeriesQuestion};
+use crate::store::query::{SeriesInterval, SeriesPoint, SeriesQuestion};
 
 /// Adds the root.
 pub(super) fn add_root(query: Object) -> Object {
@@ -81,9 +81,9 @@ async fn points(ctx: &ResolverContext<'_>) -> async_graphql::Result<Option<Field
     // The agent's id names the network.
     when.chain_id = when.chain_id.or_else(|| agent.split(':').next()?.parse().ok());
     let interval = match arguments.text("interval").as_deref() {
-        Some("HOUR") => Interval::Hour,
-        Some("WEEK") => Interval::Week,
-        _ => Interval::Day,
+        Some("HOUR") => SeriesInterval::Hour,
+        Some("WEEK") => SeriesInterval::Week,
+        _ => SeriesInterval::Day,
     };
     let question = SeriesQuestion {
         agent,

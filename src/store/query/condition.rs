@@ -173,7 +173,7 @@ fn related(
     let joined = there.joined_to(&relation.links, &source.alias);
     let condition = write(inner, &mut there, scope, statement);
     let holds = there.and_holds(scope);
-    format!("EXISTS (SELECT FROM {} WHERE {joined}{holds} AND {condition})", there.table_and_joins())
+    format!("EXISTS (SELECT FROM {} WHERE {joined}{holds} AND {condition})", there.table_and_joins(scope))
 }
 
 fn strip_not(filter: &Filter) -> &Filter {

@@ -123,7 +123,7 @@ impl Operator {
     pub fn of(kind: Kind) -> &'static [Self] {
         match kind {
             Kind::Boolean | Kind::Choice(_) => EQUAL,
-            Kind::Id | Kind::BigInt | Kind::BigDecimal | Kind::Int => ORDERED,
+            Kind::Id | Kind::BigInt | Kind::BigDecimal | Kind::Int | Kind::Int8 | Kind::Timestamp => ORDERED,
             Kind::Bytes => BYTES,
             Kind::Text => TEXT,
             Kind::Texts => TEXTS,

@@ -16,6 +16,7 @@ use super::cursor::{self, MadeAt};
 use super::entity::{Cardinality, Entity, Kind};
 use super::error::QueryError;
 use super::filter::{self, Filter};
+use super::interval::{self, Interval};
 use super::order::Order;
 use super::pin::{BoundScope, Scope};
 use super::select::{Nested, Page, Record, Related, Selection, Shape};
@@ -70,14 +71,21 @@ impl Snapshot {
         }
         let mut statement = Statement::default();
         let bound = BoundScope::bind(scope, &mut statement);
-        let mut source = Source::new(selection.entity, &mut statement);
+        let interval = page.interval.unwrap_or(Interval::Hour);
+        let mut source = Source::by(selection.entity, interval, &mut statement);
+        let ended = if selection.entity.is_aggregation() && !page.with_current {
+            let under_way = self.under_way(scope, interval).await?;
+            interval::ended(&under_way, &source.alias, &mut statement)
+        } else {
+            String::new()
+        };
         let (plan, body) = rows_of(&reading, selection, &mut source, &bound, &mut statement);
         let in_scope = source.in_scope(&bound);
         let page = limits(page, &mut statement);
         statement.push(&format!(
-            "SELECT {} FROM {} WHERE {in_scope}{}{page}",
+            "SELECT {} FROM {} WHERE {in_scope}{ended}{}{page}",
             plan.columns.select_list(),
-            source.table_and_joins(),
+            source.table_and_joins(&bound),
             body
         ));
         self.check_all_derived(scope, &statement)?;
@@ -228,7 +236,7 @@ impl Snapshot {
             arrays.join(", "),
             names.join(", "),
             plan.columns.select_list(),
-            source.table_and_joins(),
+            source.table_and_joins(&bound),
             joined.join(" AND "),
         ));
         self.check_all_derived(scope, &statement)?;

@@ -175,5 +175,5 @@ fn related_field(
     let (sql, ty) = there.order_of(field, scope);
     let joined = there.joined_to(&relation.links, &source.alias);
     let holds = there.and_holds(scope);
-    (format!("(SELECT {sql} FROM {} WHERE {joined}{holds})", there.table_and_joins()), ty)
+    (format!("(SELECT {sql} FROM {} WHERE {joined}{holds})", there.table_and_joins(scope)), ty)
 }

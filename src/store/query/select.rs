@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::entity::{Entity, Field, Relation};
+use super::interval::Interval;
 use super::sql::Datum;
 
 /// Which fields and relations of an entity are wanted.
@@ -49,6 +50,10 @@ pub struct Page {
     pub descending: bool,
     /// The cursor of the row behind which the page begins.
     pub after: Option<String>,
+    /// Of an aggregation: how long its intervals are.
+    pub interval: Option<Interval>,
+    /// Of an aggregation: whether the interval under way is wanted.
+    pub with_current: bool,
 }
 
 /// A row, with what it is related to.

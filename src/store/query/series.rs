@@ -23,7 +23,7 @@ const MAX_POINTS: i64 = 5_000;
 
 /// How long an interval is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Interval {
+pub enum SeriesInterval {
     /// From one full hour to the next.
     Hour,
     /// A day in UTC.
@@ -32,7 +32,7 @@ pub enum Interval {
     Week,
 }
 
-impl Interval {
+impl SeriesInterval {
     /// Seconds of the interval, and how far the first one began before 1970.
     fn seconds(self) -> (i64, i64) {
         match self {
@@ -50,7 +50,7 @@ pub struct SeriesQuestion {
     /// The agent's id.
     pub agent: String,
     /// The intervals.
-    pub interval: Interval,
+    pub interval: SeriesInterval,
     /// The first tag; nothing or empty: ratings.
     pub tag1: Option<String>,
     /// Only intervals that hold this time or a later one, in seconds since 1970.

@@ -1,6 +1,7 @@
 //! FROM: an entity's rows in a statement, and expressions over them.
 
-use super::entity::{Entity, Field, Life, Link, Template};
+use super::entity::{Entity, Field, INTERVAL, Life, Link, Template};
+use super::interval::Interval;
 use super::pin::BoundScope;
 use super::sql::{SqlType, Statement};
 
@@ -9,17 +10,25 @@ pub(super) struct Source {
     pub(super) entity: &'static Entity,
     pub(super) alias: String,
     joins: Vec<String>,
+    /// The intervals that an aggregation counts.
+    interval: Interval,
 }
 
 impl Source {
     pub(super) fn new(entity: &'static Entity, statement: &mut Statement) -> Self {
+        Self::by(entity, Interval::Hour, statement)
+    }
+
+    /// Rows of an aggregation that counts such intervals.
+    pub(super) fn by(entity: &'static Entity, interval: Interval, statement: &mut Statement) -> Self {
         statement.reads(entity);
-        Self { entity, alias: statement.alias(), joins: Vec::new() }
+        Self { entity, alias: statement.alias(), joins: Vec::new(), interval }
     }
 
     /// `table alias` with the joins so far.
-    pub(super) fn table_and_joins(&self) -> String {
+    pub(super) fn table_and_joins(&self, scope: &BoundScope) -> String {
         let table = self.entity.table.expect("an entity without a table is answered without a statement");
+        let table = expand(table, &self.alias, scope).replace(INTERVAL, &self.interval.seconds().to_string());
         format!("{table} {}{}", self.alias, self.joins.concat())
     }
 

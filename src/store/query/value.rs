@@ -14,7 +14,7 @@ const MAX_DIGITS: usize = 200;
 /// Reads a value for a field.
 pub(super) fn read(name: &str, field: &Field, input: &Value) -> Result<Datum, QueryError> {
     match field.kind {
-        Kind::BigInt | Kind::Int => whole_number(name, field.ty, input),
+        Kind::BigInt | Kind::Int | Kind::Int8 | Kind::Timestamp => whole_number(name, field.ty, input),
         Kind::BigDecimal => decimal(name, input),
         Kind::Bytes => bytes(name, input).map(Datum::Bytes),
         Kind::Boolean => input.as_bool().map(Datum::Boolean).ok_or_else(|| bad_input(name, "true or false")),

@@ -7,5 +7,6 @@ mod flips;
 mod pin;
 mod reputation;
 mod request;
+mod statistics;
 pub(crate) mod support;
 mod trail;

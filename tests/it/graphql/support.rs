@@ -69,6 +69,8 @@ pub(crate) struct History {
     pub(crate) pause: u64,
     pub(crate) finalized: Option<u64>,
     pub(crate) safe: Option<u64>,
+    /// Seconds by which further blocks come later than [`History::time`] says.
+    pub(crate) later: u64,
 }
 
 impl History {
@@ -114,13 +116,8 @@ impl History {
             let log = Log { address, topics, data, block, transaction_hash, transaction_index: 0, log_index };
             DecodedLog { event: Event::decode(role_of(&event), &log.topics, &log.data), log }
         });
-        let header = Header {
-            number,
-            hash,
-            parent_hash,
-            timestamp: Self::time(number) + self.pause * (number - FIRST_BLOCK),
-            logs_bloom: None,
-        };
+        let timestamp = Self::time(number) + self.later + self.pause * (number - FIRST_BLOCK);
+        let header = Header { number, hash, parent_hash, timestamp, logs_bloom: None };
         let block_with_logs = Block { header, logs: logs.collect() };
         let of =
             |number: Option<u64>| number.and_then(|number| self.blocks.iter().find(|block| block.number == number));
@@ -128,7 +125,7 @@ impl History {
             expected_tip,
             rewind_to,
             blocks: vec![block_with_logs],
-            tip: Tip { number, hash, timestamp: Self::time(number) + self.pause * (number - FIRST_BLOCK) },
+            tip: Tip { number, hash, timestamp },
             finalized: of(self.finalized).copied(),
             safe: self.safe,
         };
@@ -220,7 +217,7 @@ impl Node {
     pub(crate) async fn history(&self, chain_id: u64) -> History {
         self.store.register(&network(chain_id), GENESIS).await.unwrap();
         let writer = self.store.writer(chain_id).await.unwrap().expect("nobody else writes");
-        History { writer, blocks: Vec::new(), salt: 0, pause: 0, finalized: None, safe: None }
+        History { writer, blocks: Vec::new(), salt: 0, pause: 0, finalized: None, safe: None, later: 0 }
     }
 
     pub(crate) async fn post(&self, path: &str, body: String) -> Answer {

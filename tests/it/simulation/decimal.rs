@@ -1,4 +1,4 @@
-//! Exact sums of numbers with any number of decimal places, written as Postgres writes them.
+//! Exact sums of numbers with any number of decimal places, written as Postgres and as The Graph write them.
 
 use alloy::primitives::Uint;
 
@@ -30,6 +30,10 @@ impl Decimal {
         Self { is_negative: amount.is_negative, digits: Wide::from(amount.magnitude), places }
     }
 
+    pub(super) fn negated(&self) -> Self {
+        Self { is_negative: !self.is_negative, ..self.clone() }
+    }
+
     fn plus(&self, other: &Self) -> Self {
         let places = self.places.max(other.places);
         let [one, two] = [self, other].map(|number| number.digits * power(places - number.places));
@@ -43,6 +47,26 @@ impl Decimal {
 
     pub(super) fn is_zero(&self) -> bool {
         self.digits.is_zero()
+    }
+
+    /// The quotient to two places, rounded half up.
+    pub(super) fn per(&self, count: usize) -> Self {
+        let (count, two) = (Wide::from(count), Wide::from(2));
+        let digits = (self.digits * Wide::from(100) * two + count) / (count * two);
+        Self { is_negative: self.is_negative, digits, places: self.places + 2 }
+    }
+
+    /// At most 34 significant digits, rounded half up, without zeros at the end.
+    pub(super) fn shown(&self) -> String {
+        let mut number = self.clone();
+        let length = u32::try_from(number.digits.to_string().len()).expect("numbers are short");
+        if let Some(dropped) = length.checked_sub(34).filter(|dropped| *dropped > 0) {
+            let unit = power(dropped);
+            number.digits = (number.digits + unit / Wide::from(2)) / unit * unit;
+        }
+        let text = number.to_string();
+        let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+        text.to_owned()
     }
 }
 

@@ -17,6 +17,7 @@ mod listener;
 mod model;
 mod run;
 mod seal;
+mod statistics;
 mod story;
 mod traffic;
 mod trail;

@@ -11,6 +11,7 @@
 //! | `{reached c}` | the block number in column `c` is set and not above that block |
 //! | `{clock x}` | the time of the newest block with logs, as of that block, of the network of the row `x` |
 //! | `{expires_after}` | the age from which a validation without an answer is called expired, in seconds |
+//! | `{interval}` | in the table of an aggregation: how long its intervals are, in seconds |
 //!
 //! Key columns come first in the table's primary key, so that the default order and its paging need no sort.
 
@@ -24,6 +25,7 @@ mod flip;
 mod intent;
 mod protocol;
 mod reputation;
+mod statistics;
 pub(in crate::store::query) mod validation;
 mod wallet;
 
@@ -39,7 +41,7 @@ pub struct Entity {
     pub name: &'static str,
     /// What it is.
     pub doc: &'static str,
-    /// The root field for one of them by id.
+    /// The root field for one of them by id; an aggregation has none.
     pub singular: &'static str,
     /// The root fields for a list of them: The Graph's name first.
     pub plurals: &'static [&'static str],
@@ -92,6 +94,9 @@ impl Template {
     }
 }
 
+/// What stands for the length of an interval, in seconds, in the table of an aggregation.
+pub(super) const INTERVAL: &str = "{interval}";
+
 /// The block that the row began at.
 const AT_BEGIN: Template = Template::plain("{t}.begin_block");
 
@@ -112,6 +117,10 @@ pub enum Kind {
     Boolean,
     /// `Int`.
     Int,
+    /// `Int8`: a string of digits.
+    Int8,
+    /// `Timestamp`: microseconds since 1970, as a string of digits.
+    Timestamp,
     /// An enum.
     Choice(&'static Choice),
     /// A list of `String`.
@@ -320,6 +329,12 @@ impl Relation {
 }
 
 impl Entity {
+    /// Whether it is counted by intervals: then lists want to know which, and there is none by id.
+    #[must_use]
+    pub fn is_aggregation(&self) -> bool {
+        self.table.is_some_and(|table| table.contains(INTERVAL))
+    }
+
     /// The field of a name.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&Field> {
@@ -377,6 +392,12 @@ pub fn all() -> &'static [&'static Entity] {
             &protocol::PROTOCOL,
             &flip::MANIFEST_FLIP,
             &flip::AGENT_FLIP_METRICS,
+            &statistics::FLIP_CHURN,
+            &statistics::PROTOCOL_AGENT_STATS,
+            &statistics::PROTOCOL_FEEDBACK_STATS,
+            &statistics::AGENT_FEEDBACK_STATS,
+            &statistics::PROTOCOL_VALIDATION_STATS,
+            &statistics::AGENT_VALIDATION_STATS,
             &audit::AUDIT_ENTRY,
             &wallet::WALLET_AGENT,
             &wallet::POLICY,
@@ -522,7 +543,8 @@ mod tests {
     #[test]
     fn every_entity_has_an_id_and_relations_that_join() {
         for entity in all() {
-            assert_eq!(entity.field("id").map(|field| field.kind), Some(Kind::Id), "{entity:?}");
+            let id = if entity.is_aggregation() { Kind::Int8 } else { Kind::Id };
+            assert_eq!(entity.field("id").map(|field| field.kind), Some(id), "{entity:?}");
             assert_eq!(entity.key.is_empty(), entity.table.is_none(), "{entity:?}");
             for relation in &entity.relations {
                 assert!(!relation.links.is_empty() || relation.target().table.is_none(), "{entity:?}.{relation:?}");

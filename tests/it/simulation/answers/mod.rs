@@ -14,8 +14,10 @@ use meikan::store::Store;
 use serde_json::{Value, json};
 use tower_service::Service;
 
+use super::decimal::Decimal;
 use super::digest::Digest;
 use super::model::{AgentKey, Flip, Model, readable};
+use super::statistics;
 use super::story::CHAIN_ID;
 use super::traffic::{Cast, known_uri};
 use super::trail::{self, VALIDATION_EXPIRES_AFTER};
@@ -41,7 +43,7 @@ const QUESTION: &str = "query Q($at: Int!, $block: BigInt!) { \
     manifestFlips(first: 1000, block: { number: $at }) { id agent { id } source endpoint previousEndpoint ownerChanged \
         timeDelta suspicionScore suspicious rapid createdAt } \
     agentFlipMetrics_collection(first: 1000, block: { number: $at }) { id totalFlips rapidFlips endpointChanges \
-        highSuspicionFlips lastFlip { id } } \
+        highSuspicionFlips averageSuspicionScore lastFlip { id } } \
     stateDigest(chainId: 167000, block: $block) { events rawLogs eventCount rawLogCount } }";
 
 impl Asker {
@@ -89,6 +91,8 @@ impl Asker {
         let expected =
             json!({"events": events, "rawLogs": raw_logs, "eventCount": event_count, "rawLogCount": log_count});
         assert_eq!(answer["stateDigest"], expected, "stateDigest as of block {block}");
+        let question = format!("query Q($at: Int!) {{ {} }}", statistics::question());
+        statistics::assert_told(block, &self.ask(&question, json!({ "at": block })).await, cast, model);
     }
 }
 
@@ -159,9 +163,11 @@ fn flips(cast: &Cast, model: &Model) -> (BTreeMap<String, Value>, BTreeMap<Strin
         let Some(last) = of_agent.last().map(|flip| flip.after.at) else { continue };
         let id = format!("{agent}:ONCHAIN");
         let count = |which: fn(&Flip) -> bool| of_agent.iter().filter(|flip| which(flip)).count().to_string();
+        let score = of_agent.iter().map(|flip| flip.score() as u64).sum::<u64>();
         let entity = json!({
             "id": id, "totalFlips": of_agent.len().to_string(), "rapidFlips": count(Flip::is_rapid),
             "endpointChanges": count(Flip::endpoint_changed), "highSuspicionFlips": count(Flip::is_suspicious),
+            "averageSuspicionScore": Decimal::from(score).per(of_agent.len()).shown(),
             "lastFlip": { "id": format!("{agent}:{}:{}", last.block, last.log_index) },
         });
         metrics.insert(id, entity);

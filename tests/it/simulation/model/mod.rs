@@ -33,6 +33,7 @@ use audit::Audit;
 use feedback::Feedbacks;
 pub(crate) use flips::Flip;
 use history::At;
+pub(crate) use hours::{Measure, Point};
 use intents::Intents;
 pub(crate) use intents::{Finding, Intent};
 use metadata::Metadata;
