@@ -29,6 +29,7 @@ const ROOTS: &[(&str, &str, ChangeEntity)] = &[
     ("agents", "Agent", ChangeEntity::Agent),
     ("feedbacks", "Feedback", ChangeEntity::Feedback),
     ("validations", "Validation", ChangeEntity::Validation),
+    ("manifestFlips", "ManifestFlip", ChangeEntity::Flip),
     ("auditEntries", "AuditEntry", ChangeEntity::Audit),
 ];
 

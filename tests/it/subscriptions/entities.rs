@@ -15,6 +15,7 @@ async fn every_root_tells_of_its_entity() {
     for (root, fields) in [
         ("feedbacks", "value isRevoked agent { id totalFeedback } responses { id }"),
         ("validations", "status response"),
+        ("manifestFlips", "suspicionScore agent { id }"),
         ("auditEntries", "kind createdAt"),
     ] {
         client
@@ -47,6 +48,10 @@ async fn every_root_tells_of_its_entity() {
     let block = history.block(vec![Event::AuditLog(logged)]).await;
     let entry = client.next("auditEntries").await;
     assert_eq!((&entry["id"], &entry["node"]["kind"]), (&json!(format!("167000:{block}:0")), &json!("COMMITMENT")));
+    let block = history.block(registered(0, 1, "moved")).await;
+    let flip = client.next("manifestFlips").await;
+    assert_eq!((&flip["op"], &flip["id"]), (&json!("INSERT"), &json!(format!("167000:0:{block}:2"))));
+    assert_eq!(flip["node"]["suspicionScore"], json!(70));
 }
 
 #[tokio::test]

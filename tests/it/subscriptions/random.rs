@@ -22,12 +22,13 @@ const TURNS: u64 = 60;
 const LAST_AGENT: u64 = 99;
 
 /// Root, `where`, and what is told of each: nothing that changes without being told.
-const FOLLOWED: [(&str, &str, &str); 6] = [
+const FOLLOWED: [(&str, &str, &str); 7] = [
     ("agents", "{}", "id owner agentURI agentWallet totalFeedback lastActivity updatedAt blockNumber logIndex"),
     ("agents", "{owner: \"OWNER\"}", "id owner totalFeedback"),
     ("feedbacks", "{}", "id value tag1 isRevoked revokedAt createdAt agent { id }"),
     ("feedbacks", "{isRevoked: false, agent_not: \"CHAIN:1\"}", "id value isRevoked"),
     ("validations", "{}", "id status response updatedAt"),
+    ("manifestFlips", "{suspicious: true}", "id endpoint previousEndpoint suspicionScore agent { id }"),
     ("auditEntries", "{}", "id kind commitmentHash"),
 ];
 
