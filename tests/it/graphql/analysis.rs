@@ -131,7 +131,7 @@ async fn an_older_voice_counts_less_in_the_decayed_average() {
     let mut history = node.history(CHAIN).await;
     history.pause = 3_598;
     for value in [0, 100, 100] {
-        history.block(vec![feedback(0, 10, 1 + u64::try_from(history.salt).unwrap(), (value, 0), "starred")]).await;
+        history.block(vec![feedback(0, 10, 1 + u64::from(history.salt), (value, 0), "starred")]).await;
         history.salt += 1;
     }
     let decayed = async |hours: i64| {
