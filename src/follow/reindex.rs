@@ -146,9 +146,10 @@ async fn from_store(store: &Store, network: &config::Network, asked: &Reindex) -
     let mut writer = writer(store, network).await?;
     let mut progress = Progress::new(&network.name);
     // What was left half way ends first: then there is one state to begin from.
-    while writer.cursor().await?.rederiving().is_some() {
-        let Some(step) = writer.resume().await? else { break };
-        progress.rederived(&step);
+    if writer.cursor().await?.rederiving().is_some() {
+        while let Some(step) = writer.resume().await? {
+            progress.rederived(&step);
+        }
     }
     let before = store.preview(network.chain_id, from).await?;
     writer.name_generations(network, from).await?;

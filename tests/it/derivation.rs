@@ -68,7 +68,7 @@ async fn f70_what_is_not_derived_yet_is_refused_with_the_reason_and_answered_onc
     let chain = busy_chain(60);
     chain.finalize(40);
     let network = network(&[chain.url()], short());
-    // Standings are of the first program that has a number.
+    // Standings, intents and findings are of the first program that has a number.
     let mut node = aged(&network, 0, &["standing"]).await;
     let questions = [
         "{ agentReputations { id } }",
@@ -78,6 +78,9 @@ async fn f70_what_is_not_derived_yet_is_refused_with_the_reason_and_answered_onc
         "{ agents(orderBy: reputation__given) { id } }",
         "{ tagReputations(block: { number: 9 }) { id } }",
         "{ leaderboard(chainId: 167000, minFinality: FINALIZED) { score } }",
+        "{ intents { id } }",
+        "{ findings { id } }",
+        "{ walletAgents { id } }",
     ];
     let refused = async |node: &Node, why: &str| {
         for question in questions {

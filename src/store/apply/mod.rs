@@ -76,7 +76,7 @@ use crate::id::{AgentId, AgentKey};
 ///
 /// | number | since then |
 /// |---|---|
-/// | 1 | networks have a number |
+/// | 1 | networks have a number; standings, and the audit trail as states, with findings |
 pub const DERIVATION: i16 = 1;
 
 /// The tables whose rows begin with a log, in `begin_block`.
