@@ -134,10 +134,11 @@ fn named(name: &str) -> &'static Entity {
     entity::named(name).expect("an entity")
 }
 
-/// All fields that change only with what is told.
+/// All fields that change only with what is told: not the operators of an owner, nor what the clock makes of a validation.
 fn selection(entity: &'static Entity) -> Selection {
     let is_told = |kind: Kind| !matches!(kind, Kind::Finality | Kind::Cursor);
-    let fields = entity.fields.iter().filter(|field| is_told(field.kind) && field.name != "operators");
+    let fields =
+        entity.fields.iter().filter(|field| is_told(field.kind) && !["operators", "status"].contains(&field.name));
     Selection { entity, fields: fields.collect(), relations: Vec::new() }
 }
 
