@@ -9,7 +9,7 @@ use super::super::traffic::Fact;
 use super::agents::Agents;
 use super::history::{At, History, Span};
 use super::rows::{Row, Rows, bytea, number, of_agent, placed, spanned, text};
-use super::standings::tag_of;
+use super::standings::Said;
 use super::{AgentKey, hash_or_zero};
 
 #[derive(Debug, Clone)]
@@ -25,6 +25,8 @@ pub(crate) struct Feedback {
     uri: Vec<u8>,
     hash: B256,
     pub(crate) revoked: Option<At>,
+    /// What it says, as far as that is summed up.
+    pub(super) said: Said,
 }
 
 /// Agent, client and index.
@@ -50,7 +52,7 @@ impl Feedbacks {
         let history = self.given.entry((agent, client, index)).or_default();
         let before = history.now().map(|given| given.revoked.is_some());
         let ((value, decimals), (tag1, tag1_hash)) = (earlier::amount(fact), earlier::first_tag(fact));
-        let given = Feedback {
+        let mut given = Feedback {
             at,
             value,
             decimals,
@@ -61,7 +63,9 @@ impl Feedbacks {
             uri: fact.bytes("feedbackUri").to_vec(),
             hash: fact.word("feedbackHash"),
             revoked: None,
+            said: Said::default(),
         };
+        given.said = Said::of(&given);
         history.set(at.block, given);
         agents.count(agent, at, |total| {
             match before {
@@ -126,7 +130,7 @@ fn feedback_row((agent, client, index): &FeedbackKey, span: &Span<Feedback>) -> 
     row.insert("client", bytea(client));
     row.insert("feedback_index", number(index));
     row.insert("created_at", number(given.at.time));
-    row.insert("aspect", bytea(tag_of(given)));
+    row.insert("aspect", bytea(&given.said.tag));
     row.insert("value_raw", number(given.value));
     row.insert("value_decimals", number(given.decimals));
     row.insert("value", Some(decimal(given.value, given.decimals)));

@@ -46,34 +46,39 @@ pub(crate) struct Standings {
     answered: Vec<(AgentKey, Vec<u8>, u64)>,
 }
 
-/// The hash that a first tag is known by.
-pub(crate) fn tag_of(given: &Feedback) -> Vec<u8> {
-    given.tag1_hash.unwrap_or_else(|| keccak256(&given.tag1))[..16].to_vec()
+/// What feedback says, as far as it is summed up.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Said {
+    /// The hash that its first tag is known by.
+    pub(super) tag: Vec<u8>,
+    /// The value with sixty places, what is beyond them cut off.
+    value: BigInt,
+    aspects: BTreeSet<Vec<u8>>,
 }
 
-fn scaled(given: &Feedback) -> BigInt {
-    let magnitude = BigInt::from_bytes_be(Sign::Plus, &given.value.magnitude.to_be_bytes::<32>());
-    let cut = magnitude * BigInt::from(10).pow(PLACES) / BigInt::from(10).pow(given.decimals);
-    if given.value.is_negative { -cut } else { cut }
+impl Said {
+    pub(super) fn of(given: &Feedback) -> Self {
+        let tag = given.tag1_hash.unwrap_or_else(|| keccak256(&given.tag1))[..16].to_vec();
+        let magnitude = BigInt::from_bytes_be(Sign::Plus, &given.value.magnitude.to_be_bytes::<32>());
+        let cut = magnitude * BigInt::from(10).pow(PLACES) / BigInt::from(10).pow(given.decimals);
+        let value = if given.value.is_negative { -cut } else { cut };
+        let mut aspects = BTreeSet::from([ALL.to_vec(), tag.clone()]);
+        let rated = ["", "starred"].iter().any(|rated| keccak256(rated)[..16] == tag);
+        if rated && value >= whole(0) && value <= whole(100) {
+            aspects.insert(RATINGS.to_vec());
+        }
+        Self { tag, value, aspects }
+    }
 }
 
 fn whole(number: u32) -> BigInt {
     BigInt::from(number) * BigInt::from(10).pow(PLACES)
 }
 
-fn aspects(given: &Feedback) -> BTreeSet<Vec<u8>> {
-    let mut aspects = BTreeSet::from([ALL.to_vec(), tag_of(given)]);
-    let rated = ["", "starred"].iter().any(|tag| keccak256(tag)[..16] == tag_of(given));
-    if rated && scaled(given) >= whole(0) && scaled(given) <= whole(100) {
-        aspects.insert(RATINGS.to_vec());
-    }
-    aspects
-}
-
 impl Standings {
     pub(super) fn tell(&mut self, block: u64, given: &Feedback) {
         if given.tag1_hash.is_none() {
-            self.tags.entry(tag_of(given)).or_insert_with(|| (block, given.tag1.clone()));
+            self.tags.entry(given.said.tag.clone()).or_insert_with(|| (block, given.tag1.clone()));
         }
     }
 
@@ -81,7 +86,14 @@ impl Standings {
     pub(super) fn end_block(&mut self, block: u64, feedback: &Feedbacks) {
         for (key, at) in feedback.answers.iter().filter(|(_, at)| *at == block) {
             let mut filed = BTreeSet::from([ALL.to_vec()]);
-            filed.extend(feedback.given.get(key).and_then(History::now).map(aspects).unwrap_or_default());
+            filed.extend(
+                feedback
+                    .given
+                    .get(key)
+                    .and_then(History::now)
+                    .map(|given| given.said.aspects.clone())
+                    .unwrap_or_default(),
+            );
             self.answered.extend(filed.into_iter().map(|aspect| (key.0, aspect, *at)));
         }
         let touches = |span: &Span<Feedback>| {
@@ -95,7 +107,7 @@ impl Standings {
             .collect();
         for ((agent, ..), history) in &feedback.given {
             let spans = history.0.iter().filter(|span| touches(span));
-            touched.extend(spans.flat_map(|span| aspects(&span.is)).map(|aspect| (*agent, aspect)));
+            touched.extend(spans.flat_map(|span| span.is.said.aspects.clone()).map(|aspect| (*agent, aspect)));
         }
         for key in touched {
             let standing = self.counted(&key, feedback);
@@ -107,7 +119,7 @@ impl Standings {
         let of_agent = feedback.given.iter().filter(|((of, ..), _)| of == agent);
         let spans: Vec<(&FeedbackKey, &Span<Feedback>)> = of_agent
             .flat_map(|(key, history)| history.0.iter().map(move |span| (key, span)))
-            .filter(|(_, span)| aspects(&span.is).contains(aspect))
+            .filter(|(_, span)| span.is.said.aspects.contains(aspect))
             .collect();
         let held: Vec<_> = spans.iter().filter(|(_, span)| span.end.is_none()).collect();
         let mut standing = Standing {
@@ -120,13 +132,13 @@ impl Standings {
         let stands: Vec<_> = held.iter().filter(|(_, span)| span.is.revoked.is_none()).collect();
         let mut clients = BTreeMap::<_, Vec<BigInt>>::new();
         for ((_, client, _), span) in &stands {
-            clients.entry(*client).or_default().push(scaled(&span.is));
+            clients.entry(*client).or_default().push(span.is.said.value.clone());
             let places = usize::try_from(span.is.decimals).expect("a byte");
             standing.counts.resize(standing.counts.len().max(places + 1), 0);
             standing.counts[places] += 1;
-            if aspects(&span.is).contains(RATINGS) {
-                standing.positive += usize::from(scaled(&span.is) >= whole(80));
-                standing.negative += usize::from(scaled(&span.is) < whole(50));
+            if span.is.said.aspects.contains(RATINGS) {
+                standing.positive += usize::from(span.is.said.value >= whole(80));
+                standing.negative += usize::from(span.is.said.value < whole(50));
             }
         }
         standing.total = clients.values().flatten().sum();
