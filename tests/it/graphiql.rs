@@ -98,8 +98,8 @@ async fn a_subscription_follows_a_node() {
     let browser = Browser::start().await;
     let page = browser.open(&format!("{}/graphql", node.address)).await;
     page.wait_for_text(EDITOR, "query AgentsWithFeedback").await;
-    let follow = "subscription Agents { agents(after: \"0\") { op id node { agentURI } } }";
-    run(&page, "Agents", follow).await;
+    let follow = "subscription Follow { agents(after: \"0\") { op id node { agentURI } } }";
+    run(&page, "Follow", follow).await;
     page.wait_for_text(RESPONSE, r#""id": "167000:0", "node": { "agentURI": "ipfs://first" }"#).await;
     history.block(registered(1, 1, "ipfs://second")).await;
     page.wait_for_text(RESPONSE, r#""op": "INSERT", "id": "167000:1""#).await;
