@@ -21,7 +21,7 @@ maintenance_work_mem = 128MB
 effective_cache_size = 1GB
 random_page_cost = 1.1                  # an SSD
 jit = off                               # compiling takes longer than the short queries themselves
-# A new network makes hundreds of partitions and indexes in one transaction, and each is a lock.
+# A new network makes more than a hundred partitions and indexes in one transaction, and each is a lock.
 max_locks_per_transaction = 256
 
 # A backfill writes much: few checkpoints, small log. Recovery replays at most max_wal_size.

@@ -43,6 +43,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(16, "0016_audit"),
     migration!(17, "0017_flips"),
     migration!(18, "0018_statistics"),
+    migration!(19, "0019_one_partition"),
 ];
 
 /// The advisory lock that migrations run under; any number that nothing else in the database uses ("meikan" in ASCII).

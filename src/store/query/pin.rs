@@ -190,8 +190,9 @@ pub(super) fn not_yet(argument: &str, chain_id: i64, reached: i64, asked: i64) -
 
 /// A scope whose values are bound to one statement.
 pub(super) struct BoundScope {
+    /// The networks, in the text itself: a plan that is kept for all values of its parameters is then one for their
+    /// partitions, and not for those of every network.
     chains: String,
-    single: bool,
     /// The block that a row's network is read as of, by the row's alias; nothing for the newest.
     block: Option<BoundBlock>,
     /// Age in seconds from which a validation without an answer is called expired.
@@ -208,8 +209,7 @@ impl BoundScope {
     pub(super) fn bind(scope: &Scope, statement: &mut Statement) -> Self {
         let chain_ids: Vec<i64> = scope.places.iter().map(|place| place.chain_id).collect();
         let single = chain_ids.len() == 1;
-        let chains =
-            if single { statement.bind(chain_ids[0]) } else { format!("{}::bigint[]", statement.bind(chain_ids)) };
+        let chains = chain_ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let block = if scope.is_newest() {
             None
         } else if single {
@@ -223,16 +223,12 @@ impl BoundScope {
                     .collect(),
             ))
         };
-        Self { chains, single, block, validation_expires_after: scope.validation_expires_after }
+        Self { chains, block, validation_expires_after: scope.validation_expires_after }
     }
 
     /// The condition that a row is of one of the networks.
     pub(super) fn of_networks(&self, alias: &str) -> String {
-        if self.single {
-            format!("{alias}.chain_id = {}::bigint", self.chains)
-        } else {
-            format!("{alias}.chain_id = ANY({})", self.chains)
-        }
+        if self.chains.is_empty() { "FALSE".to_owned() } else { format!("{alias}.chain_id IN ({})", self.chains) }
     }
 
     /// Whether an earlier block than the newest is read.
@@ -275,7 +271,8 @@ impl BoundScope {
     /// The clock of a row's network: the time of the newest block with logs that is not above the block that is read.
     /// Headers of other final blocks are not kept, so only this clock tells the same whenever it is asked for.
     pub(super) fn clock(&self, alias: &str) -> String {
-        let chain = if self.single { format!("{}::bigint", self.chains) } else { format!("{alias}.chain_id") };
+        let single = !self.chains.is_empty() && !self.chains.contains(',');
+        let chain = if single { self.chains.clone() } else { format!("{alias}.chain_id") };
         // While blocks are derived again from the store, headers beyond the tip are held too.
         let newest = format!("(SELECT c.tip_number FROM cursor c WHERE c.chain_id = {chain})");
         let block = self.block_of(alias).unwrap_or(newest);

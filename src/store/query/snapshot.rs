@@ -218,10 +218,11 @@ impl Snapshot {
             limits.statement_timeout.as_millis().max(1)
         );
         snapshot.statements.fetch_add(1, Ordering::Relaxed);
-        snapshot.connection().batch_execute(&begin).await?;
-        let networks = snapshot.query_text(NETWORKS).await?;
+        // Sent together: the server does one after the other, and nobody waits in between.
+        let began = async { Ok(snapshot.connection().batch_execute(&begin).await?) };
+        let ((), networks, contracts) =
+            tokio::try_join!(biased; began, snapshot.query_text(NETWORKS), snapshot.query_text(CONTRACTS))?;
         snapshot.networks = networks.iter().map(read_network).collect::<Result<_, _>>()?;
-        let contracts = snapshot.query_text(CONTRACTS).await?;
         snapshot.contracts = Contracts(contracts.iter().map(read_contract).collect::<Result<_, _>>()?);
         Ok(snapshot)
     }

@@ -3,8 +3,11 @@
 use meikan::fault::Fault;
 use meikan::store::{Store, StoreError};
 
-use super::support::config;
+use super::chain::{Chain, START};
+use super::random::Random;
+use super::support::{CHAIN, Fixture, config, follow};
 use crate::support::postgres::{TestDatabase, connect};
+use crate::support::tables::assert_same;
 
 #[tokio::test]
 async fn migrations_run_once_and_are_refused_when_edited_or_newer() {
@@ -25,6 +28,44 @@ async fn migrations_run_once_and_are_refused_when_edited_or_newer() {
     let newer = store.migrate().await.unwrap_err();
     assert!(newer.to_string().contains("run a newer version"), "{newer}");
     assert_eq!(newer.fault(), Fault::Fatal);
+}
+
+/// Networks were once split by the hash of the agent.
+#[tokio::test]
+async fn rows_of_an_older_layout_move_and_stay_as_they_are() {
+    const PARTITIONS: &str = "SELECT relname::text FROM pg_class WHERE relispartition AND relkind = 'r' \
+                              AND relname ~ '^(agent|feedback|standing|manifest)'";
+    let fixture = Fixture::create().await;
+    let older = include_str!("../../../migrations/0018_statistics.sql");
+    let (_, layout) = older.split_once("CREATE OR REPLACE FUNCTION ensure_network_partitions").unwrap();
+    let (layout, _) = layout.split_once("END $$;").unwrap();
+    let back = format!(
+        "CREATE OR REPLACE FUNCTION ensure_network_partitions{layout}END $$; \
+         DELETE FROM schema_migration WHERE number >= 19"
+    );
+    fixture.client.batch_execute(&back).await.unwrap();
+    let (mut chain, mut random) = (Chain::default(), Random(19));
+    for _ in 0..60 {
+        chain.add(random.logs());
+    }
+    let mut writer = fixture.writer(CHAIN).await;
+    follow(&mut writer, &chain, None, START + 52, Some(START + 5)).await.unwrap();
+    drop(writer);
+    let (held, split) = (fixture.dump(CHAIN).await, fixture.texts(PARTITIONS).await);
+    assert!(!held["feedback"].is_empty() && split.len() == 72, "{split:?}");
+    assert!(fixture.store.migrate().await.unwrap() > 0);
+    assert_same(&fixture.dump(CHAIN).await, &held);
+    assert_eq!(fixture.texts(PARTITIONS).await.len(), 9);
+    let mut writer = fixture.writer_again(CHAIN).await;
+    follow(&mut writer, &chain, Some(START + 40), chain.tip(), None).await.unwrap();
+    let fresh = Fixture::create().await;
+    follow(&mut fresh.writer(CHAIN).await, &chain, None, chain.tip(), Some(START + 5)).await.unwrap();
+    let (moved, fresh) = (fixture.dump(CHAIN).await, fresh.dump(CHAIN).await);
+    for table in
+        ["agent", "feedback", "feedback_response", "standing", "standing_version", "manifest_flip", "agent_total"]
+    {
+        assert_eq!(moved[table], fresh[table], "{table}");
+    }
 }
 
 #[tokio::test]
