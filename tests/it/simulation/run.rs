@@ -128,8 +128,9 @@ fn f17_f20_f60_a_step_may_end_wherever_it_waits() {
     let database = runtime.block_on(TestDatabase::create());
     let stage = runtime.block_on(stage(&database));
     let mut ends = 0;
-    // Every second point at which the step waits; far more than there are.
-    for at in (1..1_000).step_by(2) {
+    // Every third point at which the step waits; far more than there are. Whether the process dies, and how its connection
+    // ends, goes by two and by four: an odd stride meets all of it.
+    for at in (1..1_000).step_by(3) {
         let ended = runtime.block_on(async {
             let mut story = Box::pin(Story::begin(&stage, WELL_BEHAVED_SEED)).await;
             Box::pin(story.end_a_step_at(at)).await
@@ -139,7 +140,7 @@ fn f17_f20_f60_a_step_may_end_wherever_it_waits() {
         }
         ends += 1;
     }
-    assert!((10..499).contains(&ends), "a step that follows a fork was ended {ends} times");
+    assert!((10..333).contains(&ends), "a step that follows a fork was ended {ends} times");
 }
 
 #[test]
