@@ -159,6 +159,38 @@ async fn too_long(node: Node) {
     assert_eq!(node.agents("{}").await, ["167000:0"]);
 }
 
+/// How far the networks are is told with every answer: to look it up takes the same however many headers are held.
+#[tokio::test]
+async fn f71_what_every_answer_tells_is_looked_up_and_not_searched_for() {
+    let node = Node::start().await;
+    let mut history = node.history(CHAIN).await;
+    for _ in 0..100 {
+        history.block(vec![]).await;
+    }
+    let client = crate::support::postgres::connect(node.database.url()).await;
+    let others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() \
+                  AND backend_type = 'client backend'";
+    // What a connection has read is told at its end.
+    let alone = async || {
+        client.execute(&format!("SELECT pg_terminate_backend(pid) {others}"), &[]).await.unwrap();
+        while client.query_one(&format!("SELECT count(*) {others}"), &[]).await.unwrap().get::<_, i64>(0) > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    drop(history);
+    alone().await;
+    client.execute("SELECT pg_stat_reset()", &[]).await.unwrap();
+    for _ in 0..20 {
+        node.ask("{ _meta { block { number parentHash } } }").await;
+    }
+    node.store.close();
+    alone().await;
+    let read = "SELECT sum(seq_tup_read)::bigint, sum(idx_tup_fetch)::bigint FROM pg_stat_user_tables WHERE relname LIKE 'block%'";
+    let read = client.query_one(read, &[]).await.unwrap();
+    assert_eq!(read.get::<_, i64>(0), 0, "headers were searched");
+    assert!(read.get::<_, i64>(1) >= 20);
+}
+
 #[tokio::test]
 async fn a_database_that_is_gone_is_unavailable_and_nothing_leaks() {
     let node = Node::start().await;
