@@ -152,8 +152,6 @@ impl Connections {
     /// Connections that may write.
     pub(super) fn for_writing(mut target: Target, size: usize, acquire_timeout: Duration) -> Self {
         target.set("idle_in_transaction_session_timeout", &format!("{IDLE_TRANSACTION_MS}ms"));
-        // The network is a parameter: a generic plan would lock the partitions of all networks, a custom one only its own.
-        target.set("plan_cache_mode", "force_custom_plan");
         Self::new(target, size, acquire_timeout)
     }
 
@@ -170,6 +168,9 @@ impl Connections {
     }
 
     fn new(mut target: Target, size: usize, acquire_timeout: Duration) -> Self {
+        // Plans are made for the values of each statement. Where the network is a parameter, one for all values would lock
+        // the partitions of all networks; and what clients filter by is rare or is on every row.
+        target.set("plan_cache_mode", "force_custom_plan");
         // Compiling a plan costs more than it wins for queries of milliseconds.
         target.set("jit", "off");
         if target.config.get_connect_timeout().is_none() {

@@ -64,12 +64,22 @@ impl Snapshot {
         page: &Page,
         selection: &Selection,
     ) -> Result<Vec<Arc<Record>>, QueryError> {
+        self.list_with(scope, page, selection, Statement::default()).await
+    }
+
+    /// A page that a statement, empty so far, reads.
+    async fn list_with(
+        &self,
+        scope: &Scope,
+        page: &Page,
+        selection: &Selection,
+        mut statement: Statement,
+    ) -> Result<Vec<Arc<Record>>, QueryError> {
         check_range(page)?;
         let reading = self.reading(selection.entity, scope, page).await?;
         if selection.entity.table.is_none() || scope.places().is_empty() {
             return Ok(Vec::new());
         }
-        let mut statement = Statement::default();
         let bound = BoundScope::bind(scope, &mut statement);
         let interval = page.interval.unwrap_or(Interval::Hour);
         let mut source = Source::by(selection.entity, interval, &mut statement);
@@ -101,7 +111,7 @@ impl Snapshot {
     /// As [`Snapshot::list`].
     pub async fn one(&self, scope: &Scope, id: &str, selection: &Selection) -> Result<Option<Arc<Record>>, QueryError> {
         let page = Page { filter: serde_json::json!({ "id": id }), first: 1, ..Page::default() };
-        Ok(self.list(scope, &page, selection).await?.pop())
+        Ok(self.list_with(scope, &page, selection, Statement::by_key()).await?.pop())
     }
 
     async fn reading(&self, entity: &'static Entity, scope: &Scope, page: &Page) -> Result<Reading, QueryError> {
@@ -210,7 +220,8 @@ impl Snapshot {
         nested: &Nested,
         reading: &Reading,
     ) -> Result<Vec<Vec<Arc<Record>>>, QueryError> {
-        let mut statement = Statement::default();
+        let keyed = nested.page.filter.is_null() && nested.page.after.is_none();
+        let mut statement = if keyed { Statement::by_key() } else { Statement::default() };
         let bound = BoundScope::bind(scope, &mut statement);
         let mut source = Source::new(nested.relation.target(), &mut statement);
         let links = &nested.relation.links;

@@ -5,7 +5,7 @@
 //! which contracts it has. Statements are prepared once per connection and counted.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::Object;
@@ -47,6 +47,8 @@ pub struct Snapshot {
     networks: Vec<Network>,
     contracts: Contracts,
     rows_left: AtomicI64,
+    /// Whether the server may keep the plans of the transaction's statements, as it was last told.
+    keeps_plans: AtomicBool,
     validation_expires_after: i64,
 }
 
@@ -211,6 +213,7 @@ impl Snapshot {
             networks: Vec::new(),
             contracts: Contracts::default(),
             rows_left: AtomicI64::new(limits.max_rows.into()),
+            keeps_plans: AtomicBool::new(false),
             validation_expires_after: i64::try_from(limits.validation_expires_after.as_secs()).unwrap_or(i64::MAX),
         };
         // The connection's own limit on a statement holds too; 0 is none.
@@ -311,9 +314,22 @@ impl Snapshot {
         let connection = self.connection();
         let started = Instant::now();
         let prepared = connection.prepare_cached(&statement.text).await?;
-        let rows = connection.query(&prepared, &statement.parameters()).await?;
+        let parameters = statement.parameters();
+        let asked = async { Ok(connection.query(&prepared, &parameters).await?) };
+        // Sent right in front of the statement, so that no other one comes in between, and nobody waits for its answer.
+        let ((), rows) = tokio::try_join!(biased; self.let_plans_be_kept(statement), asked)?;
         ::metrics::histogram!(metrics::SQL_DURATION, "operation" => "query").record(started.elapsed());
         Ok(rows)
+    }
+
+    /// Tells the server whether it may keep the statement's plan, where that is another answer than before.
+    async fn let_plans_be_kept(&self, statement: &Statement) -> Result<(), QueryError> {
+        // Without parameters there is nothing to plan for, and a plan is kept anyway.
+        if statement.has_parameters() && self.keeps_plans.swap(statement.keyed, Ordering::Relaxed) != statement.keyed {
+            let mode = if statement.keyed { "auto" } else { "force_custom_plan" };
+            self.connection().batch_execute(&format!("SET LOCAL plan_cache_mode = {mode}")).await?;
+        }
+        Ok(())
     }
 
     /// How many more rows the request may read.

@@ -252,7 +252,7 @@ impl Snapshot {
         agent: &ParsedId,
         aspect: Aspect,
     ) -> Result<Option<Summary>, QueryError> {
-        let mut statement = Statement::default();
+        let mut statement = Statement::by_key();
         let bound = BoundScope::bind(scope, &mut statement);
         let (alias, columns) = (statement.alias(), ["chain_id", "deployment", "agent_id"]);
         let mut key: Vec<String> = Vec::new();

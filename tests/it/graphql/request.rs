@@ -191,6 +191,34 @@ async fn f71_what_every_answer_tells_is_looked_up_and_not_searched_for() {
     assert!(read.get::<_, i64>(1) >= 20);
 }
 
+/// A look-up by key takes less time than its plan: the server keeps that. What is filtered by is planned for its values.
+#[tokio::test]
+async fn what_is_found_by_its_key_is_planned_once_and_for_its_network_alone() {
+    let node = Node::start().await;
+    let mut history = node.history(CHAIN).await;
+    history.block([registered(0, 1, ""), vec![feedback(0, 2, 1, (80, 0), "starred")]].concat()).await;
+    let by_key = "{ agent(id: \"167000:0\") { owner feedback(first: 3) { value } } \
+                  reputationSummary(agent: \"167000:0\") { count } }";
+    let filtered = "{ feedbacks(where: { tag1: \"starred\" }) { agent { id } } }";
+    for _ in 0..12 {
+        node.ask(by_key).await;
+        node.ask(filtered).await;
+    }
+    let (mut kept, mut anew) = (Vec::new(), Vec::new());
+    // One request after the other uses one connection after the other, or the same.
+    for connection in [node.store.read().await.unwrap(), node.store.read().await.unwrap()] {
+        let select = "SELECT statement, generic_plans, custom_plans FROM pg_prepared_statements \
+                      WHERE cardinality(parameter_types) > 0 AND generic_plans + custom_plans > 5";
+        for row in connection.query(select, &[]).await.unwrap() {
+            let (statement, generic): (String, i64) = (row.get(0), row.get(1));
+            if generic > 0 { kept.push(statement) } else { anew.push(statement) }
+        }
+    }
+    assert_eq!((kept.len(), anew.len()), (4, 1), "kept: {kept:#?}, anew: {anew:#?}");
+    assert!(anew[0].contains("t1.tag1"), "{anew:?}");
+    assert!(kept.iter().all(|statement| statement.contains(".chain_id IN (167000)")), "{kept:#?}");
+}
+
 #[tokio::test]
 async fn a_database_that_is_gone_is_unavailable_and_nothing_leaks() {
     let node = Node::start().await;
