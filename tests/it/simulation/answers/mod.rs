@@ -1,5 +1,6 @@
 //! A set of answers through the node's own router, as of the newest block and of earlier ones, against the model's.
 
+mod analysis;
 mod reputation;
 
 use std::collections::BTreeMap;
@@ -86,6 +87,7 @@ impl Asker {
             assert!(invented.is_empty(), "{root} as of block {block}: {invented:?}");
         }
         assert_eq!(answer["leaderboard"], reputation::ranked(cast, model), "leaderboard as of block {block}");
+        analysis::assert_answers(self, block, cast, model).await;
         trail::assert_answers(self, block, cast, model).await;
         let [events, raw_logs, event_count, log_count] = digest.shown();
         let expected =

@@ -6,6 +6,7 @@
 //! changes that, and the rows that its tables must hold.
 
 mod agents;
+mod analysis;
 mod approvals;
 mod audit;
 mod feedback;

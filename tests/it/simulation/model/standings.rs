@@ -11,7 +11,7 @@ use super::history::{History, Span};
 use super::rows::{Row, Rows, bytea, number, of_agent, text};
 
 /// Decimal places of a sum.
-const PLACES: u32 = 60;
+pub(super) const PLACES: u32 = 60;
 
 /// All feedback.
 const ALL: &[u8] = &[];
@@ -52,8 +52,8 @@ pub(super) struct Said {
     /// The hash that its first tag is known by.
     pub(super) tag: Vec<u8>,
     /// The value with sixty places, what is beyond them cut off.
-    value: BigInt,
-    aspects: BTreeSet<Vec<u8>>,
+    pub(super) value: BigInt,
+    pub(super) aspects: BTreeSet<Vec<u8>>,
 }
 
 impl Said {
@@ -69,6 +69,13 @@ impl Said {
         }
         Self { tag, value, aspects }
     }
+}
+
+/// The value with 255 places, which is all of it.
+pub(super) fn exact(given: &Feedback) -> BigInt {
+    let magnitude = BigInt::from_bytes_be(Sign::Plus, &given.value.magnitude.to_be_bytes::<32>());
+    let signed = if given.value.is_negative { -magnitude } else { magnitude };
+    signed * BigInt::from(10).pow(255 - given.decimals)
 }
 
 fn whole(number: u32) -> BigInt {
@@ -144,12 +151,8 @@ impl Standings {
         standing.total = clients.values().flatten().sum();
         standing.clients = clients.len();
         standing.voices = clients.values().map(|said| said.iter().sum::<BigInt>() / BigInt::from(said.len())).sum();
-        let exact = |(_, span): &(&FeedbackKey, &Span<Feedback>)| {
-            let magnitude = BigInt::from_bytes_be(Sign::Plus, &span.is.value.magnitude.to_be_bytes::<32>());
-            let signed = if span.is.value.is_negative { -magnitude } else { magnitude };
-            (signed * BigInt::from(10).pow(255 - span.is.decimals), span.is.at.block, span.is.at.log_index)
-        };
-        let mut values: Vec<_> = stands.iter().map(|said| exact(said)).collect();
+        let mut values: Vec<_> =
+            stands.iter().map(|(_, span)| (exact(&span.is), span.is.at.block, span.is.at.log_index)).collect();
         standing.last = values.iter().max_by_key(|(_, block, log)| (*block, *log)).map(|(value, ..)| shown(value, 255));
         values.sort();
         standing.least = values.first().map(|(value, ..)| shown(value, 255));
@@ -254,7 +257,7 @@ fn plain(value: &BigInt, places: u32) -> String {
 }
 
 /// A number with 34 significant digits, rounded half away from zero, without zeros behind.
-fn shown(value: &BigInt, places: u32) -> String {
+pub(super) fn shown(value: &BigInt, places: u32) -> String {
     let digits = value.magnitude().to_string().len();
     let beyond = u32::try_from(digits.saturating_sub(34)).expect("a few hundred digits");
     let unit = BigInt::from(10).pow(beyond);
