@@ -21,44 +21,49 @@ mod traffic;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, value_parser};
 use meikan::embedded::{Durability, Embedded, Options};
 
 use node::Node;
-use questions::QUESTIONS;
-use report::Row;
+use questions::{QUESTIONS, Question};
+use report::{Report, Row};
+use sql::Executed;
 use traffic::Size;
+
+/// Fewer agents, or feedback, have no busy ones among them.
+const LEAST_AGENTS: u64 = 1_000;
+/// Fewer intents do not fill a page half way.
+const LEAST_INTENTS: u64 = 500;
+/// Connections to the database that the node has, as by default.
+const READ_CONNECTIONS: usize = 16;
 
 /// Fills a large and a small database and asks both: what an answer takes, beside pgbench on the same server.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Agents of the large database
-    #[arg(long, default_value_t = 1_000_000)]
+    #[arg(long, default_value_t = 1_000_000, value_parser = value_parser!(u64).range(LEAST_AGENTS..))]
     agents: u64,
     /// Feedback about them; a tenth of it is about one agent
-    #[arg(long, default_value_t = 10_000_000)]
+    #[arg(long, default_value_t = 10_000_000, value_parser = value_parser!(u64).range(LEAST_AGENTS..))]
     feedback: u64,
     /// Intents; nearly all of them of one wallet's agent
-    #[arg(long, default_value_t = 25_000)]
+    #[arg(long, default_value_t = 25_000, value_parser = value_parser!(u64).range(LEAST_INTENTS..))]
     intents: u64,
     /// How many times smaller the small database is
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, value_parser = value_parser!(u64).range(1..))]
     smaller: u64,
     /// Connections that ask
     #[arg(long, default_value_t = 64)]
     connections: usize,
     /// Seconds that each question is asked for
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = value_parser!(u64).range(1..))]
     seconds: u64,
     /// Only questions with this in their names
     #[arg(long, default_value = "")]
     only: String,
-    /// Where the databases are; what is full already is not filled again
+    /// Where the databases are, and the table (views.md); what is full already is not filled again
     #[arg(long, default_value = "target/bench")]
     data: PathBuf,
-    /// Where the table and what belongs to it is written
-    #[arg(long, default_value = "target/bench/views.md")]
-    out: PathBuf,
     /// What `cargo bench` passes to every bench
     #[arg(long, hide = true)]
     bench: bool,
@@ -76,12 +81,12 @@ async fn run(arguments: &Arguments) {
     let server = Embedded::start(&options).await.unwrap_or_else(|error| panic!("{error}"));
     let large = Size { agents: arguments.agents, feedback: arguments.feedback, intents: arguments.intents };
     let small = Size {
-        agents: large.agents / arguments.smaller,
-        feedback: large.feedback / arguments.smaller,
-        intents: (large.intents / arguments.smaller).max(500),
+        agents: (large.agents / arguments.smaller).max(LEAST_AGENTS),
+        feedback: (large.feedback / arguments.smaller).max(LEAST_AGENTS),
+        intents: (large.intents / arguments.smaller).max(LEAST_INTENTS),
     };
-    let mut report = report::Report::new(arguments.connections, server.version());
-    let mut rows: Vec<Row> = Vec::new();
+    let mut report = Report::new(arguments.connections, server.version());
+    let mut rows = Vec::new();
     for size in [small, large] {
         let url = sql::database(&server.url(), &format!("bench_{}_{}", size.agents, size.feedback)).await;
         eprintln!("filling {} agents, {} feedback", size.agents, size.feedback);
@@ -91,20 +96,9 @@ async fn run(arguments: &Arguments) {
         for at in [None, Some(size.blocks() / 2)] {
             for question in QUESTIONS.iter().filter(|question| question.name.contains(&arguments.only)) {
                 let statements = sql::statements(&url, question, size, at).await;
-                let node = Node::serve(&url, 16, "warn,meikan=info").await;
-                let time = Duration::from_secs(arguments.seconds);
-                load::ask(&node.address, question, size, at, arguments.connections, time / 5).await;
-                let load = load::ask(&node.address, question, size, at, arguments.connections, time).await;
-                node.end().await;
-                let floor = match (at, question.goal_of_pgbench) {
-                    (None, Some(_)) => {
-                        sql::pgbench(&url, &statements, &(question.drawn)(size), arguments.connections, time).await
-                    }
-                    _ => None,
-                };
-                let row = Row { question, size, is_pinned: at.is_some(), load, floor };
+                let row = ask(arguments, &url, question, size, at, &statements).await;
                 eprintln!("{}", report::line(&row));
-                if size == large && load.p99_ms > row.goal_ms() {
+                if size == large && row.load.p99_ms > row.goal_ms() {
                     report.explained(&row, &sql::explain(&url, &statements).await);
                 }
                 rows.push(row);
@@ -112,5 +106,26 @@ async fn run(arguments: &Arguments) {
         }
     }
     server.stop().await;
-    report.write(&arguments.out, &rows);
+    report.write(&arguments.data.join("views.md"), &rows);
+}
+
+/// Asks one question for a while, a fifth of it before anything counts, and lets pgbench ask the same.
+async fn ask(
+    arguments: &Arguments,
+    url: &str,
+    question: &'static Question,
+    size: Size,
+    at: Option<u64>,
+    statements: &[Executed],
+) -> Row {
+    let time = Duration::from_secs(arguments.seconds);
+    let node = Node::serve(url, READ_CONNECTIONS, "warn,meikan=info").await;
+    load::ask(&node.address, question, size, at, arguments.connections, time / 5).await;
+    let load = load::ask(&node.address, question, size, at, arguments.connections, time).await;
+    node.end().await;
+    let floor = match (at, question.goal_of_pgbench) {
+        (None, Some(_)) => sql::pgbench(url, statements, &(question.drawn)(size), arguments.connections, time).await,
+        _ => None,
+    };
+    Row { question, size, is_pinned: at.is_some(), load, floor }
 }
