@@ -2,6 +2,8 @@
 
 mod analysis;
 mod reputation;
+mod statistics;
+mod trail;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use meikan::api::{self, ApiState};
 use meikan::config::Api;
+use meikan::event::Role;
 use meikan::store::Store;
 use serde_json::{Value, json};
 use tower_service::Service;
@@ -18,11 +21,9 @@ use tower_service::Service;
 use super::decimal::Decimal;
 use super::digest::Digest;
 use super::model::{AgentKey, Flip, Model, readable};
-use super::statistics;
 use super::story::CHAIN_ID;
 use super::traffic::{Cast, known_uri};
-use super::trail::{self, VALIDATION_EXPIRES_AFTER};
-use meikan::event::Role;
+use trail::VALIDATION_EXPIRES_AFTER;
 
 /// Most bytes of an answer.
 const MAX_ANSWER_BYTES: usize = 64 << 20;

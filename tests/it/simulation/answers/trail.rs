@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use alloy::primitives::{B256, U256, U512};
 use serde_json::{Value, json};
 
-use super::answers::{Asker, agent_id, hex};
-use super::model::{Intent, Model, readable};
-use super::story::CHAIN_ID;
-use super::traffic::Cast;
+use super::super::model::{Intent, Model, readable};
+use super::super::story::CHAIN_ID;
+use super::super::traffic::Cast;
+use super::{Asker, agent_id, hex};
 
 /// Seconds after which the asker's node calls a validation expired.
 pub(super) const VALIDATION_EXPIRES_AFTER: u64 = 40;
@@ -145,13 +145,13 @@ fn intents(model: &Model) -> Entities {
     entities
 }
 
-fn finding_id(finding: &super::model::Finding) -> String {
+fn finding_id(finding: &super::super::model::Finding) -> String {
     let (block, log_index) = (finding.at.block, finding.at.log_index);
     format!("{CHAIN_ID}:{block}:{log_index}:{}:{:#x}", finding.rule, finding.subject)
 }
 
 fn findings(model: &Model) -> Entities {
-    let entity = |finding: &super::model::Finding| {
+    let entity = |finding: &super::super::model::Finding| {
         let (id, at) = (finding_id(finding), finding.at);
         let entry = model.audit.has(at).then(|| json!({"id": format!("{CHAIN_ID}:{}:{}", at.block, at.log_index)}));
         let entity = json!({

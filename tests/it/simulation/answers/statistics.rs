@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::answers::agent_id;
-use super::decimal::Decimal;
-use super::model::{AgentKey, Measure, Model, Point};
-use super::traffic::Cast;
+use super::super::decimal::Decimal;
+use super::super::model::{AgentKey, Measure, Model, Point};
+use super::super::traffic::Cast;
+use super::agent_id;
 
 /// A root, the measures of which one must have happened in an interval that it tells, and whether it is told by agent.
 type Root = (&'static str, &'static [Measure], bool);
