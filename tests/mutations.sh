@@ -15,7 +15,7 @@ survived=0
 
 # A name, a file, and how its text is changed (perl).
 mutations=(
-    'rewind     src/store/apply/feedback.rs  s/(DELETE FROM feedback WHERE .*?begin_block > \$2)/$1::bigint + 1000000000/'
+    'rewind     src/store/apply/feedback/rows.rs  s/(DELETE FROM feedback WHERE .*?begin_block > \$2)/$1::bigint + 1000000000/'
     'bloom      src/chain/check.rs           s/\.find\(suspicious\)/.find(|one| suspicious(one) \&\& false)/'
     'parent     src/follow/mod.rs            s/(parent\.is_some_and\(\|parent\| parent != tip\.hash\))/$1 \&\& false/'
     'cursor     src/store/sql.rs             s/(fn execute\(.*?\{\n)/$1 if statement.contains("UPDATE cursor SET tip") { self.transaction.batch_execute("COMMIT; BEGIN").await.map_err(self.failed())?; }\n/s'
