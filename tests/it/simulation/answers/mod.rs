@@ -88,7 +88,10 @@ impl Asker {
             assert!(invented.is_empty(), "{root} as of block {block}: {invented:?}");
         }
         assert_eq!(answer["leaderboard"], reputation::ranked(cast, model), "leaderboard as of block {block}");
-        analysis::assert_answers(self, block, cast, model).await;
+        // They take a fifth of the time of a seed: as of every second block, which may be the newest or an earlier one.
+        if block.is_multiple_of(2) {
+            analysis::assert_answers(self, block, cast, model).await;
+        }
         trail::assert_answers(self, block, cast, model).await;
         let [events, raw_logs, event_count, log_count] = digest.shown();
         let expected =
