@@ -53,8 +53,8 @@ struct Arguments {
     #[arg(long, default_value_t = 100, value_parser = value_parser!(u64).range(1..))]
     smaller: u64,
     /// Connections that ask
-    #[arg(long, default_value_t = 64)]
-    connections: usize,
+    #[arg(long, default_value_t = 64, value_parser = value_parser!(u16).range(1..))]
+    connections: u16,
     /// Seconds that each question is asked for
     #[arg(long, default_value_t = 10, value_parser = value_parser!(u64).range(1..))]
     seconds: u64,
@@ -85,10 +85,12 @@ async fn run(arguments: &Arguments) {
         feedback: (large.feedback / arguments.smaller).max(LEAST_AGENTS),
         intents: (large.intents / arguments.smaller).max(LEAST_INTENTS),
     };
-    let mut report = Report::new(arguments.connections, server.version());
+    let mut report = Report::new(arguments.connections.into(), server.version());
     let mut rows = Vec::new();
     for size in [small, large] {
-        let url = sql::database(&server.url(), &format!("bench_{}_{}", size.agents, size.feedback)).await;
+        // A database holds the traffic of its sizes, all three: another traffic cannot go on where this one ended.
+        let name = format!("bench_{}_{}_{}", size.agents, size.feedback, size.intents);
+        let url = sql::database(&server.url(), &name).await;
         eprintln!("filling {} agents, {} feedback", size.agents, size.feedback);
         let filled = fill::fill(&url, size).await;
         sql::settle(&url, filled.logs > 0).await;
@@ -120,11 +122,13 @@ async fn ask(
 ) -> Row {
     let time = Duration::from_secs(arguments.seconds);
     let node = Node::serve(url, READ_CONNECTIONS, "warn,meikan=info").await;
-    load::ask(&node.address, question, size, at, arguments.connections, time / 5).await;
-    let load = load::ask(&node.address, question, size, at, arguments.connections, time).await;
+    load::ask(&node.address, question, size, at, arguments.connections.into(), time / 5).await;
+    let load = load::ask(&node.address, question, size, at, arguments.connections.into(), time).await;
     node.end().await;
     let floor = match (at, question.goal_of_pgbench) {
-        (None, Some(_)) => sql::pgbench(url, statements, &(question.drawn)(size), arguments.connections, time).await,
+        (None, Some(_)) => {
+            sql::pgbench(url, statements, &(question.drawn)(size), arguments.connections.into(), time).await
+        }
         _ => None,
     };
     Row { question, size, is_pinned: at.is_some(), load, floor }

@@ -91,7 +91,11 @@ impl Report {
             let Load { per_second, p50_ms, p99_ms, given_up } = row.load;
             let goal = row.goal_ms();
             let (floor, share) = match row.floor {
-                Some(floor) => (format!("{floor:.0}"), format!("{:.2}", per_second / floor)),
+                Some(floor) => {
+                    let share = per_second / floor;
+                    let is_missed = row.question.goal_of_pgbench.is_some_and(|goal| share < goal);
+                    (format!("{floor:.0}"), format!("{share:.2}{}", if is_missed { " (missed)" } else { "" }))
+                }
                 None => (String::new(), String::new()),
             };
             let small = rows.iter().find(|other| {
