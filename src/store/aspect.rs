@@ -1,8 +1,7 @@
-//! Aspects: what of an agent feedback speaks of, and the SQL that counts one from the rows of facts.
+//! Aspects: what of an agent feedback speaks of.
 //!
 //! An aspect is all feedback, the ratings among it, or the feedback of one first tag. Averages over mixed tags mean
 //! nothing, so an agent's grade is of its ratings only: feedback whose first tag is empty or `starred`, of 0 to 100.
-//! The same text counts below finality what a rewind has to restore, and answers as of an earlier block.
 
 use alloy::hex;
 use alloy::primitives::keccak256;
@@ -96,57 +95,6 @@ macro_rules! is_of_tag {
     };
 }
 pub(super) use is_of_tag;
-
-/// The statement that counts what feedback says of the agent of the row `{k}`: a row with the columns of `standing`, as of
-/// the block that `{live x}`, `{begun x}` and `{reached c}` stand for. It takes the condition that feedback `f` is of the
-/// aspect; without one it counts all.
-macro_rules! counted {
-    () => {
-        $crate::store::aspect::counted!("TRUE", "")
-    };
-    ($is_of_aspect:expr) => {
-        $crate::store::aspect::counted!(
-            $is_of_aspect,
-            concat!(
-                // The feedback that held in the block of the response, whatever became of it.
-                " AND EXISTS (SELECT FROM feedback f WHERE f.chain_id = r.chain_id AND f.deployment = r.deployment \
-                 AND f.agent_id = r.agent_id AND f.client = r.client AND f.feedback_index = r.feedback_index \
-                 AND f.begin_block <= r.begin_block AND (f.end_block IS NULL OR f.end_block > r.begin_block) AND ",
-                $is_of_aspect,
-                ")"
-            )
-        )
-    };
-    ($is_of_aspect:expr, $and_answers:expr) => {
-        concat!(
-            "WITH said AS (SELECT f.client, f.begin_block, f.end_block, f.revoked_block, f.created_at, \
-                 f.value_decimals, trunc(f.value, 60) AS value, {live f} AS holds, \
-                 {live f} AND NOT {reached f.revoked_block} AS stands, {reached f.revoked_block} AS is_revoked, \
-                 {reached f.end_block} AS is_ended, ",
-            $crate::store::aspect::is_rating!(),
-            " AS is_rating FROM feedback f WHERE f.chain_id = {k}.chain_id AND f.deployment = {k}.deployment \
-                 AND f.agent_id = {k}.agent_id AND {begun f} AND ",
-            $is_of_aspect,
-            "), answered AS (SELECT count(*) AS responses, max(r.begin_block) AS block FROM feedback_response r \
-                 WHERE r.chain_id = {k}.chain_id AND r.deployment = {k}.deployment AND r.agent_id = {k}.agent_id \
-                 AND {begun r}",
-            $and_answers,
-            "), places AS (SELECT value_decimals, count(*) AS times FROM said WHERE stands GROUP BY value_decimals), \
-             voices AS (SELECT div(sum(value) * 1e60, count(*)) * 1e-60 AS mean FROM said WHERE stands GROUP BY client) \
-             SELECT greatest(max(begin_block), max(revoked_block) FILTER (WHERE is_revoked), \
-                 max(end_block) FILTER (WHERE is_ended), (SELECT block FROM answered)) AS begin_block, \
-                 count(*) FILTER (WHERE holds) AS given, count(*) FILTER (WHERE holds AND is_revoked) AS revoked, \
-                 (SELECT responses FROM answered) AS responses, coalesce(sum(value) FILTER (WHERE stands), 0) AS total, \
-                 ARRAY(SELECT coalesce((SELECT times FROM places WHERE value_decimals = place), 0) \
-                     FROM generate_series(0, (SELECT max(value_decimals) FROM places)) AS place ORDER BY place) AS counts, \
-                 (SELECT count(*) FROM voices) AS clients, coalesce((SELECT sum(mean) FROM voices), 0) AS voices, \
-                 count(*) FILTER (WHERE stands AND is_rating AND value >= 80) AS positive, \
-                 count(*) FILTER (WHERE stands AND is_rating AND value < 50) AS negative, \
-                 coalesce(max(created_at), 0) AS last_at FROM said"
-        )
-    };
-}
-pub(super) use counted;
 
 #[cfg(test)]
 mod tests {

@@ -44,6 +44,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(17, "0017_flips"),
     migration!(18, "0018_statistics"),
     migration!(19, "0019_one_partition"),
+    migration!(20, "0020_milestones"),
 ];
 
 /// The advisory lock that migrations run under; any number that nothing else in the database uses ("meikan" in ASCII).

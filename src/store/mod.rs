@@ -21,6 +21,7 @@ pub mod query;
 pub mod raw;
 mod reindex;
 mod sql;
+mod standing;
 mod step;
 mod tally;
 mod tls;

@@ -2,7 +2,7 @@
 //!
 //! There is one current row for each key, in which `begin_block` is the block of its last change. What a row was before is
 //! kept above finality only, with the block that ended it, so that a rewind restores it without counting anything again;
-//! a backfill of final blocks writes no versions. A kept row says nothing that the facts do not say at the end of a block,
+//! a backfill of final blocks writes no versions but milestones, where a noun has those. A kept row says nothing that the facts do not say at the end of a block,
 //! or it could not be counted anew below finality.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +32,8 @@ pub(super) trait Kept: Sized {
     const KEY: Columns;
     /// The columns of what is kept.
     const VALUES: Columns;
+    /// Whether some versions are milestones, which stay below finality: the table of versions has a column for that.
+    const MILESTONES: bool = false;
 
     /// The key's values, in the order of its columns.
     fn key_cells(key: &Self::Key) -> Vec<Cell>;
@@ -41,6 +43,18 @@ pub(super) trait Kept: Sized {
     fn cells(&self) -> Vec<Cell>;
     /// Reads a current row.
     fn read(row: &Row) -> Result<(Self::Key, Self), StoreError>;
+}
+
+/// Whether a row is a milestone, once the other one followed it.
+pub(super) type IsMilestone<'a, T> = &'a (dyn Fn(&T, &T) -> bool + Sync);
+
+/// What a row was, from block to block.
+struct Past<'a, T: Kept> {
+    key: &'a T::Key,
+    begin: u64,
+    end: u64,
+    kept: &'a T,
+    is_milestone: bool,
 }
 
 /// The kept rows that a batch changes.
@@ -92,9 +106,20 @@ impl<T: Kept> KeptRows<T> {
 
     /// Writes the current rows, and what they were where that ended above finality; returns how many rows there are more.
     pub(super) async fn write(&self, sql: &Sql<'_>, finalized: Option<u64>) -> Result<u64, StoreError> {
+        self.write_with(sql, finalized, &|_, _| false).await
+    }
+
+    /// As [`KeptRows::write`]; what a row was stays below finality too where that says so of it and of the row after it.
+    pub(super) async fn write_with(
+        &self,
+        sql: &Sql<'_>,
+        finalized: Option<u64>,
+        is_milestone: IsMilestone<'_, T>,
+    ) -> Result<u64, StoreError> {
         // Nearly every change moves an indexed column: to replace a row costs what updating it does.
         let replaced = self.delete_changed(sql).await?;
-        Ok(self.insert(sql).await?.saturating_sub(replaced) + self.insert_versions(sql, finalized).await?)
+        Ok(self.insert(sql).await?.saturating_sub(replaced)
+            + self.insert_versions(sql, finalized, is_milestone).await?)
     }
 
     async fn delete_changed(&self, sql: &Sql<'_>) -> Result<u64, StoreError> {
@@ -129,28 +154,47 @@ impl<T: Kept> KeptRows<T> {
         copy.finish().await
     }
 
-    async fn insert_versions(&self, sql: &Sql<'_>, finalized: Option<u64>) -> Result<u64, StoreError> {
-        let undoable = |end: u64| finalized.is_none_or(|finalized| end > finalized);
-        let mut past = Vec::new();
-        for (key, timeline) in &self.timelines {
-            if let Some(((begin, kept), end)) = timeline.ended().filter(|(_, end)| undoable(*end)) {
-                past.push((key, *begin, end, kept));
-            }
-            for version in timeline.versions() {
-                if let Some(end) = version.end.filter(|end| undoable(*end)) {
-                    past.push((key, version.begin, end, &version.row));
-                }
-            }
-        }
+    async fn insert_versions(
+        &self,
+        sql: &Sql<'_>,
+        finalized: Option<u64>,
+        is_milestone: IsMilestone<'_, T>,
+    ) -> Result<u64, StoreError> {
+        let past: Vec<Past<'_, T>> = self
+            .timelines
+            .iter()
+            .flat_map(|(key, timeline)| {
+                let stored = timeline.ended().map(|((begin, kept), end)| (*begin, end, kept));
+                let ended =
+                    timeline.versions().iter().filter_map(|version| Some((version.begin, version.end?, &version.row)));
+                // Each was followed by the next version of the batch.
+                let began = timeline.versions().iter().skip(usize::from(stored.is_none()));
+                stored.into_iter().chain(ended).zip(began).map(move |((begin, end, kept), next)| Past {
+                    key,
+                    begin,
+                    end,
+                    kept,
+                    is_milestone: is_milestone(kept, &next.row),
+                })
+            })
+            .filter(|past| past.is_milestone || finalized.is_none_or(|finalized| past.end > finalized))
+            .collect();
         if past.is_empty() {
             return Ok(0);
         }
         let spans = [("begin_block", Type::INT8), ("end_block", Type::INT8)];
-        let mut copy = sql.copy(T::VERSIONS, &columns::<T>(&spans)).await?;
-        for (key, begin, end, kept) in past {
+        let mut names = columns::<T>(&spans);
+        if T::MILESTONES {
+            names.push(("is_milestone", Type::BOOL));
+        }
+        let mut copy = sql.copy(T::VERSIONS, &names).await?;
+        for Past { key, begin, end, kept, is_milestone } in past {
             let mut cells = T::key_cells(key);
             cells.extend([signed(begin), signed(end)].map(|block| Box::new(block) as Cell));
             cells.extend(kept.cells());
+            if T::MILESTONES {
+                cells.push(Box::new(is_milestone));
+            }
             copy.row(&parameters(&cells)).await?;
         }
         copy.finish().await
@@ -186,7 +230,8 @@ pub(super) async fn forget_versions<T: Kept>(sql: &Sql<'_>, to: u64) -> Result<(
 
 /// Forgets versions that no rewind can need any more.
 pub(super) async fn prune<T: Kept>(sql: &Sql<'_>, finalized: u64) -> Result<(), StoreError> {
-    let delete = format!("DELETE FROM {} WHERE chain_id = $1 AND end_block <= $2", T::VERSIONS);
+    let but_milestones = if T::MILESTONES { " AND NOT is_milestone" } else { "" };
+    let delete = format!("DELETE FROM {} WHERE chain_id = $1 AND end_block <= $2{but_milestones}", T::VERSIONS);
     sql.execute(&delete, &[&signed(finalized)]).await?;
     Ok(())
 }

@@ -77,7 +77,8 @@ use crate::id::{AgentId, AgentKey};
 /// | number | since then |
 /// |---|---|
 /// | 1 | networks have a number; standings, and the audit trail as states, with findings |
-pub const DERIVATION: i16 = 1;
+/// | 2 | standings have milestones, and say what they add to their hour |
+pub const DERIVATION: i16 = 2;
 
 /// The tables whose rows begin with a log, in `begin_block`.
 pub(super) const FACT_TABLES: [&str; 18] = [

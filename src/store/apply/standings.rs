@@ -16,11 +16,15 @@ use super::kept::{self, Cell, Columns, Kept, KeptRows};
 use super::voices::Voices;
 use crate::event::{Tag, Value};
 use crate::id::AgentKey;
-use crate::store::aspect::{self, Aspect, counted, is_of_tag, is_rating};
+use crate::store::aspect::{self, Aspect, is_of_tag, is_rating};
 use crate::store::error::StoreError;
 use crate::store::fixed::Fixed;
 use crate::store::numeric::Numeric;
 use crate::store::sql::{self, Sql, signed};
+use crate::store::standing::counted;
+
+/// Milestones end hours, of which series are made.
+const SECONDS_PER_HOUR: u64 = 3_600;
 
 /// An aspect of an agent.
 pub(super) type StandingKey = (AgentKey, Aspect);
@@ -64,6 +68,8 @@ pub(super) struct Spoken {
     pub(super) after: Option<Said>,
     /// Whether that was given in the block.
     pub(super) given: bool,
+    /// Whether the block took back what it said before, whatever it says now.
+    pub(super) taken_back: bool,
     /// Responses to it in the block.
     pub(super) responses: i64,
 }
@@ -82,6 +88,17 @@ struct Standing {
     positive: i64,
     negative: i64,
     last_at: u64,
+    changed_at: u64,
+    ever_given: i64,
+    ever_revoked: i64,
+    ever_total: Fixed,
+    /// The least and the greatest value that was given in the hour of the last change.
+    hour: Option<(Fixed, Fixed)>,
+}
+
+/// The hour of a time.
+fn hour(time: u64) -> u64 {
+    time / SECONDS_PER_HOUR
 }
 
 impl Standing {
@@ -98,6 +115,11 @@ impl Standing {
             positive: 0,
             negative: 0,
             last_at: 0,
+            changed_at: 0,
+            ever_given: 0,
+            ever_revoked: 0,
+            ever_total: Fixed::default(),
+            hour: None,
         }
     }
 
@@ -129,6 +151,35 @@ impl Standing {
     }
 }
 
+impl Standing {
+    /// Counts a change at a time, with the value that was given then.
+    fn change_at(&mut self, time: u64, given: Option<Fixed>, revoked: i64) {
+        if hour(time) != hour(self.changed_at) {
+            self.hour = None;
+        }
+        self.changed_at = time;
+        self.ever_revoked += revoked;
+        let Some(value) = given else { return };
+        self.last_at = self.last_at.max(time);
+        self.ever_given += 1;
+        self.ever_total += value;
+        let (least, greatest) = self.hour.unwrap_or((value, value));
+        self.hour = Some((least.min(value), greatest.max(value)));
+    }
+
+    /// Whether it stays once that followed it: with much feedback, at the end of an hour or of as much more that was said.
+    fn is_milestone(&self, next: &Self, hot_feedback: i64) -> bool {
+        self.ever_given >= hot_feedback
+            && (hour(self.changed_at) != hour(next.changed_at)
+                || self.touches() / hot_feedback != next.touches() / hot_feedback)
+    }
+
+    /// How often it was spoken of.
+    fn touches(&self) -> i64 {
+        self.ever_given + self.ever_revoked + self.responses
+    }
+}
+
 impl Kept for Standing {
     type Key = StandingKey;
     const TABLE: &'static str = "standing";
@@ -146,7 +197,14 @@ impl Kept for Standing {
         ("positive", Type::INT8),
         ("negative", Type::INT8),
         ("last_at", Type::INT8),
+        ("changed_at", Type::INT8),
+        ("ever_given", Type::INT8),
+        ("ever_revoked", Type::INT8),
+        ("ever_total", Type::NUMERIC),
+        ("hour_least", Type::NUMERIC),
+        ("hour_greatest", Type::NUMERIC),
     ];
+    const MILESTONES: bool = true;
 
     fn key_cells((agent, aspect): &StandingKey) -> Vec<Cell> {
         let mut cells = agent_cells(agent);
@@ -173,6 +231,12 @@ impl Kept for Standing {
             Box::new(self.positive),
             Box::new(self.negative),
             Box::new(signed(self.last_at)),
+            Box::new(signed(self.changed_at)),
+            Box::new(self.ever_given),
+            Box::new(self.ever_revoked),
+            Box::new(self.ever_total.to_numeric()),
+            Box::new(self.hour.map(|(least, _)| least.to_numeric())),
+            Box::new(self.hour.map(|(_, greatest)| greatest.to_numeric())),
         ]
     }
 
@@ -191,6 +255,11 @@ impl Kept for Standing {
             positive: sql::column(row, "positive")?,
             negative: sql::column(row, "negative")?,
             last_at: sql::number(row, "last_at")?,
+            changed_at: sql::number(row, "changed_at")?,
+            ever_given: sql::column(row, "ever_given")?,
+            ever_revoked: sql::column(row, "ever_revoked")?,
+            ever_total: fixed(row, "ever_total")?,
+            hour: optional_fixed(row, "hour_least")?.zip(optional_fixed(row, "hour_greatest")?),
         };
         Ok(((agent_key(row)?, aspect), standing))
     }
@@ -201,11 +270,20 @@ pub(super) fn fixed(row: &Row, name: &str) -> Result<Fixed, StoreError> {
     Fixed::from_numeric(&sql::column::<Numeric>(row, name)?).ok_or_else(|| sql::corrupt("a sum of values is too large"))
 }
 
+fn optional_fixed(row: &Row, name: &str) -> Result<Option<Fixed>, StoreError> {
+    if sql::column::<Option<Numeric>>(row, name)?.is_none() {
+        return Ok(None);
+    }
+    fixed(row, name).map(Some)
+}
+
 /// The standings that a batch changes.
 #[derive(Default)]
 pub(super) struct Standings {
     rows: KeptRows<Standing>,
     voices: Voices,
+    /// From how much feedback on an aspect has milestones.
+    hot_feedback: i64,
 }
 
 impl Standings {
@@ -215,7 +293,14 @@ impl Standings {
         keys: &BTreeSet<StandingKey>,
         pairs: &BTreeSet<Pair>,
     ) -> Result<Self, StoreError> {
-        Ok(Self { rows: KeptRows::load(sql, keys).await?, voices: Voices::load(sql, pairs).await? })
+        if keys.is_empty() {
+            return Ok(Self::default());
+        }
+        let select = "SELECT hot_feedback::bigint FROM network WHERE chain_id = $1";
+        let network = sql.query(select, &[]).await?;
+        let hot_feedback =
+            sql::column(network.first().ok_or_else(|| sql::corrupt("a network has no row"))?, "hot_feedback")?;
+        Ok(Self { rows: KeptRows::load(sql, keys).await?, voices: Voices::load(sql, pairs).await?, hot_feedback })
     }
 
     /// Counts what a block, of that time, did to one feedback.
@@ -246,15 +331,17 @@ impl Standings {
         if after.is_some() || aspect == Aspect::All {
             standing.responses += spoken.responses;
         }
-        if after.is_some() && spoken.given {
-            standing.last_at = standing.last_at.max(time);
-        }
+        let given = after.filter(|_| spoken.given);
+        let revoked =
+            i64::from(before.is_some() && spoken.taken_back) + i64::from(given.is_some_and(|said| said.revoked));
+        standing.change_at(time, given.map(|said| said.value), revoked);
         self.rows.set(key, block, standing);
     }
 
     /// Writes the current standings, and what they were where that ended above finality.
     pub(super) async fn write(&self, sql: &Sql<'_>, finalized: Option<u64>) -> Result<u64, StoreError> {
-        self.rows.write(sql, finalized).await
+        let is_milestone = |standing: &Standing, next: &Standing| standing.is_milestone(next, self.hot_feedback);
+        self.rows.write_with(sql, finalized, &is_milestone).await
     }
 }
 
@@ -266,18 +353,22 @@ pub(super) async fn rewind(sql: &Sql<'_>, to: u64) -> Result<(), StoreError> {
 /// Counts the standings anew as they were at a block below finality: those that changed above it, from the rows of facts,
 /// which must have been rewound already.
 pub(super) async fn recount(sql: &Sql<'_>, to: u64) -> Result<(), StoreError> {
-    let all = ("k.aspect = ''", counted!());
-    let ratings = ("k.aspect = '\\x01'", counted!(is_rating!()));
-    let tags = ("length(k.aspect) = 16", counted!(is_of_tag!()));
-    for (of_kind, counted) in [all, ratings, tags] {
+    let set: Vec<String> = Standing::VALUES
+        .iter()
+        .map(|(name, _)| *name)
+        .filter(|name| *name != "created_block")
+        .map(|name| format!("{name} = n.{name}"))
+        .collect();
+    let all = ("k.aspect = ''", None);
+    let ratings = ("k.aspect = '\\x01'", Some(is_rating!()));
+    let tags = ("length(k.aspect) = 16", Some(is_of_tag!()));
+    for (of_kind, is_of_aspect) in [all, ratings, tags] {
         let update = format!(
-            "UPDATE standing t SET begin_block = n.begin_block, given = n.given, revoked = n.revoked, \
-                 responses = n.responses, total = n.total, counts = n.counts, clients = n.clients, \
-                 voices = n.voices, positive = n.positive, negative = n.negative, last_at = n.last_at \
-             FROM standing k CROSS JOIN LATERAL ({}) n \
+            "UPDATE standing t SET begin_block = n.begin_block, {} FROM standing k CROSS JOIN LATERAL ({}) n \
              WHERE k.chain_id = $1 AND k.begin_block > $2 AND k.created_block <= $2 AND {of_kind} \
              AND t.chain_id = $1 AND t.deployment = k.deployment AND t.agent_id = k.agent_id AND t.aspect = k.aspect",
-            as_rewound(counted)
+            set.join(", "),
+            as_rewound(&counted(is_of_aspect))
         );
         sql.execute(&update, &[&signed(to)]).await?;
     }

@@ -259,6 +259,11 @@ impl BoundScope {
         self.block_of(alias).map_or_else(|| "TRUE".to_owned(), |block| format!("{block} IS NOT NULL"))
     }
 
+    /// The block that a row's network is read as of; of the newest one NULL.
+    pub(super) fn block(&self, alias: &str) -> String {
+        self.block_of(alias).unwrap_or_else(|| "NULL::bigint".to_owned())
+    }
+
     /// The condition that a block number in a column (`alias.column`) is reached.
     pub(super) fn reached(&self, column: &str) -> String {
         let alias = column.split('.').next().unwrap_or(column);

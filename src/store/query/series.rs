@@ -1,7 +1,8 @@
 //! How what is said of an agent developed: what was given in each hour, day or week, and how it stood at its end.
 //!
 //! Each feedback comes with its time, and goes when it is revoked or superseded. What stands at the end of an interval is
-//! the running sum of what came and went; a client's voice there is the average of what it then says.
+//! the running sum of what came and went; a client's voice there is the average of what it then says. Of an aspect with much
+//! feedback ingestion keeps the standing at the end of each hour: then an interval is what one adds to the one before.
 
 use serde_json::json;
 
@@ -11,12 +12,15 @@ use super::pin::{BoundScope, Scope};
 use super::snapshot::Snapshot;
 use super::source::expand;
 use super::sql::{SqlType, Statement};
-use super::value;
+use super::{entity, value};
 use crate::event::{Tag, Text};
 use crate::store::aspect::{Aspect, is_rating};
+use crate::store::standing::COLUMNS;
 
 /// The derivation that names the aspect of each feedback.
 pub(super) const ASPECTS: i16 = 1;
+/// The derivation that keeps milestones.
+const MILESTONES: i16 = 2;
 
 /// Most points of one answer.
 const MAX_POINTS: i64 = 5_000;
@@ -84,22 +88,27 @@ pub struct SeriesPoint {
     pub per_client_average: Option<String>,
 }
 
-/// The points of an agent, `$agent` and `$aspect` being conditions on `f`, and `{start}` the interval of a time.
-const POINTS: &str = "WITH said AS ( \
-         SELECT f.client, trunc(f.value, 60) AS value, f.value AS exact, f.created_at, \
-             CASE WHEN {reached f.revoked_block} THEN f.revoked_at END AS revoked_at, \
-             CASE WHEN {reached f.end_block} THEN (SELECT n.created_at FROM feedback n WHERE n.chain_id = f.chain_id \
+/// The points of an agent: `$agent` and `$aspect` are conditions on feedback `f`, `$states` the states of the aspect that
+/// are kept, `$start(x)` is the interval of a time. Facts count up to the first of those states, and from there on what
+/// each added to the one before: whoever is spoken of little has no such state but the newest.
+const POINTS: &str = "WITH states AS (SELECT * FROM $states), \
+     cut AS (SELECT min(begin_block) AS block FROM states), \
+     said AS ( \
+         SELECT f.client, trunc(f.value, 60) AS value, f.created_at, \
+             CASE WHEN f.revoked_block <= cut.block THEN f.revoked_at END AS revoked_at, \
+             CASE WHEN f.end_block <= cut.block THEN (SELECT n.created_at FROM feedback n WHERE n.chain_id = f.chain_id \
                  AND n.deployment = f.deployment AND n.agent_id = f.agent_id AND n.client = f.client \
                  AND n.feedback_index = f.feedback_index AND n.begin_block = f.end_block) END AS superseded_at \
-         FROM feedback f WHERE $agent AND {begun f} AND $aspect), \
+         FROM cut CROSS JOIN LATERAL (SELECT * FROM feedback f WHERE $agent AND f.begin_block <= cut.block AND $aspect \
+             OFFSET 0) f), \
      moves AS ( \
-         SELECT client, $start(created_at) AS start, value, 1 AS more, exact, 1 AS given, 0 AS revoked FROM said \
+         SELECT client, $start(created_at) AS start, value, 1 AS more, value AS told, 1 AS given, 0 AS revoked FROM said \
          UNION ALL SELECT client, $start(revoked_at), -value, -1, NULL, 0, 1 FROM said WHERE revoked_at IS NOT NULL \
          UNION ALL SELECT client, $start(superseded_at), -value, -1, NULL, 0, 0 FROM said \
              WHERE superseded_at IS NOT NULL AND revoked_at IS NULL), \
      clients AS ( \
          SELECT client, start, sum(value) AS value, sum(more) AS more, sum(given) AS given, sum(revoked) AS revoked, \
-             sum(exact) AS exact, min(exact) AS least, max(exact) AS greatest FROM moves GROUP BY client, start), \
+             sum(told) AS told, min(told) AS least, max(told) AS greatest FROM moves GROUP BY client, start), \
      running AS ( \
          SELECT *, sum(value) OVER own AS total, sum(more) OVER own AS count FROM clients \
          WINDOW own AS (PARTITION BY client ORDER BY start)), \
@@ -108,19 +117,46 @@ const POINTS: &str = "WITH said AS ( \
          SELECT *, voice - coalesce(lag(voice) OVER own, 0) AS voice_more, \
              (count > 0)::integer - coalesce((lag(count) OVER own > 0)::integer, 0) AS clients_more FROM voiced \
          WINDOW own AS (PARTITION BY client ORDER BY start)), \
-     intervals AS ( \
-         SELECT start, sum(given) AS given, sum(revoked) AS revoked, sum(exact) AS exact, min(least) AS least, \
-             max(greatest) AS greatest, sum(more) AS more, sum(value) AS value, sum(clients_more) AS clients_more, \
-             sum(voice_more) AS voice_more FROM changed GROUP BY start), \
+     counted AS ( \
+         SELECT start, sum(given) AS given, sum(revoked) AS revoked, sum(told) AS told, min(least) AS least, \
+             max(greatest) AS greatest, sum(sum(more)) OVER so_far AS active, sum(sum(value)) OVER so_far AS total, \
+             sum(sum(clients_more)) OVER so_far AS clients, sum(sum(voice_more)) OVER so_far AS voices \
+         FROM changed GROUP BY start WINDOW so_far AS (ORDER BY start)), \
+     ends AS ( \
+         SELECT DISTINCT ON ($start(changed_at)) $start(changed_at) AS start, ever_given, ever_revoked, ever_total, \
+             given - revoked AS active, total, clients, voices \
+         FROM states ORDER BY $start(changed_at), begin_block DESC), \
+     first AS (SELECT s.* FROM states s, cut WHERE s.begin_block = cut.block LIMIT 1), \
+     extremes AS ( \
+         SELECT $start(s.changed_at) AS start, min(s.hour_least) AS least, max(s.hour_greatest) AS greatest \
+         FROM states s, first f WHERE s.ever_given > f.ever_given GROUP BY 1), \
+     added AS ( \
+         SELECT e.*, e.ever_given - coalesce(lag(e.ever_given) OVER so_far, f.ever_given) AS given, \
+             e.ever_revoked - coalesce(lag(e.ever_revoked) OVER so_far, f.ever_revoked) AS revoked, \
+             e.ever_total - coalesce(lag(e.ever_total) OVER so_far, f.ever_total) AS told, \
+             e.active - coalesce(lag(e.active) OVER so_far, f.given - f.revoked) AS more \
+         FROM ends e CROSS JOIN first f WINDOW so_far AS (ORDER BY e.start)), \
      points AS ( \
-         SELECT *, sum(more) OVER so_far AS active, sum(value) OVER so_far AS total, \
-             sum(clients_more) OVER so_far AS clients, sum(voice_more) OVER so_far AS voices FROM intervals \
-         WINDOW so_far AS (ORDER BY start)) \
+         SELECT start, sum(given) AS given, sum(revoked) AS revoked, sum(told) AS told, min(least) AS least, \
+             max(greatest) AS greatest, (array_agg(active ORDER BY part DESC))[1] AS active, \
+             (array_agg(total ORDER BY part DESC))[1] AS total, (array_agg(clients ORDER BY part DESC))[1] AS clients, \
+             (array_agg(voices ORDER BY part DESC))[1] AS voices \
+         FROM (SELECT 1 AS part, * FROM counted \
+             UNION ALL SELECT 2, a.start, a.given, a.revoked, a.told, x.least, x.greatest, a.active, a.total, a.clients, \
+                 a.voices FROM added a LEFT JOIN extremes x USING (start) \
+                 WHERE (a.given, a.revoked, a.more) <> (0, 0, 0)) p \
+         GROUP BY start) \
      SELECT start::bigint, given::bigint, revoked::bigint, \
-         CASE WHEN given > 0 THEN (div(trunc(exact, 60) * 1e60, given) * 1e-60)::text END, least::text, greatest::text, \
+         CASE WHEN given > 0 THEN (div(told * 1e60, given) * 1e-60)::text END, least::text, greatest::text, \
          active::bigint, CASE WHEN active > 0 THEN (div(total * 1e60, active) * 1e-60)::text END, clients::bigint, \
          CASE WHEN clients > 0 THEN (div(voices * 1e60, clients) * 1e-60)::text END FROM points WHERE $within \
      ORDER BY start LIMIT $limit";
+
+/// The states that are kept of the aspect of the row `{t}`, which `$standing` joins to the newest one, `{t}_then`.
+const STATES: &str = "(SELECT x.* FROM (SELECT $key) {t}$standing CROSS JOIN LATERAL ( \
+         SELECT $columns FROM standing_version s WHERE s.chain_id = {t}.chain_id AND s.deployment = {t}.deployment \
+             AND s.agent_id = {t}.agent_id AND s.aspect = {t}.aspect AND {begun s} \
+         UNION ALL SELECT $columns FROM (SELECT {t}_then.*) s) x WHERE $networks) states";
 
 impl Snapshot {
     /// The intervals in which something was said of an agent, or taken back, in order.
@@ -130,14 +166,28 @@ impl Snapshot {
     pub async fn series(&self, scope: &Scope, question: &SeriesQuestion) -> Result<Vec<SeriesPoint>, QueryError> {
         let agent = id::agent(&question.agent, self.contracts())
             .ok_or_else(|| bad_input("agent", "an agent's id, such as \"167000:42\""))?;
-        self.check_derived(scope, "reputationSeries", ASPECTS)?;
+        self.check_derived(scope, "reputationSeries", MILESTONES)?;
         let mut statement = Statement::default();
         let bound = BoundScope::bind(scope, &mut statement);
-        let mut of_agent = bound.of_networks("f");
+        let (mut of_agent, mut key) = (bound.of_networks("f"), Vec::new());
         for (column, part) in ["chain_id", "deployment", "agent_id"].iter().zip(agent.iter().flatten()) {
-            of_agent = format!("{of_agent} AND f.{column} = {}", statement.bind_datum(part));
+            let part = statement.bind_datum(part);
+            of_agent = format!("{of_agent} AND f.{column} = {part}");
+            key.push(format!("{part} AS {column}"));
         }
-        let aspect = aspect_condition(question.tag1.as_deref(), &mut statement)?;
+        let aspect = aspect(question.tag1.as_deref())?;
+        let bytes = statement.bind(aspect.bytes().to_vec());
+        key.push(format!("{bytes}::bytea AS aspect"));
+        let is_of_aspect = match aspect {
+            Aspect::All | Aspect::Ratings => is_rating!().to_owned(),
+            Aspect::Tag(_) => format!("f.aspect = {bytes}::bytea"),
+        };
+        let alias = statement.alias();
+        let states = STATES
+            .replace("$key", &key.join(", "))
+            .replace("$standing", entity::standing_join(aspect, bound.is_pinned()))
+            .replace("$columns", COLUMNS)
+            .replace("$networks", &bound.of_networks(&alias));
         let (length, before) = question.interval.seconds();
         let mut within = vec!["TRUE".to_owned()];
         for (name, time) in [("since", &question.since), ("until", &question.until)] {
@@ -150,14 +200,16 @@ impl Snapshot {
             });
         }
         let text = POINTS
+            .replace("$states", &states)
             .replace("$agent", &of_agent)
-            .replace("$aspect", &aspect)
+            .replace("$aspect", &is_of_aspect)
             .replace("$within", &within.join(" AND "))
             .replace("$limit", &(MAX_POINTS + 1).to_string());
-        let text = ["created_at", "revoked_at", "superseded_at"].iter().fold(text, |text, time| {
-            text.replace(&format!("$start({time})"), &format!("{time} - ({time} + {before}) % {length}"))
+        let times = ["created_at", "revoked_at", "superseded_at", "changed_at", "s.changed_at"];
+        let text = times.iter().fold(text, |text, time| {
+            text.replace(&format!("$start({time})"), &format!("({time} - ({time} + {before}) % {length})"))
         });
-        statement.push(&expand(&text, "f", &bound));
+        statement.push(&expand(&text, &alias, &bound));
         let rows = self.query(&statement).await?;
         if rows.len() > usize::try_from(MAX_POINTS).unwrap_or(usize::MAX) {
             let many =

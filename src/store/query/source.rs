@@ -122,8 +122,9 @@ pub(super) fn expand(template: &str, alias: &str, scope: &BoundScope) -> String 
     let begun = |row: &str| scope.begun(row);
     let reached = |column: &str| scope.reached(column);
     let clock = |row: &str| scope.clock(row);
-    let forms: [(&str, Write<'_>); 4] =
-        [("{live ", &live), ("{begun ", &begun), ("{reached ", &reached), ("{clock ", &clock)];
+    let block = |row: &str| scope.block(row);
+    let forms: [(&str, Write<'_>); 5] =
+        [("{live ", &live), ("{begun ", &begun), ("{reached ", &reached), ("{clock ", &clock), ("{block ", &block)];
     for (opening, write) in forms {
         while let Some(start) = sql.find(opening) {
             let Some(length) = sql[start..].find('}') else { break };

@@ -228,20 +228,26 @@ fn summary_of(rows: &[tokio_postgres::Row]) -> Result<Summary, QueryError> {
     })
 }
 
-/// The least and the greatest value that stands of the aspect of `{t}`: tag by tag, because an index holds the values of each.
-macro_rules! extreme {
-    ($which:literal) => {
-        concat!(
-            "(SELECT ",
-            $which,
-            "(m.value) FROM standing s CROSS JOIN LATERAL (SELECT ",
-            $which,
-            "(f.value) AS value FROM feedback f WHERE f.chain_id = s.chain_id AND f.deployment = s.deployment \
-             AND f.agent_id = s.agent_id AND f.aspect = s.aspect AND {live f} AND NOT {reached f.revoked_block}) m \
-             WHERE s.chain_id = {t}.chain_id AND s.deployment = {t}.deployment AND s.agent_id = {t}.agent_id \
-             AND length(s.aspect) = 16 AND ({t}.aspect = '' OR s.aspect = {t}.aspect))::text"
+/// The least or the greatest value that stands of the aspect of `{t}`: tag by tag, because an index holds the values of
+/// each. Another one holds those that stand no longer, which matter as of an earlier block.
+fn extreme(of_all: &str, of_one: &str, is_pinned: bool) -> String {
+    let told = |condition: &str| {
+        format!(
+            "(SELECT {of_one}(f.value) FROM feedback f WHERE f.chain_id = s.chain_id AND f.deployment = s.deployment \
+             AND f.agent_id = s.agent_id AND f.aspect = s.aspect AND {condition})"
         )
     };
+    let mut values = vec![told("f.end_block IS NULL AND f.revoked_block IS NULL AND {begun f}")];
+    if is_pinned {
+        let fell = "(f.end_block IS NOT NULL OR f.revoked_block IS NOT NULL)";
+        values.push(told(&format!("{fell} AND {{live f}} AND NOT {{reached f.revoked_block}}")));
+    }
+    format!(
+        "(SELECT {of_one}({of_all}({})) FROM standing s \
+         WHERE s.chain_id = {{t}}.chain_id AND s.deployment = {{t}}.deployment AND s.agent_id = {{t}}.agent_id \
+         AND length(s.aspect) = 16 AND ({{t}}.aspect = '' OR s.aspect = {{t}}.aspect))::text",
+        values.join(", ")
+    )
 }
 
 impl Snapshot {
@@ -263,8 +269,8 @@ impl Snapshot {
         let select = format!(
             "SELECT {{t}}_then.counts, trunc({{t}}_then.total * 1e18)::text, {{t}}_then.average::text, {{t}}_then.clients, \
              {{t}}_then.voice_average::text, {}, {} FROM (SELECT {}) {{t}}{} WHERE {}",
-            extreme!("min"),
-            extreme!("max"),
+            extreme("LEAST", "min", bound.is_pinned()),
+            extreme("GREATEST", "max", bound.is_pinned()),
             key.join(", "),
             entity::standing_join(aspect, bound.is_pinned()),
             bound.of_networks(&alias)

@@ -42,7 +42,18 @@ async fn a_series_tells_each_interval_and_what_stood_at_its_end() {
 
 #[tokio::test]
 async fn what_stood_at_the_end_of_an_interval_is_the_reputation_as_of_then() {
+    stood_as_told_then(256).await;
+}
+
+#[tokio::test]
+async fn f71_a_series_of_milestones_is_the_reputation_as_of_the_end_of_each_interval() {
+    stood_as_told_then(2).await;
+}
+
+/// Who has so much feedback has milestones.
+async fn stood_as_told_then(hot_feedback: u32) {
     let node = Node::start().await;
+    node.set_hot_feedback(hot_feedback).await;
     let (mut history, mut random) = (node.history(CHAIN).await, Random(9));
     history.pause = 1_200;
     let mut blocks = Vec::new();
@@ -56,6 +67,7 @@ async fn what_stood_at_the_end_of_an_interval_is_the_reputation_as_of_then() {
             }
         });
         blocks.push(history.block(events.collect()).await);
+        history.finalized = blocks.last().copied();
     }
     let query = "{ reputationSeries(agent: \"167000:0\", interval: HOUR) { start active average clientCount perClientAverage } }";
     let series = node.ask(query).await["reputationSeries"].as_array().unwrap().clone();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::support::{CHAIN, Node, feedback, hex, registered, responded, revoked};
+use super::support::{CHAIN, FIRST_BLOCK, Node, feedback, hex, registered, responded, revoked};
 use crate::store::random::Random;
 
 #[tokio::test]
@@ -132,19 +132,31 @@ fn all(block: Option<u64>) -> String {
 
 #[tokio::test]
 async fn what_feedback_sums_up_to_as_of_a_block_is_what_was_told_then() {
+    sums_up_as_told_then(256).await;
+}
+
+#[tokio::test]
+async fn what_much_feedback_sums_up_to_as_of_a_block_is_what_was_told_then() {
+    sums_up_as_told_then(6).await;
+}
+
+/// Who has so much feedback has milestones.
+async fn sums_up_as_told_then(hot_feedback: u32) {
     let node = Node::start().await;
+    node.set_hot_feedback(hot_feedback).await;
     let (mut history, mut random) = (node.history(CHAIN).await, Random(4));
+    history.pause = 300;
     let mut then: Vec<(u64, Value)> = Vec::new();
     for _ in 0..40 {
         let events = (0..random.below(4)).map(|_| {
             let agent = random.below(3);
             let (client, index) = (10 + u8::try_from(random.below(3)).unwrap(), 1 + random.below(4));
             let tag = ["", "starred", "starred", "uptime", "payment_cycle"][usize::try_from(random.below(5)).unwrap()];
-            let value = [(0, 0), (85, 0), (9_977, 2), (-5, 0), (10_i128.pow(38), 18), (49, 0)];
+            let value = [(0, 0), (85, 0), (9_977, 2), (-5, 0), (10_i128.pow(38), 18), (49, 0), (90, 0), (1, 0)];
             match random.below(6) {
                 0 => revoked(agent, client, index),
                 1 => responded(agent, client, index, 3),
-                _ => feedback(agent, client, index, value[usize::try_from(random.below(6)).unwrap()], tag),
+                _ => feedback(agent, client, index, value[usize::try_from(random.below(8)).unwrap()], tag),
             }
         });
         let block = history.block(events.collect()).await;
@@ -153,12 +165,42 @@ async fn what_feedback_sums_up_to_as_of_a_block_is_what_was_told_then() {
     for (block, answer) in then.iter().step_by(3) {
         assert_eq!(node.ask(&all(Some(*block))).await, *answer, "as of {block}");
     }
-    // Once versions are pruned, standings are counted from the facts.
+    // Once versions are pruned, standings are counted from the facts, where there are milestones from those on.
     history.finalized = Some(then[35].0);
     history.block(vec![feedback(0, 12, 9, (7, 0), "starred"), feedback(1, 12, 9, (7, 0), "uptime")]).await;
     for (block, answer) in then.iter().step_by(2) {
         assert_eq!(node.ask(&all(Some(*block))).await, *answer, "as of {block}, counted");
     }
+}
+
+/// An agent with much feedback has milestones: whatever block is asked for, no more is read than follows one of them.
+#[tokio::test]
+async fn f71_an_earlier_block_takes_an_hour_of_feedback_and_not_all_of_it() {
+    const ROUNDS: u64 = 60;
+    let node = Node::start().await;
+    node.set_hot_feedback(8).await;
+    let mut history = node.history(CHAIN).await;
+    history.pause = 600;
+    for round in 1..=ROUNDS {
+        let given = (10..20).map(|client| feedback(0, client, round, ((round % 100).into(), 0), "starred"));
+        let mut events: Vec<_> = given.collect();
+        events.extend((round > 9).then(|| revoked(0, 10, round - 9)));
+        let block = history.block(events).await;
+        history.finalized = Some(block);
+    }
+    let early = FIRST_BLOCK + 30;
+    let query = format!(
+        "{{ reputationSummary(agent: \"167000:0\", block: {{ number: {early} }}) {{ count average min max }} \
+         agentReputation(id: \"167000:0\", block: {{ number: {early} }}) {{ given raters trustLevel }} \
+         reputationSeries(agent: \"167000:0\", interval: HOUR) {{ start given active }} }}"
+    );
+    let answer = node.ask(&query).await;
+    assert_eq!(answer["agentReputation"]["given"], json!("310"));
+    assert_eq!(answer["reputationSummary"]["count"], json!("288"));
+    drop(history);
+    let read = node.rows_read("feedback%", &query, 10).await;
+    // Of ten clients who spoke since the last milestone, all that they had said by then: 31 each, and a few looked up.
+    assert!(read / 10 < 1_500, "{} rows of feedback were read for an answer", read / 10);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::support::{CHAIN, Node, feedback, hex, registered, revoked};
+use crate::support::postgres::connect;
 
 #[tokio::test]
 async fn a_mistake_of_the_client_is_told_with_a_code_and_status_200() {
@@ -142,7 +143,7 @@ async fn a_statement_that_takes_too_long_is_ended() {
 async fn too_long(node: Node) {
     let mut history = node.history(CHAIN).await;
     history.block(registered(0, 1, "")).await;
-    let blocker = crate::support::postgres::connect(node.database.url()).await;
+    let blocker = connect(node.database.url()).await;
     blocker.batch_execute("BEGIN; LOCK TABLE agent IN ACCESS EXCLUSIVE MODE").await.unwrap();
     let answer = node.answer("{ agents { id } }", json!({})).await;
     assert_eq!((answer.status, answer.error().0.as_str()), (200, "TIMEOUT"));
@@ -167,28 +168,11 @@ async fn f71_what_every_answer_tells_is_looked_up_and_not_searched_for() {
     for _ in 0..100 {
         history.block(vec![]).await;
     }
-    let client = crate::support::postgres::connect(node.database.url()).await;
-    let others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() \
-                  AND backend_type = 'client backend'";
+    let client = connect(node.database.url()).await;
     // As the server's own turn leaves it: it comes to large tables, and never to the few rows of a small one.
     client.batch_execute("ANALYZE block").await.unwrap();
-    // What a connection has read is told at its end.
-    let alone = async || {
-        client.execute(&format!("SELECT pg_terminate_backend(pid) {others}"), &[]).await.unwrap();
-        while client.query_one(&format!("SELECT count(*) {others}"), &[]).await.unwrap().get::<_, i64>(0) > 0 {
-            tokio::task::yield_now().await;
-        }
-    };
     drop(history);
-    alone().await;
-    client.execute("SELECT pg_stat_reset()", &[]).await.unwrap();
-    for _ in 0..20 {
-        node.ask("{ _meta { block { number parentHash } } }").await;
-    }
-    node.store.close();
-    alone().await;
-    let read = "SELECT sum(seq_tup_read + idx_tup_fetch)::bigint FROM pg_stat_user_tables WHERE relname LIKE 'block%'";
-    let read: i64 = client.query_one(read, &[]).await.unwrap().get(0);
+    let read = node.rows_read("block%", "{ _meta { block { number parentHash } } }", 20).await;
     assert!((20..=60).contains(&read), "{read} headers were read for twenty answers");
 }
 
@@ -298,7 +282,7 @@ async fn a_client_that_goes_away_stops_its_query() {
     let node = Node::start().await;
     let mut history = node.history(CHAIN).await;
     history.block(registered(0, 1, "")).await;
-    let blocker = crate::support::postgres::connect(node.database.url()).await;
+    let blocker = connect(node.database.url()).await;
     blocker.batch_execute("BEGIN; LOCK TABLE agent IN ACCESS EXCLUSIVE MODE").await.unwrap();
     let waiters = async |wanted: i64| {
         let waiting =

@@ -10,7 +10,7 @@ use meikan::event::{Event, IdentityEvent, ReputationEvent, Role, Text, Validatio
 use meikan::store::{Batch, Store, Tip, Writer};
 use serde_json::{Value, json};
 
-use crate::support::postgres::TestDatabase;
+use crate::support::postgres::{TestDatabase, connect};
 
 /// The network of most stories.
 pub(crate) const CHAIN: u64 = 167_000;
@@ -213,6 +213,13 @@ impl Node {
         Self { store, address, client: reqwest::Client::new(), database }
     }
 
+    /// From how much feedback on an aspect has milestones, in networks that are registered from now on.
+    pub(crate) async fn set_hot_feedback(&self, hot_feedback: u32) {
+        let client = connect(self.database.url()).await;
+        let set = format!("ALTER TABLE network ALTER COLUMN hot_feedback SET DEFAULT {hot_feedback}");
+        client.batch_execute(&set).await.unwrap();
+    }
+
     /// Registers a network and begins its history.
     pub(crate) async fn history(&self, chain_id: u64) -> History {
         self.store.register(&network(chain_id), GENESIS).await.unwrap();
@@ -242,6 +249,29 @@ impl Node {
         let data = self.ask(query).await;
         let rows = data[root].as_array().unwrap_or_else(|| panic!("no list in {data}"));
         rows.iter().map(|row| row[field].as_str().map_or_else(|| row[field].to_string(), Into::into)).collect()
+    }
+
+    /// How many rows of tables the server reads for the answers to a query, so often. It ends the node.
+    pub(crate) async fn rows_read(self, tables: &str, query: &str, times: u64) -> i64 {
+        let client = connect(self.database.url()).await;
+        let others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() \
+                      AND backend_type = 'client backend'";
+        // What a connection has read is told at its end.
+        let alone = async || {
+            client.execute(&format!("SELECT pg_terminate_backend(pid) {others}"), &[]).await.unwrap();
+            while client.query_one(&format!("SELECT count(*) {others}"), &[]).await.unwrap().get::<_, i64>(0) > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        alone().await;
+        client.execute("SELECT pg_stat_reset()", &[]).await.unwrap();
+        for _ in 0..times {
+            self.ask(query).await;
+        }
+        self.store.close();
+        alone().await;
+        let read = "SELECT sum(seq_tup_read + idx_tup_fetch)::bigint FROM pg_stat_user_tables WHERE relname LIKE $1";
+        client.query_one(read, &[&tables]).await.unwrap().get(0)
     }
 
     /// The ids of the agents that a `where` gives.

@@ -19,6 +19,7 @@ use meikan::store::Store;
 use tokio::runtime::{self, Runtime};
 
 use super::dump::Tables;
+use super::model::standings::HOT_FEEDBACK;
 use super::story::{CHAIN_ID, Stage, Story, Told};
 use crate::support::postgres::{TestDatabase, connect};
 
@@ -59,6 +60,9 @@ async fn stage(database: &TestDatabase) -> Stage {
     let store = Store::connect(&Database { url: database.url().into(), ..Database::default() }).await.unwrap();
     store.migrate().await.unwrap();
     let client = connect(database.url()).await;
+    // A story is short: whoever is spoken of a few times has milestones.
+    let hot = format!("ALTER TABLE network ALTER COLUMN hot_feedback SET DEFAULT {HOT_FEEDBACK}");
+    client.batch_execute(&hot).await.unwrap();
     let tables = Tables::of(&client, CHAIN_ID).await;
     Stage { url: database.url().into(), client, tables }
 }

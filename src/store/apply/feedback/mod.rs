@@ -139,6 +139,8 @@ struct Response {
 /// What the block that is folded has done to one feedback so far.
 struct Touched {
     before: Option<Said>,
+    /// Whether the block took that back.
+    taken_back: bool,
     responses: i64,
 }
 
@@ -171,9 +173,11 @@ impl Feedback {
 
     fn touch(&mut self, key: FeedbackKey) -> &mut Touched {
         let slots = &self.slots;
-        self.touched
-            .entry(key)
-            .or_insert_with(|| Touched { before: slots.get(&key).and_then(Slot::said), responses: 0 })
+        self.touched.entry(key).or_insert_with(|| Touched {
+            before: slots.get(&key).and_then(Slot::said),
+            taken_back: false,
+            responses: 0,
+        })
     }
 
     /// Counts what a block, of that time, did.
@@ -188,6 +192,7 @@ impl Feedback {
                     before: touched.before,
                     after: slot.and_then(Slot::said),
                     given: slot.is_some_and(|slot| slot.was_given_in(block)),
+                    taken_back: touched.taken_back,
                     responses: touched.responses,
                 },
             );
@@ -268,7 +273,8 @@ impl Feedback {
         if self.slots.get(&key).and_then(Slot::revoked) != Some(false) {
             return;
         }
-        self.touch(key);
+        let is_new = self.slots.get(&key).is_some_and(|slot| slot.was_given_in(place.block));
+        self.touch(key).taken_back |= !is_new;
         let slot = self.slots.entry(key).or_default();
         if let Some(given) = slot.given.current_mut() {
             given.revoked = Some(place);

@@ -1,7 +1,8 @@
 //! What the feedback about an agent sums up to: of the agent, of each first tag, and ranked.
 //!
 //! The newest state is the row of `standing`. As of an earlier block it is that row where it has not changed since, else
-//! the version that held then, else counted from the rows of facts: the first of the three that there is.
+//! the version that held then, else the newest milestone with the facts since then, else counted from all facts: the first
+//! of the four that there is.
 
 use std::sync::LazyLock;
 
@@ -9,13 +10,10 @@ use super::{
     Cardinality, Choice, Entity, Field, KeyPart, Life, Relation, Template, agent_id_text, agent_key, agent_links,
     cursor_field, finality_field,
 };
-use crate::store::aspect::{Aspect, counted, is_of_tag, is_rating};
+use crate::store::aspect::{Aspect, is_of_tag, is_rating};
 use crate::store::query::id;
 use crate::store::query::sql::SqlType;
-
-/// The columns of a standing that are counted.
-const COLUMNS: &str = "s.begin_block, s.given, s.revoked, s.responses, s.total, s.counts, s.clients, s.voices, \
-     s.positive, s.negative, s.last_at";
+use crate::store::standing::{COLUMNS, advanced, counted};
 
 /// What a standing's other columns are computed by, over the row `x` of an aspect: as in the table.
 fn computed(aspect: &str) -> String {
@@ -30,14 +28,17 @@ fn computed(aspect: &str) -> String {
 
 const OF_AGENT: &str = "s.chain_id = {t}.chain_id AND s.deployment = {t}.deployment AND s.agent_id = {t}.agent_id";
 
-/// The standing of an agent in an aspect as of an earlier block.
-fn as_of(alias: &str, aspect: &str, counted: &str) -> String {
+/// The standing of an agent in an aspect as of an earlier block; with the condition that feedback `f` is of the aspect.
+fn as_of(alias: &str, aspect: &str, is_of_aspect: Option<&str>) -> String {
     let of = format!("{OF_AGENT} AND s.aspect = {aspect}");
-    let (counted, computed) = (counted.replace("{k}", "{t}"), computed(aspect));
+    let [advanced, counted] =
+        [advanced(aspect, is_of_aspect), counted(is_of_aspect)].map(|text| text.replace("{k}", "{t}"));
+    let computed = computed(aspect);
     format!(
         " LEFT JOIN LATERAL (SELECT x.*, {computed} FROM ( \
              SELECT {COLUMNS} FROM standing s WHERE {of} AND {{begun s}} \
              UNION ALL SELECT {COLUMNS} FROM standing_version s WHERE {of} AND {{live s}} \
+             UNION ALL SELECT {COLUMNS} FROM ({advanced}) s \
              UNION ALL SELECT {COLUMNS} FROM ({counted}) s LIMIT 1) x) {{t}}_{alias} ON TRUE"
     )
 }
@@ -57,18 +58,17 @@ struct Joins {
     as_of: String,
 }
 
-static ALL: LazyLock<Joins> =
-    LazyLock::new(|| Joins { newest: newest("all", "''"), as_of: as_of("all", "''", counted!()) });
+static ALL: LazyLock<Joins> = LazyLock::new(|| Joins { newest: newest("all", "''"), as_of: as_of("all", "''", None) });
 
 static RATINGS: LazyLock<Joins> = LazyLock::new(|| Joins {
     newest: newest("ratings", "'\\x01'"),
-    as_of: as_of("ratings", "'\\x01'", counted!(is_rating!())),
+    as_of: as_of("ratings", "'\\x01'", Some(is_rating!())),
 });
 
 /// The row itself, and as of an earlier block what it was.
 static OF_ROW: LazyLock<Joins> = LazyLock::new(|| Joins {
     newest: " CROSS JOIN LATERAL (SELECT {t}.*) {t}_then".to_owned(),
-    as_of: as_of("then", "{t}.aspect", counted!(is_of_tag!())),
+    as_of: as_of("then", "{t}.aspect", Some(is_of_tag!())),
 });
 
 /// As [`OF_ROW`], of ratings or of a tag.
@@ -77,14 +77,14 @@ static RANKED: LazyLock<Joins> = LazyLock::new(|| Joins {
     as_of: as_of(
         "then",
         "{t}.aspect",
-        counted!(concat!("(({k}.aspect = '\\x01' AND ", is_rating!(), ") OR ", is_of_tag!(), ")")),
+        Some(concat!("(({k}.aspect = '\\x01' AND ", is_rating!(), ") OR ", is_of_tag!(), ")")),
     ),
 });
 
 /// Joins a row that names an agent and an aspect, `{t}`, to that standing, `{t}_then`, if there is one.
 pub(in crate::store::query) fn standing_join(aspect: Aspect, is_pinned: bool) -> &'static str {
     static ANY_NEWEST: LazyLock<String> = LazyLock::new(|| newest("then", "{t}.aspect"));
-    static ALL_AS_OF: LazyLock<String> = LazyLock::new(|| as_of("then", "{t}.aspect", counted!()));
+    static ALL_AS_OF: LazyLock<String> = LazyLock::new(|| as_of("then", "{t}.aspect", None));
     match (is_pinned, aspect) {
         (false, _) => &ANY_NEWEST,
         (true, Aspect::All) => &ALL_AS_OF,
@@ -103,8 +103,25 @@ impl Joins {
     }
 }
 
-/// Feedback `f` about the agent of `{t}` that stands.
+/// Feedback `f` about the agent of `{t}` that stands now, and was given by the block that is read.
 macro_rules! stands {
+    () => {
+        "FROM feedback f WHERE f.chain_id = {t}.chain_id AND f.deployment = {t}.deployment \
+         AND f.agent_id = {t}.agent_id AND f.end_block IS NULL AND f.revoked_block IS NULL AND {begun f} AND "
+    };
+}
+
+/// Feedback `f` about the agent of `{t}` that stood at an earlier block and no longer does: an index has what fell.
+macro_rules! fell {
+    () => {
+        "FROM feedback f WHERE f.chain_id = {t}.chain_id AND f.deployment = {t}.deployment \
+         AND f.agent_id = {t}.agent_id AND (f.end_block IS NOT NULL OR f.revoked_block IS NOT NULL) \
+         AND {live f} AND NOT {reached f.revoked_block} AND "
+    };
+}
+
+/// Feedback `f` about the agent of `{t}` that stands at the block that is read.
+macro_rules! stood {
     () => {
         "FROM feedback f WHERE f.chain_id = {t}.chain_id AND f.deployment = {t}.deployment \
          AND f.agent_id = {t}.agent_id AND {live f} AND NOT {reached f.revoked_block} AND "
@@ -113,28 +130,34 @@ macro_rules! stands {
 
 /// The least or greatest rating: of one tag, then of the other, so that an index tells both.
 macro_rules! rating_extreme {
-    ($of_both:literal, $of_one:literal) => {
+    ($of_all:literal, $of_one:literal, $($feedback:expr),+) => {
         concat!(
-            $of_both,
-            "((SELECT ",
-            $of_one,
-            "(f.value) ",
-            stands!(),
-            is_rating!(),
-            " AND f.aspect = '\\xc5d2460186f7233c927e7db2dcc703c0'), (SELECT ",
-            $of_one,
-            "(f.value) ",
-            stands!(),
-            is_rating!(),
-            " AND f.aspect = '\\xd6be4ef8f6e81499fcacb6176a8acae1'))"
+            $of_all,
+            "(NULL"
+            $(, ", (SELECT ", $of_one, "(f.value) ", $feedback, is_rating!(),
+                " AND f.aspect = '\\xc5d2460186f7233c927e7db2dcc703c0'), (SELECT ", $of_one, "(f.value) ", $feedback,
+                is_rating!(), " AND f.aspect = '\\xd6be4ef8f6e81499fcacb6176a8acae1')")+,
+            ")"
+        )
+    };
+}
+
+/// The least or greatest value of a tag.
+macro_rules! tag_extreme {
+    ($of_all:literal, $of_one:literal, $($feedback:expr),+) => {
+        concat!(
+            $of_all,
+            "(NULL"
+            $(, ", (SELECT ", $of_one, "(f.value) ", $feedback, "f.aspect = {t}.aspect)")+,
+            ")"
         )
     };
 }
 
 /// Whether feedback that stands says that the agent is part of a payment cycle: the tag `payment_cycle`.
 macro_rules! in_payment_cycle {
-    () => {
-        concat!("EXISTS (SELECT ", stands!(), "f.aspect = '\\x7138b1b0455fc2ade29e869614a21010')")
+    ($($feedback:expr),+) => {
+        concat!("(FALSE" $(, " OR EXISTS (SELECT ", $feedback, "f.aspect = '\\x7138b1b0455fc2ade29e869614a21010')")+, ")")
     };
 }
 
@@ -154,6 +177,25 @@ macro_rules! grade_reason {
          WHEN {t}_ratings.average >= 60 THEN 'at least 60' ELSE 'below 60'"
     };
 }
+macro_rules! trust_level {
+    ($($feedback:expr),+) => {
+        concat!("CASE WHEN ", in_payment_cycle!($($feedback),+), " THEN 'UNTRUSTED' ", grade!(), " END")
+    };
+}
+macro_rules! trust_reason {
+    ($($feedback:expr),+) => {
+        concat!(
+            "CASE WHEN ",
+            in_payment_cycle!($($feedback),+),
+            " THEN 'feedback that stands names it in a payment cycle' WHEN COALESCE({t}_ratings.active, 0) = 0 \
+             THEN 'no rating stands' ELSE {t}_ratings.active || ' ratings average ' || \
+             trim_scale(trunc({t}_ratings.average, 2)) || ': ' || CASE ",
+            grade_reason!(),
+            " END END"
+        )
+    };
+}
+
 /// An agent's reputation.
 pub(super) static AGENT_REPUTATION: LazyLock<Entity> = LazyLock::new(|| {
     let changed = ALL.template("COALESCE({t}_all.begin_block, {t}.created_block)");
@@ -244,34 +286,38 @@ fn of_ratings() -> Vec<Field> {
         Field::choice(
             "trustLevel",
             &TRUST_LEVEL,
-            concat!("CASE WHEN ", in_payment_cycle!(), " THEN 'UNTRUSTED' ", grade!(), " END"),
+            trust_level!(stands!()),
             "How far the agent can be trusted by its ratings: the first level whose rule fits.",
-        ),
+        )
+        .pinned(trust_level!(stands!(), fell!())),
         Field::text(
             "trustReason",
-            concat!(
-                "CASE WHEN ",
-                in_payment_cycle!(),
-                " THEN 'feedback that stands names it in a payment cycle' WHEN COALESCE({t}_ratings.active, 0) = 0 \
-                 THEN 'no rating stands' ELSE {t}_ratings.active || ' ratings average ' || \
-                 trim_scale(trunc({t}_ratings.average, 2)) || ': ' || CASE ",
-                grade_reason!(),
-                " END END"
-            ),
+            trust_reason!(stands!()),
             "The rule that decided the trust level, with its numbers (the average cut to two decimal places).",
-        ),
+        )
+        .pinned(trust_reason!(stands!(), fell!())),
     ];
     let kept = kept.into_iter().map(|field| RATINGS.field(field));
     let asked = vec![
-        Field::decimal("min", rating_extreme!("LEAST", "min"), "The least rating; null while there are none.")
-            .nullable(),
-        Field::decimal("max", rating_extreme!("GREATEST", "max"), "The greatest rating; null while there are none.")
-            .nullable(),
+        Field::decimal(
+            "min",
+            rating_extreme!("LEAST", "min", stands!()),
+            "The least rating; null while there are none.",
+        )
+        .pinned(rating_extreme!("LEAST", "min", stands!(), fell!()))
+        .nullable(),
+        Field::decimal(
+            "max",
+            rating_extreme!("GREATEST", "max", stands!()),
+            "The greatest rating; null while there are none.",
+        )
+        .pinned(rating_extreme!("GREATEST", "max", stands!(), fell!()))
+        .nullable(),
         Field::decimal(
             "lastRating",
             concat!(
                 "(SELECT f.value ",
-                stands!(),
+                stood!(),
                 is_rating!(),
                 " ORDER BY f.begin_block DESC, f.log_index DESC LIMIT 1)"
             ),
@@ -388,21 +434,15 @@ fn of_one_tag() -> Vec<Field> {
     let kept = kept.into_iter().map(|field| OF_ROW.field(field));
     let extreme = |name, sql, doc| Field::decimal(name, sql, doc).nullable();
     let asked = vec![
-        extreme(
-            "min",
-            concat!("(SELECT min(f.value) ", stands!(), "f.aspect = {t}.aspect)"),
-            "The least value; null while none stands.",
-        ),
-        extreme(
-            "max",
-            concat!("(SELECT max(f.value) ", stands!(), "f.aspect = {t}.aspect)"),
-            "The greatest value; null while none stands.",
-        ),
+        extreme("min", tag_extreme!("LEAST", "min", stands!()), "The least value; null while none stands.")
+            .pinned(tag_extreme!("LEAST", "min", stands!(), fell!())),
+        extreme("max", tag_extreme!("GREATEST", "max", stands!()), "The greatest value; null while none stands.")
+            .pinned(tag_extreme!("GREATEST", "max", stands!(), fell!())),
         extreme(
             "lastValue",
             concat!(
                 "(SELECT f.value ",
-                stands!(),
+                stood!(),
                 "f.aspect = {t}.aspect ORDER BY f.begin_block DESC, f.log_index DESC LIMIT 1)"
             ),
             "The newest value; null while none stands.",

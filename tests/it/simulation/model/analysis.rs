@@ -7,7 +7,7 @@ use num_bigint::BigInt;
 use serde_json::{Value, json};
 
 use super::feedback::Feedback;
-use super::standings::{PLACES, exact, shown};
+use super::standings::{PLACES, shown};
 use super::{AgentKey, Model};
 
 /// Decimal places of a share.
@@ -52,17 +52,17 @@ impl Model {
             let given: Vec<&Feedback> =
                 said.iter().map(|said| said.given).filter(|given| start(given.at.time) == *at).collect();
             let revoked = said.iter().filter(|said| said.revoked_at.is_some_and(|time| start(time) == *at)).count();
-            let mut values: Vec<BigInt> = given.iter().map(|given| exact(given)).collect();
+            let mut values: Vec<&BigInt> = given.iter().map(|given| &given.said.value).collect();
             values.sort();
-            let cut = values.iter().sum::<BigInt>() / BigInt::from(10).pow(255 - PLACES);
+            let sum = values.iter().copied().sum::<BigInt>();
             let voices =
                 voices(said.iter().filter(|said| {
                     start(said.given.at.time) <= *at && said.gone_at.is_none_or(|time| start(time) > *at)
                 }));
             json!({
                 "start": at.to_string(), "given": given.len().to_string(), "revoked": revoked.to_string(),
-                "givenAverage": mean(&cut, given.len()), "givenMin": values.first().map(|value| shown(value, 255)),
-                "givenMax": values.last().map(|value| shown(value, 255)),
+                "givenAverage": mean(&sum, given.len()), "givenMin": values.first().map(|value| shown(value, PLACES)),
+                "givenMax": values.last().map(|value| shown(value, PLACES)),
                 "active": voices.values().map(|(count, _)| count).sum::<usize>().to_string(),
                 "average": mean(&voices.values().map(|(_, total)| total).sum(), voices.values().map(|(count, _)| count).sum()),
                 "clientCount": voices.len().to_string(),

@@ -96,7 +96,7 @@ impl Model {
                 first.get_or_insert((at, contract));
             }
         }
-        self.end_block(block.number);
+        self.end_block(block.number, block.timestamp);
         if let Some((at, contract)) = first {
             self.intents.end_block(at, contract);
             self.clock = Some(at.time);
@@ -138,9 +138,9 @@ impl Model {
     }
 
     /// What follows from a block as it leaves things, and not from one of its events.
-    fn end_block(&mut self, block: u64) {
+    fn end_block(&mut self, block: u64, time: u64) {
         self.validations.end_block(&mut self.agents);
-        self.standings.end_block(block, &self.feedback);
+        self.standings.end_block(block, time, &self.feedback);
     }
 
     /// Every table's rows, where blocks up to `finalized` are final.

@@ -13,6 +13,9 @@ use super::rows::{Row, Rows, bytea, number, of_agent, text};
 /// Decimal places of a sum.
 pub(super) const PLACES: u32 = 60;
 
+/// From how much feedback on there are milestones: so little that a short story has some.
+pub(crate) const HOT_FEEDBACK: usize = 4;
+
 /// All feedback.
 const ALL: &[u8] = &[];
 /// Feedback without a tag, or `starred`, of 0 to 100.
@@ -34,6 +37,13 @@ pub(crate) struct Standing {
     pub(crate) least: Option<String>,
     pub(crate) greatest: Option<String>,
     pub(crate) last: Option<String>,
+    /// When it last changed.
+    changed_at: u64,
+    ever_given: usize,
+    ever_revoked: usize,
+    ever_total: BigInt,
+    /// The values that were given in that hour.
+    hour: Vec<BigInt>,
 }
 
 /// The standings of all agents, and the texts of first tags.
@@ -90,7 +100,7 @@ impl Standings {
     }
 
     /// Counts the agents anew that a block's events of feedback named.
-    pub(super) fn end_block(&mut self, block: u64, feedback: &Feedbacks) {
+    pub(super) fn end_block(&mut self, block: u64, time: u64, feedback: &Feedbacks) {
         for (key, at) in feedback.answers.iter().filter(|(_, at)| *at == block) {
             let mut filed = BTreeSet::from([ALL.to_vec()]);
             filed.extend(
@@ -117,12 +127,12 @@ impl Standings {
             touched.extend(spans.flat_map(|span| span.is.said.aspects.clone()).map(|aspect| (*agent, aspect)));
         }
         for key in touched {
-            let standing = self.counted(&key, feedback);
+            let standing = self.counted(&key, time, feedback);
             self.of.entry(key).or_default().set(block, standing);
         }
     }
 
-    fn counted(&self, (agent, aspect): &(AgentKey, Vec<u8>), feedback: &Feedbacks) -> Standing {
+    fn counted(&self, (agent, aspect): &(AgentKey, Vec<u8>), time: u64, feedback: &Feedbacks) -> Standing {
         let of_agent = feedback.given.iter().filter(|((of, ..), _)| of == agent);
         let spans: Vec<(&FeedbackKey, &Span<Feedback>)> = of_agent
             .flat_map(|(key, history)| history.0.iter().map(move |span| (key, span)))
@@ -134,6 +144,15 @@ impl Standings {
             revoked: held.iter().filter(|(_, span)| span.is.revoked.is_some()).count(),
             responses: self.answered.iter().filter(|(of, under, _)| of == agent && under == aspect).count(),
             last_at: spans.iter().map(|(_, span)| span.is.at.time).max().unwrap_or_default(),
+            changed_at: time,
+            ever_given: spans.len(),
+            ever_revoked: spans.iter().filter(|(_, span)| span.is.revoked.is_some()).count(),
+            ever_total: spans.iter().map(|(_, span)| &span.is.said.value).sum(),
+            hour: spans
+                .iter()
+                .filter(|(_, span)| span.is.at.time / 3_600 == time / 3_600)
+                .map(|(_, span)| span.is.said.value.clone())
+                .collect(),
             ..Standing::default()
         };
         let stands: Vec<_> = held.iter().filter(|(_, span)| span.is.revoked.is_none()).collect();
@@ -163,7 +182,7 @@ impl Standings {
     pub(super) fn rows(&self, rows: &mut Rows, finalized: Option<u64>) {
         for ((agent, aspect), history) in &self.of {
             let created = history.0.first().expect("it was set").begin;
-            let (now, past) = history.kept(finalized);
+            let now = history.0.last().expect("it was set");
             let mut row = of_agent(*agent, row_of(aspect, created, now));
             let standing = &now.is;
             row.insert("active", number(standing.active()));
@@ -171,9 +190,14 @@ impl Standings {
             row.insert("voice_average", standing.voice_average().map(|average| plain(&average, PLACES)));
             row.insert("score", standing.score(aspect).map(|(score, places)| plain(&score, places)));
             rows.put("standing", row);
-            for span in past {
+            for (span, next) in history.0.iter().zip(history.0.iter().skip(1)) {
+                let is_milestone = span.is.is_milestone(&next.is);
+                if !is_milestone && finalized.is_some_and(|finalized| span.end <= Some(finalized)) {
+                    continue;
+                }
                 let mut row = of_agent(*agent, row_of(aspect, created, span));
                 row.insert("end_block", span.end.and_then(number));
+                row.insert("is_milestone", number(is_milestone));
                 rows.put("standing_version", row);
             }
         }
@@ -186,6 +210,14 @@ impl Standings {
 }
 
 impl Standing {
+    /// Whether it stays once that followed it: there is much of it, and the hour ended, or as much again was said.
+    fn is_milestone(&self, next: &Self) -> bool {
+        let rounds =
+            |standing: &Self| (standing.ever_given + standing.ever_revoked + standing.responses) / HOT_FEEDBACK;
+        let ends_hour = self.changed_at / 3_600 != next.changed_at / 3_600;
+        self.ever_given >= HOT_FEEDBACK && (ends_hour || rounds(self) != rounds(next))
+    }
+
     pub(crate) fn active(&self) -> usize {
         self.given - self.revoked
     }
@@ -245,6 +277,12 @@ fn row_of(aspect: &[u8], created: u64, span: &Span<Standing>) -> Row {
         ("positive", number(standing.positive)),
         ("negative", number(standing.negative)),
         ("last_at", number(standing.last_at)),
+        ("changed_at", number(standing.changed_at)),
+        ("ever_given", number(standing.ever_given)),
+        ("ever_revoked", number(standing.ever_revoked)),
+        ("ever_total", Some(plain(&standing.ever_total, PLACES))),
+        ("hour_least", standing.hour.iter().min().map(|value| plain(value, PLACES))),
+        ("hour_greatest", standing.hour.iter().max().map(|value| plain(value, PLACES))),
     ])
 }
 
