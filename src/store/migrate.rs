@@ -45,6 +45,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(18, "0018_statistics"),
     migration!(19, "0019_one_partition"),
     migration!(20, "0020_milestones"),
+    migration!(21, "0021_orders"),
 ];
 
 /// The advisory lock that migrations run under; any number that nothing else in the database uses ("meikan" in ASCII).
