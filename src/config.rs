@@ -86,6 +86,8 @@ pub struct Api {
     pub ready_head_age_seconds: u64,
     /// Longest wait for `block: {number_gte}`, in milliseconds.
     pub wait_for_block_ms: u64,
+    /// Room for answers that are given again until the next commit, in megabytes; 0 keeps none.
+    pub cache_megabytes: u32,
     /// Most subscriptions that are open at a time, and most WebSockets.
     pub max_subscriptions: u32,
     /// A WebSocket whose client takes nothing for so long is cut off, in milliseconds.
@@ -107,6 +109,7 @@ impl Default for Api {
             ready_lag_seconds: 120,
             ready_head_age_seconds: 600,
             wait_for_block_ms: 5_000,
+            cache_megabytes: 32,
             max_subscriptions: 2_000,
             slow_client_ms: 10_000,
             validation_expires_after_seconds: 604_800,

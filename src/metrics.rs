@@ -90,6 +90,9 @@ pub const SUBSCRIPTIONS: &str = "subscriptions";
 pub const SUBSCRIPTION_MESSAGES: &str = "subscription_messages_total";
 /// Subscriptions that were cut off because their client was too slow.
 pub const SUBSCRIPTIONS_CUT: &str = "subscriptions_cut_total";
+/// Answers by where they came from; label `result`: `hit` (kept), `joined` (another request worked it out at that time),
+/// `miss` (worked out, and kept if it lasts), `pass` (never kept).
+pub const CACHE_OPERATIONS: &str = "cache_operations_total";
 
 /// Most agents that labels name: a series is kept for each as long as the process lives.
 const MAX_NAMED_AGENTS: usize = 1_000;
@@ -181,6 +184,7 @@ fn describe() {
     describe_counter!(GRAPHQL_ERRORS, "GraphQL errors answered");
     describe_gauge!(SUBSCRIPTIONS, "Subscriptions that are open");
     describe_counter!(SUBSCRIPTION_MESSAGES, "Messages that subscribers took");
+    describe_counter!(CACHE_OPERATIONS, "Answers by whether they were kept, joined, worked out or never kept");
     describe_counter!(SUBSCRIPTIONS_CUT, "Subscriptions cut off because their client was too slow");
 }
 

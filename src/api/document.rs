@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 
 use async_graphql::Name;
-use async_graphql::parser::types::{ExecutableDocument, Field, Selection, SelectionSet};
+use async_graphql::parser::types::{ExecutableDocument, Field, OperationType, Selection, SelectionSet};
 
 use super::error::Code;
 
@@ -20,6 +20,28 @@ const MAX_SELECTIONS: u64 = 50_000;
 
 /// Deepest nesting of selections and fragments that is measured; async-graphql refuses 32.
 const MAX_DEPTH: usize = 64;
+
+/// Fields that tell what no commit tells: how far the chain is, what endpoints said, what a restart configured.
+const OBSERVED: [&str; 7] = ["_meta", "networks", "stateDigest", "dispute", "disputes", "protocol", "protocols"];
+
+/// Whether a query has one answer for as long as no commit comes.
+pub(super) fn lasts(document: &ExecutableDocument) -> bool {
+    let is_query = document.operations.iter().all(|(_, operation)| operation.node.ty == OperationType::Query);
+    let operations = document.operations.iter().map(|(_, operation)| &operation.node.selection_set.node);
+    let fragments = document.fragments.values().map(|fragment| &fragment.node.selection_set.node);
+    let mut open: Vec<&SelectionSet> = operations.chain(fragments).collect();
+    while let Some(set) = open.pop() {
+        for item in &set.items {
+            match &item.node {
+                Selection::Field(field) if OBSERVED.contains(&field.node.name.node.as_str()) => return false,
+                Selection::Field(field) => open.push(&field.node.selection_set.node),
+                Selection::InlineFragment(fragment) => open.push(&fragment.node.selection_set.node),
+                Selection::FragmentSpread(_) => {}
+            }
+        }
+    }
+    is_query
+}
 
 /// Makes sure that a query can be validated in time, and that no two of its fields share a name in the answer unless
 /// they are the same.
@@ -166,6 +188,20 @@ mod tests {
     fn a_query_without_fragments_is_as_large_as_its_text() {
         assert!(!refused(&format!("{{ {} }}", "agents { id } ".repeat(7_000))));
         assert!(!refused("{ agents { ...Missing } }"));
+    }
+
+    #[test]
+    fn what_no_commit_tells_does_not_last() {
+        let lasts = |query: &str| super::lasts(&parse_query(query).expect("this is a query"));
+        assert!(lasts("{ agents { id feedback { value } } x: reputationSummary(agent: \"1:2\") { count } }"));
+        for query in [
+            "{ agents { id } _meta { block { number } } }",
+            "{ ...Rest } fragment Rest on Query { ... on Query { head: networks { head { number } } } }",
+            "query A { agents { id } } query B { disputes { id } }",
+            "subscription { agents { op } }",
+        ] {
+            assert!(!lasts(query), "{query}");
+        }
     }
 
     #[test]

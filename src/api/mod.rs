@@ -5,6 +5,7 @@
 //! what came back.
 
 mod argument;
+mod cache;
 mod document;
 mod error;
 pub mod graphiql;

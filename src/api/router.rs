@@ -27,6 +27,7 @@ use axum::routing::post;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::cache::{self, Answer, Answers, Question};
 use super::document;
 use super::error::{self, Code};
 use super::graphiql;
@@ -53,6 +54,7 @@ pub struct ApiState {
     schema: Schema,
     subscriptions: Arc<Subscriptions>,
     sockets: Sockets,
+    answers: Answers,
 }
 
 impl ApiState {
@@ -71,6 +73,7 @@ impl ApiState {
         Self {
             subscriptions: Arc::new(Subscriptions::new(Arc::clone(&store), limits)),
             sockets: Sockets::new(&config, stop),
+            answers: Answers::new(config.cache_megabytes),
             store,
             schema: schema::build(&config),
             config: Arc::new(config),
@@ -185,30 +188,74 @@ async fn respond(
     headers: &HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let mut request = match read(state, headers, body) {
-        Ok(request) => request,
+    let body = match receive(state, headers, body) {
+        Ok(body) => body,
         Err(refusal) => return *refusal,
     };
-    // A query that does not parse is told of by the schema, as every other mistake of a query.
-    if let Ok(document) = request.parsed_query()
-        && let Err((code, message)) = document::check(document)
+    let known = if state.answers.is_on() { state.store.state() } else { None };
+    let question = known.map(|known| Question { state: known, chain_id, body: body.clone() });
+    if let Some(question) = &question
+        && let Some(answer) = state.answers.get(question).await
     {
-        return refuse(StatusCode::OK, code, &message);
+        return as_sent(&answer);
     }
-    let (response, blocks) = answer(state, chain_id, request).await;
-    let mut response = as_http(StatusCode::OK, &response);
-    if let Some(blocks) = blocks.and_then(|blocks| HeaderValue::from_str(&blocks).ok()) {
-        response.headers_mut().insert(BLOCK, blocks);
+    let Some(mut request) = read(&body) else {
+        let message = "the body must be one JSON object with `query`, and `variables` if it has any";
+        return refuse(StatusCode::BAD_REQUEST, Code::BadInput, message);
+    };
+    let mut lasts = false;
+    // A query that does not parse is told of by the schema, as every other mistake of a query.
+    if let Ok(document) = request.parsed_query() {
+        if let Err((code, message)) = document::check(document) {
+            return refuse(StatusCode::OK, code, &message);
+        }
+        lasts = document::lasts(document);
+    }
+    // Boxed, because an answer that is kept must not carry the future of one that is not.
+    let work = Box::pin(worked_out(state, chain_id, request));
+    let Some(question) = question.filter(|_| lasts) else {
+        cache::pass();
+        return as_sent(&work.await);
+    };
+    as_sent(&*state.answers.get_or(question, work).await)
+}
+
+/// Answers a query, as it is sent.
+async fn worked_out(state: &ApiState, chain_id: Option<i64>, request: Request) -> Answer {
+    let Answered { response, blocks, is_newest } = answer(state, chain_id, request).await;
+    let written = serde_json::to_vec(&response).inspect_err(|reason| {
+        tracing::error!(%reason, "a response could not be written");
+    });
+    Answer {
+        lasts: is_newest && response.errors.is_empty() && written.is_ok(),
+        body: written.unwrap_or_default().into(),
+        blocks: blocks.and_then(|blocks| HeaderValue::from_str(&blocks).ok()),
+    }
+}
+
+fn as_sent(answer: &Answer) -> Response {
+    // Nothing that was answered is empty.
+    if answer.body.is_empty() {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    let mut response = ([(CONTENT_TYPE, "application/json")], answer.body.clone()).into_response();
+    if let Some(blocks) = &answer.blocks {
+        response.headers_mut().insert(BLOCK, blocks.clone());
     }
     response
 }
 
-/// Answers a query, and tells as of which blocks.
-pub(super) async fn answer(
-    state: &ApiState,
-    chain_id: Option<i64>,
-    request: Request,
-) -> (GraphResponse, Option<String>) {
+/// What came out of a query.
+pub(super) struct Answered {
+    pub(super) response: GraphResponse,
+    /// As of which block each network was answered.
+    blocks: Option<String>,
+    /// Whether that is the newest state that is known of.
+    is_newest: bool,
+}
+
+/// Answers a query.
+pub(super) async fn answer(state: &ApiState, chain_id: Option<i64>, request: Request) -> Answered {
     let session = Arc::new(Session::new(Arc::clone(&state.store), &state.config, chain_id));
     let request = request.data(Arc::clone(&session));
     let answered = tokio::time::timeout_at(session.deadline(), state.schema.execute(request)).await;
@@ -219,13 +266,13 @@ pub(super) async fn answer(
     if !response.errors.is_empty() {
         response.data = async_graphql::Value::Null;
     }
-    let blocks = session.blocks();
+    let (blocks, is_newest) = (session.blocks(), session.is_newest());
     session.close().await;
-    (response, blocks)
+    Answered { response, blocks, is_newest }
 }
 
-/// Reads one question out of a body.
-fn read(state: &ApiState, headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Request, Box<Response>> {
+/// The body of a question, if it came whole and is said to be JSON.
+fn receive(state: &ApiState, headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Bytes, Box<Response>> {
     let body = body.map_err(|rejection| {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
             let message = format!("the body is larger than {} bytes", state.config.max_body_bytes);
@@ -240,13 +287,14 @@ fn read(state: &ApiState, headers: &HeaderMap, body: Result<Bytes, BytesRejectio
         let message = "send the query as JSON, with content-type: application/json";
         return Err(Box::new(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::BadInput, message)));
     }
+    Ok(body)
+}
+
+/// Reads one question out of a body.
+fn read(body: &Bytes) -> Option<Request> {
     // A list would be read as an object's members in order: lists of queries are not taken.
     let object = body.trim_ascii_start().first() == Some(&b'{');
-    let request = if object { serde_json::from_slice::<Request>(&body).ok() } else { None };
-    request.ok_or_else(|| {
-        let message = "the body must be one JSON object with `query`, and `variables` if it has any";
-        Box::new(refuse(StatusCode::BAD_REQUEST, Code::BadInput, message))
-    })
+    if object { serde_json::from_slice::<Request>(body).ok() } else { None }
 }
 
 pub(super) fn refuse(status: StatusCode, code: Code, message: &str) -> Response {

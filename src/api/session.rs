@@ -115,6 +115,11 @@ impl Session {
         (!blocks.is_empty()).then(|| blocks.join(", "))
     }
 
+    /// Whether it was answered from the newest state that is known of.
+    pub(super) fn is_newest(&self) -> bool {
+        self.snapshot.get().is_none_or(|snapshot| snapshot.is_newest(&self.store))
+    }
+
     /// Gives the connection back.
     pub(super) async fn close(self: Arc<Self>) {
         if let Some(snapshot) = Arc::into_inner(self).and_then(|session| session.snapshot.into_inner()) {

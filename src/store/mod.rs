@@ -117,6 +117,12 @@ impl Store {
         self.feed.get_or_init(|| Feed::start(self.primary.clone(), self.read.clone()))
     }
 
+    /// The number of the state of all networks that readers see: another one after every commit. Nothing while commits are
+    /// not heard of, and until they are for the first time, which this begins.
+    pub fn state(&self) -> Option<u64> {
+        self.feed().state()
+    }
+
     /// Closes all connections as they become idle; further requests for one fail, and nobody hears of commits any more.
     pub fn close(&self) {
         if let Some(feed) = self.feed.get() {

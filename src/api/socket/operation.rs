@@ -51,7 +51,7 @@ pub(super) fn begin(state: &ApiState, chain_id: Option<i64>, mut request: Reques
         answers.map(move |answer| said(answer, &place)).boxed()
     } else {
         let state = state.clone();
-        stream::once(async move { said(answer(&state, chain_id, request).await.0, &()) }).boxed()
+        stream::once(async move { said(answer(&state, chain_id, request).await.response, &()) }).boxed()
     };
     // An operation ends with its first error, which says so itself.
     let end = stream::once(async { Said::End });

@@ -22,13 +22,17 @@ pub(super) struct Heard {
     pub(super) commits: BTreeMap<i64, i64>,
     /// How often the connection was made: what was told before that was not heard.
     connections: u64,
+    /// Whether it stands.
+    pub(super) is_listening: bool,
 }
 
 /// Listens until it is dropped.
 pub(super) async fn keep_listening(target: Target, heard: watch::Sender<Heard>) {
     let mut pause = FIRST_PAUSE;
     loop {
-        match listen(&target, &heard, &mut pause).await {
+        let ended = listen(&target, &heard, &mut pause).await;
+        heard.send_if_modified(|heard| std::mem::take(&mut heard.is_listening));
+        match ended {
             Ok(()) => tracing::debug!("the database closed the connection that listens for commits"),
             Err(error) => tracing::warn!(%error, "commits are not heard of at the moment, only looked for"),
         }
@@ -54,7 +58,10 @@ async fn listen(
                 begun?;
                 is_listening = true;
                 *pause = FIRST_PAUSE;
-                heard.send_modify(|heard| heard.connections += 1);
+                heard.send_modify(|heard| {
+                    heard.connections += 1;
+                    heard.is_listening = true;
+                });
             }
             message = messages.next() => match message {
                 Some(Ok(AsyncMessage::Notification(note))) => {

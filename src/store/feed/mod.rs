@@ -9,6 +9,7 @@ mod listen;
 mod ring;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -48,13 +49,22 @@ pub(super) struct Feed {
 struct Shared {
     rings: Mutex<HashMap<i64, Ring>>,
     heads: watch::Sender<Heads>,
+    /// Counts the states that were seen: it rises with every commit of any network.
+    state: AtomicU64,
+    /// Whether the next commit will be heard of.
+    is_told: AtomicBool,
 }
 
 impl Feed {
     /// Begins to listen on one database and to look on another; both end with [`Feed::stop`], or when it is dropped.
     pub(super) fn start(listen_on: Target, read: Connections) -> Self {
         let stop = CancellationToken::new();
-        let shared = Arc::new(Shared { rings: Mutex::default(), heads: watch::Sender::new(None) });
+        let shared = Arc::new(Shared {
+            rings: Mutex::default(),
+            heads: watch::Sender::new(None),
+            state: AtomicU64::new(0),
+            is_told: AtomicBool::new(false),
+        });
         let (heard, hints) = watch::channel(Heard::default());
         let (looker, stopped) = (Arc::clone(&shared), stop.clone());
         tokio::spawn(async move {
@@ -75,6 +85,20 @@ impl Feed {
     /// What changes with every commit that readers see.
     pub(super) fn heads(&self) -> watch::Receiver<Heads> {
         self.shared.heads.subscribe()
+    }
+
+    /// The number of the state that readers see: another one after every commit. Nothing while commits are not heard of.
+    pub(super) fn state(&self) -> Option<u64> {
+        let shared = &self.shared;
+        shared.is_told.load(Ordering::Acquire).then(|| shared.state.load(Ordering::Acquire))
+    }
+
+    /// Whether networks with these newest commits, all of them, are as new as any that readers have seen.
+    pub(super) fn is_newest(&self, seqs: &BTreeMap<i64, i64>) -> bool {
+        let heads = self.shared.heads.borrow();
+        heads.as_ref().is_some_and(|heads| {
+            heads.iter().all(|(chain_id, head)| seqs.get(chain_id).is_some_and(|seq| *seq >= head.seq))
+        })
     }
 
     /// As [`Ring::reach`], of a network.
@@ -103,8 +127,14 @@ impl Shared {
     async fn keep_looking(&self, read: Connections, mut hints: watch::Receiver<Heard>) {
         let mut late = REPLICA_PAUSE;
         loop {
-            hints.mark_unchanged();
-            if let Err(error) = self.look(&read).await {
+            let is_listening = hints.borrow_and_update().is_listening;
+            if !is_listening {
+                self.is_told.store(false, Ordering::Release);
+            }
+            let looked = self.look(&read).await;
+            // Whatever was committed before somebody listened has been seen now, and whatever comes will be told.
+            self.is_told.store(is_listening && looked.is_ok(), Ordering::Release);
+            if let Err(error) = looked {
                 tracing::debug!(%error, "a look for commits failed; the next one comes soon");
             }
             let is_late = self.lacks(&hints.borrow().commits);
@@ -150,6 +180,7 @@ impl Shared {
         self.heads.send_if_modified(|known| {
             let is_new = known.as_ref() != Some(&heads);
             *known = Some(heads);
+            self.state.fetch_add(u64::from(is_new), Ordering::AcqRel);
             is_new
         });
         Ok(())

@@ -1,6 +1,7 @@
 //! The API over HTTP, on a history made by hand: what is answered, filtered, pinned to a block and refused.
 
 mod analysis;
+mod cache;
 mod entities;
 mod filter;
 mod flips;

@@ -88,6 +88,11 @@ impl History {
         keccak256(self.hash(number))
     }
 
+    /// The newest block.
+    pub(crate) fn tip(&self) -> u64 {
+        self.blocks.last().expect("it has begun").number
+    }
+
     /// Commits a block with these events of the primary deployment; log indexes are 0, 1, 2, …
     pub(crate) async fn block(&mut self, events: Vec<Event>) -> u64 {
         self.block_by(events.into_iter().map(|event| (event, 0)).collect(), None).await
@@ -202,7 +207,8 @@ impl Node {
         };
         let store = Arc::new(Store::connect(&config).await.unwrap());
         store.migrate().await.unwrap();
-        let mut api = Api { wait_for_block_ms: 300, ..Api::default() };
+        // Stories write and ask at once; an answer that is kept is as old as the news of a commit takes.
+        let mut api = Api { wait_for_block_ms: 300, cache_megabytes: 0, ..Api::default() };
         change(&mut api);
         let router = api::router(ApiState::new(Arc::clone(&store), api), None);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -64,7 +64,7 @@ impl Node {
         }
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let router = api::router(ApiState::new(Arc::new(store), Api::default()), None);
+        let router = api::router(ApiState::new(Arc::new(store), Api { cache_megabytes: 0, ..Api::default() }), None);
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { networks: networks.to_vec(), followers, address, server, database }
     }

@@ -50,7 +50,8 @@ const QUESTION: &str = "query Q($at: Int!, $block: BigInt!) { \
 
 impl Asker {
     pub(super) fn new(store: Arc<Store>) -> Self {
-        let config = Api { validation_expires_after_seconds: VALIDATION_EXPIRES_AFTER, ..Api::default() };
+        let config =
+            Api { validation_expires_after_seconds: VALIDATION_EXPIRES_AFTER, cache_megabytes: 0, ..Api::default() };
         Self(api::router(ApiState::new(store, config), None))
     }
 
