@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::entity;
 use super::error::QueryError;
@@ -10,6 +10,7 @@ use super::pin::Scope;
 use super::select::{Page, Record, Selection};
 use super::series::aspect;
 use super::snapshot::Snapshot;
+use super::sql::Datum;
 
 /// Which agents, in which order.
 #[derive(Debug, Clone, Default)]
@@ -50,8 +51,24 @@ impl Snapshot {
             conditions.push(question.page.filter.clone());
         }
         let order_by = question.page.order_by.clone().or_else(|| Some("score".to_owned()));
-        let page = Page { filter: json!({ "and": conditions }), order_by, ..question.page.clone() };
         debug_assert!(std::ptr::eq(selection.entity, entity::leaderboard()));
+        if scope.is_newest() {
+            let page = Page { filter: json!({ "and": conditions }), order_by, ..question.page.clone() };
+            return self.list(scope, &page, selection).await;
+        }
+        // First who is on the page, of all agents at once; then what is told of them.
+        let entity = entity::ranked_then();
+        let then = Selection { entity, fields: entity.field("id").into_iter().collect(), relations: vec![] };
+        let filter = json!({ "and": conditions.clone() });
+        let page = Page { filter, order_by: order_by.clone(), ..question.page.clone() };
+        let ranked = self.list(&scope.ranked_by(aspect), &page, &then).await?;
+        let ids = ranked.iter().map(|agent| match agent.value("id") {
+            Some(Datum::Text(id)) => Value::from(id.clone()),
+            _ => Value::Null,
+        });
+        conditions.push(json!({ "agent_in": ids.collect::<Vec<_>>() }));
+        let page =
+            Page { filter: json!({ "and": conditions }), order_by, after: None, skip: 0, ..question.page.clone() };
         self.list(scope, &page, selection).await
     }
 }

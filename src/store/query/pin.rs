@@ -10,6 +10,7 @@ use super::snapshot::{Network, Snapshot};
 use super::sql::Statement;
 use crate::block::Finality;
 use crate::store::Store;
+use crate::store::aspect::Aspect;
 
 /// The block that a client asks to read as of.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -42,6 +43,8 @@ pub struct Scope {
     places: Vec<Place>,
     /// Age in seconds from which a validation without an answer is called expired.
     validation_expires_after: i64,
+    /// What a leaderboard is of.
+    aspect: Aspect,
 }
 
 /// A network and the block it is read as of.
@@ -67,6 +70,11 @@ impl Scope {
             [place] => Some(*place),
             _ => None,
         }
+    }
+
+    /// The same, of a leaderboard of an aspect.
+    pub(super) fn ranked_by(&self, aspect: Aspect) -> Self {
+        Self { aspect, ..self.clone() }
     }
 
     /// Whether every network is read as of its newest block.
@@ -100,7 +108,7 @@ impl Snapshot {
     }
 
     fn scope_of(&self, places: Vec<Place>) -> Scope {
-        Scope { places, validation_expires_after: self.validation_expires_after() }
+        Scope { places, validation_expires_after: self.validation_expires_after(), aspect: Aspect::Ratings }
     }
 
     async fn scope_of_hash(
@@ -197,6 +205,7 @@ pub(super) struct BoundScope {
     block: Option<BoundBlock>,
     /// Age in seconds from which a validation without an answer is called expired.
     pub(super) validation_expires_after: i64,
+    aspect: Aspect,
 }
 
 enum BoundBlock {
@@ -223,12 +232,17 @@ impl BoundScope {
                     .collect(),
             ))
         };
-        Self { chains, block, validation_expires_after: scope.validation_expires_after }
+        Self { chains, block, validation_expires_after: scope.validation_expires_after, aspect: scope.aspect }
     }
 
     /// The condition that a row is of one of the networks.
     pub(super) fn of_networks(&self, alias: &str) -> String {
         if self.chains.is_empty() { "FALSE".to_owned() } else { format!("{alias}.chain_id IN ({})", self.chains) }
+    }
+
+    /// What a leaderboard is of: bytes that this node hashed or chose, so they may stand in the text.
+    pub(super) fn aspect(&self) -> String {
+        format!("'\\x{}'::bytea", alloy::hex::encode(self.aspect.bytes()))
     }
 
     /// Whether an earlier block than the newest is read.

@@ -108,6 +108,9 @@ impl Source {
 /// The form that stands for the age from which a validation is called expired.
 const EXPIRES_AFTER: &str = "{expires_after}";
 
+/// The form that stands for what a leaderboard is of.
+const ASPECT: &str = "{aspect}";
+
 /// What writes the SQL of one form of a template, given its argument.
 type Write<'a> = &'a dyn Fn(&str) -> String;
 
@@ -118,13 +121,23 @@ pub(super) fn expand(template: &str, alias: &str, scope: &BoundScope) -> String 
         // A number of the configuration's, no client's: it may stand in the text.
         sql = sql.replace(EXPIRES_AFTER, &format!("{}::bigint", scope.validation_expires_after));
     }
+    if sql.contains(ASPECT) {
+        sql = sql.replace(ASPECT, &scope.aspect());
+    }
+    let networks = |row: &str| scope.of_networks(row);
     let live = |row: &str| scope.live(row);
     let begun = |row: &str| scope.begun(row);
     let reached = |column: &str| scope.reached(column);
     let clock = |row: &str| scope.clock(row);
     let block = |row: &str| scope.block(row);
-    let forms: [(&str, Write<'_>); 5] =
-        [("{live ", &live), ("{begun ", &begun), ("{reached ", &reached), ("{clock ", &clock), ("{block ", &block)];
+    let forms: [(&str, Write<'_>); 6] = [
+        ("{live ", &live),
+        ("{begun ", &begun),
+        ("{reached ", &reached),
+        ("{clock ", &clock),
+        ("{block ", &block),
+        ("{networks ", &networks),
+    ];
     for (opening, write) in forms {
         while let Some(start) = sql.find(opening) {
             let Some(length) = sql[start..].find('}') else { break };

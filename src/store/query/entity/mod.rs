@@ -24,6 +24,7 @@ mod finding;
 mod flip;
 mod intent;
 mod protocol;
+mod ranking;
 mod reputation;
 mod statistics;
 pub(in crate::store::query) mod validation;
@@ -369,7 +370,12 @@ impl std::fmt::Debug for Relation {
 /// The rows of leaderboards, which have a root of their own.
 #[must_use]
 pub fn leaderboard() -> &'static Entity {
-    &reputation::LEADERBOARD_ROW
+    &ranking::LEADERBOARD_ROW
+}
+
+/// [`leaderboard`] as of an earlier block, where only who is on a page is wanted.
+pub(super) fn ranked_then() -> &'static Entity {
+    &ranking::RANKED_THEN
 }
 
 pub(in crate::store::query) use self::reputation::standing_join;

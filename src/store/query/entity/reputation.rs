@@ -16,11 +16,18 @@ use crate::store::query::sql::SqlType;
 use crate::store::standing::{COLUMNS, advanced, counted};
 
 /// What a standing's other columns are computed by, over the row `x` of an aspect: as in the table.
-fn computed(aspect: &str) -> String {
+pub(super) fn computed(aspect: &str) -> String {
+    format!(
+        "{}, CASE WHEN x.clients > 0 THEN div(x.voices * 1e60, x.clients) * 1e-60 END AS voice_average",
+        computed_of_sums(aspect)
+    )
+}
+
+/// Those of them that do not need the clients' voices.
+pub(super) fn computed_of_sums(aspect: &str) -> String {
     format!(
         "x.given - x.revoked AS active, \
          CASE WHEN x.given > x.revoked THEN div(x.total * 1e60, x.given - x.revoked) * 1e-60 END AS average, \
-         CASE WHEN x.clients > 0 THEN div(x.voices * 1e60, x.clients) * 1e-60 END AS voice_average, \
          CASE WHEN {aspect} = '\\x01' AND x.given - x.revoked < 10 THEN x.total * 0.1 + 5 * (10 - (x.given - x.revoked)) \
              WHEN x.given > x.revoked THEN div(x.total * 1e60, x.given - x.revoked) * 1e-60 END AS score"
     )
@@ -52,10 +59,18 @@ fn newest(alias: &str, aspect: &str) -> String {
     )
 }
 
+/// The condition that feedback `f` is of an aspect that is no longer than one of a tag.
+macro_rules! is_of_any {
+    ($aspect:literal) => {
+        concat!("((", $aspect, " = '\\x01' AND ", $crate::store::aspect::is_rating!(), ") OR f.aspect = ", $aspect, ")")
+    };
+}
+pub(super) use is_of_any;
+
 /// The joins of an agent to one of its standings: of the newest state, and as of an earlier block.
-struct Joins {
-    newest: String,
-    as_of: String,
+pub(super) struct Joins {
+    pub(super) newest: String,
+    pub(super) as_of: String,
 }
 
 static ALL: LazyLock<Joins> = LazyLock::new(|| Joins { newest: newest("all", "''"), as_of: as_of("all", "''", None) });
@@ -72,13 +87,9 @@ static OF_ROW: LazyLock<Joins> = LazyLock::new(|| Joins {
 });
 
 /// As [`OF_ROW`], of ratings or of a tag.
-static RANKED: LazyLock<Joins> = LazyLock::new(|| Joins {
+pub(super) static RANKED: LazyLock<Joins> = LazyLock::new(|| Joins {
     newest: OF_ROW.newest.clone(),
-    as_of: as_of(
-        "then",
-        "{t}.aspect",
-        Some(concat!("(({k}.aspect = '\\x01' AND ", is_rating!(), ") OR ", is_of_tag!(), ")")),
-    ),
+    as_of: as_of("then", "{t}.aspect", Some(is_of_any!("{k}.aspect"))),
 });
 
 /// Joins a row that names an agent and an aspect, `{t}`, to that standing, `{t}_then`, if there is one.
@@ -94,11 +105,11 @@ pub(in crate::store::query) fn standing_join(aspect: Aspect, is_pinned: bool) ->
 }
 
 impl Joins {
-    fn field(&'static self, field: Field) -> Field {
+    pub(super) fn field(&'static self, field: Field) -> Field {
         field.joined_as_of(&self.newest, &self.as_of)
     }
 
-    fn template(&'static self, sql: &'static str) -> Template {
+    pub(super) fn template(&'static self, sql: &'static str) -> Template {
         Template { latest: sql, join: Some(&self.newest), pinned: None, pinned_join: Some(&self.as_of) }
     }
 }
@@ -341,7 +352,7 @@ static TRUST_LEVEL: Choice = Choice {
     ],
 };
 
-fn tag_key() -> Vec<KeyPart> {
+pub(super) fn tag_key() -> Vec<KeyPart> {
     let mut key = agent_key();
     key.push(KeyPart { sql: "{t}.aspect", ty: SqlType::Bytes });
     key
@@ -405,7 +416,7 @@ pub(super) static TAG_REPUTATION: LazyLock<Entity> = LazyLock::new(|| {
     }
 });
 
-fn agent_relation() -> Relation {
+pub(super) fn agent_relation() -> Relation {
     Relation::new("agent", Cardinality::One, || &super::agent::AGENT, agent_links(), "The agent that it is about.")
 }
 
@@ -450,46 +461,3 @@ fn of_one_tag() -> Vec<Field> {
     ];
     kept.chain(asked).collect()
 }
-
-/// An agent in a leaderboard, which is of one aspect.
-pub(super) static LEADERBOARD_ROW: LazyLock<Entity> = LazyLock::new(|| {
-    let changed = RANKED.template("{t}_then.begin_block");
-    let kept = vec![
-        Field::integer("active", "{t}_then.active", "Feedback that stands: ratings, or of the leaderboard's tag."),
-        Field::integer("clientCount", "{t}_then.clients", "Clients who gave it."),
-        Field::decimal("average", "{t}_then.average", "Its average."),
-        Field::decimal("perClientAverage", "{t}_then.voice_average", "The average of the clients' averages."),
-        Field::decimal(
-            "score",
-            "{t}_then.score",
-            "Of ratings: the confidence score, their average drawn toward 50 while there are fewer than ten. Of a tag: the \
-             average.",
-        ),
-        Field::integer("positive", "{t}_then.positive", "Ratings of at least 80 among it."),
-        Field::integer("negative", "{t}_then.negative", "Ratings below 50 among it."),
-        Field::integer("lastAt", "{t}_then.last_at", "When such feedback was last given, in seconds since 1970."),
-    ];
-    let mut fields = vec![Field::bytes(
-        "aspect",
-        "{t}.aspect",
-        "What the leaderboard is of: 0x01 for ratings, else the first 16 bytes of the tag's keccak256.",
-    )];
-    fields.extend(kept.into_iter().map(|field| RANKED.field(field)));
-    fields.extend([finality_field(changed), cursor_field()]);
-    Entity {
-        name: "LeaderboardRow",
-        doc: "An agent in a leaderboard.",
-        singular: "leaderboardRow",
-        plurals: &["leaderboard"],
-        fields,
-        relations: vec![agent_relation()],
-        derivation: 1,
-        table: Some("standing"),
-        life: Life::Since("created_block"),
-        only: Some(RANKED.template("{t}_then.given > {t}_then.revoked")),
-        key: tag_key(),
-        parse_id: id::tag_reputation,
-        changed,
-        changing: &["active", "clientCount", "average", "perClientAverage", "score", "positive", "negative", "lastAt"],
-    }
-});
