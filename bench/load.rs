@@ -30,7 +30,7 @@ pub(crate) struct Load {
     pub(crate) given_up: f64,
 }
 
-/// Asks a question for a while.
+/// Asks a question for a while, each time anew or as clients do, who ask the same in the same words.
 pub(crate) async fn ask(
     address: &str,
     question: &'static Question,
@@ -38,8 +38,12 @@ pub(crate) async fn ask(
     at: Option<u64>,
     connections: usize,
     time: Duration,
+    is_new: bool,
 ) -> Load {
-    let next = Arc::new(AtomicU64::new(0));
+    // What was said before is not new.
+    static SAID: AtomicU64 = AtomicU64::new(0);
+    let first = if is_new { SAID.load(Ordering::Relaxed) } else { 0 };
+    let next = Arc::new(AtomicU64::new(first));
     let began = Instant::now();
     let mut asking = Vec::new();
     for _ in 0..connections {
@@ -49,7 +53,7 @@ pub(crate) async fn ask(
             let (mut took, mut given_up) = (Vec::new(), 0_usize);
             while began.elapsed() < time {
                 let number = next.fetch_add(1, Ordering::Relaxed);
-                let body = question.body(size, at, number);
+                let body = question.body(size, at, number, is_new);
                 let asked = Instant::now();
                 let answer = post(&mut connection, &address, body).await;
                 took.push(asked.elapsed());
@@ -69,6 +73,9 @@ pub(crate) async fn ask(
         let (of_one, given_up_of_one) = connection.await.expect("every answer is one");
         took.extend(of_one);
         given_up += given_up_of_one;
+    }
+    if is_new {
+        SAID.store(next.load(Ordering::Relaxed), Ordering::Relaxed);
     }
     let seconds = began.elapsed().as_secs_f64();
     took.sort_unstable();

@@ -36,6 +36,8 @@ const LEAST_AGENTS: u64 = 1_000;
 const LEAST_INTENTS: u64 = 500;
 /// Connections to the database that the node has, as by default.
 const READ_CONNECTIONS: usize = 16;
+/// Room for answers that are kept, as by default.
+const KEPT_MEGABYTES: u32 = 32;
 
 /// Fills a large and a small database and asks both: what an answer takes, beside pgbench on the same server.
 #[derive(Debug, Parser)]
@@ -121,9 +123,11 @@ async fn ask(
     statements: &[Executed],
 ) -> Row {
     let time = Duration::from_secs(arguments.seconds);
-    let node = Node::serve(url, READ_CONNECTIONS, "warn,meikan=info").await;
-    load::ask(&node.address, question, size, at, arguments.connections.into(), time / 5).await;
-    let load = load::ask(&node.address, question, size, at, arguments.connections.into(), time).await;
+    let node = Node::serve(url, READ_CONNECTIONS, KEPT_MEGABYTES, "warn,meikan=info").await;
+    let ask = |time, is_new| load::ask(&node.address, question, size, at, arguments.connections.into(), time, is_new);
+    ask(time / 5, true).await;
+    let load = ask(time, true).await;
+    let kept = ask(time, false).await;
     node.end().await;
     let floor = match (at, question.goal_of_pgbench) {
         (None, Some(_)) => {
@@ -131,5 +135,5 @@ async fn ask(
         }
         _ => None,
     };
-    Row { question, size, is_pinned: at.is_some(), load, floor }
+    Row { question, size, is_pinned: at.is_some(), load, kept, floor }
 }

@@ -16,7 +16,9 @@ pub(crate) struct Node {
 }
 
 /// Nobody follows: what is asked is in the database.
-const CONFIG: &str = "[database]
+const CONFIG: &str = "[api]
+cache_megabytes = MEGABYTES
+[database]
 read_connections = CONNECTIONS
 [[network]]
 name = \"bench\"
@@ -31,11 +33,11 @@ identity = \"0x0000000000000000000000000000000000000080\"
 const SERVING: &str = "serving GraphQL at http://";
 
 impl Node {
-    /// Starts to serve a database; `filter` is its `RUST_LOG`.
-    pub(crate) async fn serve(database_url: &str, connections: usize, filter: &str) -> Self {
+    /// Starts to serve a database, with so much room for answers that are kept; `filter` is its `RUST_LOG`.
+    pub(crate) async fn serve(database_url: &str, connections: usize, megabytes: u32, filter: &str) -> Self {
         let config = std::env::temp_dir().join(format!("meikan-bench-{}.toml", std::process::id()));
-        std::fs::write(&config, CONFIG.replace("CONNECTIONS", &connections.to_string()))
-            .expect("a file can be written");
+        let text = CONFIG.replace("CONNECTIONS", &connections.to_string()).replace("MEGABYTES", &megabytes.to_string());
+        std::fs::write(&config, text).expect("a file can be written");
         let mut command = Command::new(env!("CARGO_BIN_EXE_meikan"));
         command
             .arg("--config")

@@ -74,7 +74,8 @@ pub(crate) struct Executed {
 
 /// The statements that the node sends for a question, as its driver's log tells.
 pub(crate) async fn statements(url: &str, question: &Question, size: Size, at: Option<u64>) -> Vec<Executed> {
-    let node = Node::serve(url, 1, "warn,meikan=info,tokio_postgres=debug").await;
+    // A node that keeps answers asks for commits, too.
+    let node = Node::serve(url, 1, 0, "warn,meikan=info,tokio_postgres=debug").await;
     // The first request prepares.
     let mut texts = std::collections::HashMap::new();
     let mut executed = Vec::new();
@@ -82,7 +83,7 @@ pub(crate) async fn statements(url: &str, question: &Question, size: Size, at: O
         executed.clear();
         let agent =
             (question.variables)(size, number)["agent"].as_str().and_then(|id| id.rsplit(':').next()?.parse().ok());
-        load::ask_once(&node.address, question.body(size, at, number)).await;
+        load::ask_once(&node.address, question.body(size, at, number, true)).await;
         for line in node.told() {
             if let Some((_, rest)) = line.split_once("preparing query ")
                 && let Some((name, text)) = rest.split_once(": ")

@@ -31,4 +31,5 @@ COMMENT ON COLUMN standing_version.is_milestone IS 'Whether it had much feedback
 
 -- The least and the greatest value as of an earlier block: of what still stands, and of what no longer does.
 CREATE INDEX feedback_fallen ON feedback (chain_id, deployment, agent_id, aspect, value)
+    INCLUDE (begin_block, end_block, revoked_block)
     WHERE end_block IS NOT NULL OR revoked_block IS NOT NULL;

@@ -72,7 +72,8 @@ pub(super) fn counted(is_of_aspect: Option<&str>) -> String {
 /// are averages.
 ///
 /// What happened since then is looked up by its blocks, behind an OFFSET, where no index has the agent's: it is an hour of
-/// the network at most, and the planner does not know that.
+/// the network at most, and the planner does not know that. What a client says is looked up by the client (`+ 0`): taking
+/// any block for a selective one, a plan that is kept would read all of the agent's for each.
 pub(super) fn advanced(aspect: &str, is_of_aspect: Option<&str>) -> String {
     let (is_rating, filed) = (is_rating!(), filed(is_of_aspect));
     let is_of_aspect = is_of_aspect.unwrap_or("TRUE");
@@ -99,7 +100,8 @@ pub(super) fn advanced(aspect: &str, is_of_aspect: Option<&str>) -> String {
                  coalesce(f.revoked_block < b.end_block, FALSE) AS was_revoked, {{live f}} AS holds, \
                  {{reached f.revoked_block}} AS is_revoked, \
                  {{reached f.end_block}} AND f.end_block >= b.end_block AS is_ended \
-             FROM feedback f WHERE {OF_AGENT} AND f.client = c.client AND {{begun f}} AND {is_of_aspect} OFFSET 0) f), \
+             FROM feedback f WHERE {OF_AGENT} AND f.client = c.client AND f.begin_block + 0 <= {{block f}} \
+             AND {is_of_aspect} OFFSET 0) f), \
          moved AS (SELECT *, (holds AND NOT is_revoked)::integer AS stands, \
              (held AND NOT was_revoked)::integer AS stood FROM said), \
          answered AS (SELECT count(*) AS responses, max(r.begin_block) AS block FROM base b CROSS JOIN LATERAL ( \

@@ -233,11 +233,12 @@ impl Snapshot {
         Ok(snapshot)
     }
 
-    /// Whether it is as new as any state that was seen: one of several replicas may be behind another.
+    /// Whether it is as new as any state that was seen: one of several replicas may be behind another. Not, while nobody
+    /// looks for new ones.
     #[must_use]
     pub fn is_newest(&self, store: &Store) -> bool {
         let seqs = self.networks.iter().map(|network| (network.chain_id, network.seq)).collect();
-        store.feed().is_newest(&seqs)
+        store.feed.get().is_some_and(|feed| feed.is_newest(&seqs))
     }
 
     /// Gives the connection back. A snapshot that is dropped without this closes its connection instead, because a

@@ -42,6 +42,9 @@ const QUESTION: &str = "query Q($at: Int!, $block: BigInt!) { \
     tagReputations(first: 1000, block: { number: $at }) { id tag1 given revoked active responses clientCount lastAt average \
         perClientAverage min max lastValue positive negative } \
     leaderboard(first: 1000, block: { number: $at }) { agent { id } score active clientCount } \
+    leaders: leaderboard(first: 2, block: { number: $at }) { agent { id } score active clientCount } \
+    heard: leaderboard(first: 2, tag1: \"starred\", orderBy: clientCount, block: { number: $at }) { \
+        agent { id } score active clientCount } \
     manifestFlips(first: 1000, block: { number: $at }) { id agent { id } source endpoint previousEndpoint ownerChanged \
         timeDelta suspicionScore suspicious rapid createdAt } \
     agentFlipMetrics_collection(first: 1000, block: { number: $at }) { id totalFlips rapidFlips endpointChanges \
@@ -88,7 +91,15 @@ impl Asker {
             let invented: Vec<_> = answered.keys().filter(|id| !expected.contains_key(*id)).collect();
             assert!(invented.is_empty(), "{root} as of block {block}: {invented:?}");
         }
-        assert_eq!(answer["leaderboard"], reputation::ranked(cast, model), "leaderboard as of block {block}");
+        let ranked = reputation::ranked(cast, model);
+        let heard = reputation::heard(cast, model, "starred");
+        for (root, expected) in [
+            ("leaderboard", ranked.as_slice()),
+            ("leaders", &ranked[..ranked.len().min(2)]),
+            ("heard", &heard[..heard.len().min(2)]),
+        ] {
+            assert_eq!(answer[root], json!(expected), "{root} as of block {block}");
+        }
         // They take a fifth of the time of a seed: as of every second block, which may be the newest or an earlier one.
         if block.is_multiple_of(2) {
             analysis::assert_answers(self, block, cast, model).await;

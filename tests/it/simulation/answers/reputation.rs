@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use alloy::primitives::keccak256;
+use num_bigint::BigInt;
 use serde_json::{Value, json};
 
 use super::super::model::standings::{RATINGS, Standing};
@@ -33,7 +35,7 @@ pub(super) fn of_agents(cast: &Cast, model: &Model) -> BTreeMap<String, Value> {
 }
 
 fn trust_level(model: &Model, agent: AgentKey, ratings: &Standing) -> &'static str {
-    let cycle = &alloy::primitives::keccak256("payment_cycle")[..16];
+    let cycle = &keccak256("payment_cycle")[..16];
     if standing(model, agent, cycle).active() > 0 {
         return "UNTRUSTED";
     }
@@ -69,18 +71,27 @@ pub(super) fn of_tags(cast: &Cast, model: &Model) -> BTreeMap<String, Value> {
 }
 
 /// The leaderboard of ratings: by score, then by agent, the greatest first.
-pub(super) fn ranked(cast: &Cast, model: &Model) -> Value {
-    let of_ratings = model.standings.of.iter().filter(|((_, aspect), _)| aspect == RATINGS);
+pub(super) fn ranked(cast: &Cast, model: &Model) -> Vec<Value> {
+    leaders(cast, model, RATINGS, |standing| standing.rank(RATINGS))
+}
+
+/// The leaderboard of a tag by the number of clients.
+pub(super) fn heard(cast: &Cast, model: &Model, tag1: &str) -> Vec<Value> {
+    leaders(cast, model, &keccak256(tag1)[..16], |standing| standing.clients.into())
+}
+
+fn leaders(cast: &Cast, model: &Model, of: &[u8], by: impl Fn(&Standing) -> BigInt) -> Vec<Value> {
+    let of_aspect = model.standings.of.iter().filter(|((_, aspect), _)| aspect == of);
     let mut rows: Vec<(AgentKey, &Standing)> =
-        of_ratings.filter_map(|((agent, _), history)| Some((*agent, history.now()?))).collect();
+        of_aspect.filter_map(|((agent, _), history)| Some((*agent, history.now()?))).collect();
     rows.retain(|(_, standing)| standing.active() > 0);
-    rows.sort_by_key(|(agent, standing)| (standing.rank(RATINGS), *agent));
+    rows.sort_by_key(|(agent, standing)| (by(standing), *agent));
     let shown = rows.iter().rev().map(|(agent, standing)| {
-        let [_, _, score] = standing.shown(RATINGS);
+        let [_, _, score] = standing.shown(of);
         json!({
             "agent": {"id": agent_id(cast, *agent)}, "score": score, "active": standing.active().to_string(),
             "clientCount": standing.clients.to_string(),
         })
     });
-    Value::Array(shown.collect())
+    shown.collect()
 }
