@@ -23,7 +23,7 @@ mutations=(
     'digest     src/store/apply/digest.rs    s/(DELETE FROM state_digest WHERE chain_id = \$1 AND block_number > \$2)/$1::bigint + 1000000000/'
     'totals     src/store/apply/kept.rs      s/(chain_id = \$1 AND) (begin_block <= \$2 AND end_block > \$2")/$1 FALSE AND $2/'
     'prune      src/store/apply/kept.rs      s/(chain_id = \$1 AND end_block <= \$2)\{/$1::bigint + 3\{/'
-    'milestone  src/store/apply/standings.rs s/(self\.ever_given) >= hot_feedback/$1 > hot_feedback/'
+    'milestone  src/store/apply/standings.rs s/(self\.ever_given) >= rule/$1 > rule/'
     'since      src/store/standing.rs        s/(b\.voices) \+ coalesce\(\(SELECT sum\(mean\) FROM voices\), 0\)/$1/'
     'interval   src/store/query/series.rs    s/(e\.ever_given) - coalesce\(lag\(e\.ever_given\) OVER so_far, f\.ever_given\)/$1/'
     'flip       src/store/apply/flips.rs     s/(UPDATE manifest_flip SET end_block = NULL WHERE chain_id = \$1 AND end_block > \$2)/$1::bigint + 1000000000/'

@@ -167,11 +167,11 @@ impl Standing {
         self.hour = Some((least.min(value), greatest.max(value)));
     }
 
-    /// Whether it stays once that followed it: with much feedback, at the end of an hour or of as much more that was said.
-    fn is_milestone(&self, next: &Self, hot_feedback: i64) -> bool {
-        self.ever_given >= hot_feedback
-            && (hour(self.changed_at) != hour(next.changed_at)
-                || self.touches() / hot_feedback != next.touches() / hot_feedback)
+    /// Whether it stays once that followed it: with much feedback, at the end of an hour or of so much more that was said.
+    fn is_milestone(&self, next: &Self, rule: MilestoneRule) -> bool {
+        let round = |standing: &Self| standing.touches() / rule.every;
+        self.ever_given >= rule.hot_feedback
+            && (hour(self.changed_at) != hour(next.changed_at) || round(self) != round(next))
     }
 
     /// How often it was spoken of.
@@ -282,8 +282,32 @@ fn optional_fixed(row: &Row, name: &str) -> Result<Option<Fixed>, StoreError> {
 pub(super) struct Standings {
     rows: KeptRows<Standing>,
     voices: Voices,
+    milestones: MilestoneRule,
+}
+
+/// Which standings stay below finality.
+#[derive(Debug, Clone, Copy)]
+struct MilestoneRule {
     /// From how much feedback on an aspect has milestones.
     hot_feedback: i64,
+    /// How often it is spoken of from one to the next, within an hour.
+    every: i64,
+}
+
+/// That of a new network.
+impl Default for MilestoneRule {
+    fn default() -> Self {
+        Self { hot_feedback: 256, every: 64 }
+    }
+}
+
+impl MilestoneRule {
+    async fn load(sql: &Sql<'_>) -> Result<Self, StoreError> {
+        let select = "SELECT hot_feedback::bigint, milestone_every::bigint FROM network WHERE chain_id = $1";
+        let rows = sql.query(select, &[]).await?;
+        let row = rows.first().ok_or_else(|| sql::corrupt("a network has no row"))?;
+        Ok(Self { hot_feedback: sql::column(row, "hot_feedback")?, every: sql::column(row, "milestone_every")? })
+    }
 }
 
 impl Standings {
@@ -296,11 +320,8 @@ impl Standings {
         if keys.is_empty() {
             return Ok(Self::default());
         }
-        let select = "SELECT hot_feedback::bigint FROM network WHERE chain_id = $1";
-        let network = sql.query(select, &[]).await?;
-        let hot_feedback =
-            sql::column(network.first().ok_or_else(|| sql::corrupt("a network has no row"))?, "hot_feedback")?;
-        Ok(Self { rows: KeptRows::load(sql, keys).await?, voices: Voices::load(sql, pairs).await?, hot_feedback })
+        let (rows, voices) = (KeptRows::load(sql, keys).await?, Voices::load(sql, pairs).await?);
+        Ok(Self { rows, voices, milestones: MilestoneRule::load(sql).await? })
     }
 
     /// Counts what a block, of that time, did to one feedback.
@@ -340,7 +361,7 @@ impl Standings {
 
     /// Writes the current standings, and what they were where that ended above finality.
     pub(super) async fn write(&self, sql: &Sql<'_>, finalized: Option<u64>) -> Result<u64, StoreError> {
-        let is_milestone = |standing: &Standing, next: &Standing| standing.is_milestone(next, self.hot_feedback);
+        let is_milestone = |standing: &Standing, next: &Standing| standing.is_milestone(next, self.milestones);
         self.rows.write_with(sql, finalized, &is_milestone).await
     }
 }

@@ -219,10 +219,13 @@ impl Node {
         Self { store, address, client: reqwest::Client::new(), database }
     }
 
-    /// From how much feedback on an aspect has milestones, in networks that are registered from now on.
+    /// From how much feedback on an aspect has milestones, and as often, in networks that are registered from now on.
     pub(crate) async fn set_hot_feedback(&self, hot_feedback: u32) {
         let client = connect(self.database.url()).await;
-        let set = format!("ALTER TABLE network ALTER COLUMN hot_feedback SET DEFAULT {hot_feedback}");
+        let set = format!(
+            "ALTER TABLE network ALTER COLUMN hot_feedback SET DEFAULT {hot_feedback}, \
+                 ALTER COLUMN milestone_every SET DEFAULT {hot_feedback}"
+        );
         client.batch_execute(&set).await.unwrap();
     }
 

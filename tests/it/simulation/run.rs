@@ -19,7 +19,7 @@ use meikan::store::Store;
 use tokio::runtime::{self, Runtime};
 
 use super::dump::Tables;
-use super::model::standings::HOT_FEEDBACK;
+use super::model::standings::{HOT_FEEDBACK, MILESTONE_EVERY};
 use super::story::{CHAIN_ID, Stage, Story, Told};
 use crate::support::postgres::{TestDatabase, connect};
 
@@ -61,7 +61,10 @@ async fn stage(database: &TestDatabase) -> Stage {
     store.migrate().await.unwrap();
     let client = connect(database.url()).await;
     // A story is short: whoever is spoken of a few times has milestones.
-    let hot = format!("ALTER TABLE network ALTER COLUMN hot_feedback SET DEFAULT {HOT_FEEDBACK}");
+    let hot = format!(
+        "ALTER TABLE network ALTER COLUMN hot_feedback SET DEFAULT {HOT_FEEDBACK}, \
+             ALTER COLUMN milestone_every SET DEFAULT {MILESTONE_EVERY}"
+    );
     client.batch_execute(&hot).await.unwrap();
     let tables = Tables::of(&client, CHAIN_ID).await;
     Stage { url: database.url().into(), client, tables }

@@ -15,6 +15,8 @@ pub(super) const PLACES: u32 = 60;
 
 /// From how much feedback on there are milestones: so little that a short story has some.
 pub(crate) const HOT_FEEDBACK: usize = 4;
+/// How often it is spoken of from one to the next.
+pub(crate) const MILESTONE_EVERY: usize = 5;
 
 /// All feedback.
 const ALL: &[u8] = &[];
@@ -213,7 +215,7 @@ impl Standing {
     /// Whether it stays once that followed it: there is much of it, and the hour ended, or as much again was said.
     fn is_milestone(&self, next: &Self) -> bool {
         let rounds =
-            |standing: &Self| (standing.ever_given + standing.ever_revoked + standing.responses) / HOT_FEEDBACK;
+            |standing: &Self| (standing.ever_given + standing.ever_revoked + standing.responses) / MILESTONE_EVERY;
         let ends_hour = self.changed_at / 3_600 != next.changed_at / 3_600;
         self.ever_given >= HOT_FEEDBACK && (ends_hour || rounds(self) != rounds(next))
     }
