@@ -123,6 +123,10 @@ async fn nothing_is_kept_while_commits_are_not_heard_of() {
     let query = "{ agents { id } }";
     let (_, one) = node.statements(query, 1).await;
     assert_eq!(node.statements(query, 1).await.1, 0);
+    // All that read are connected, whoever asks next.
+    let readers = join_all((0..4).map(|_| node.store.read())).await;
+    assert!(readers.iter().all(Result::is_ok));
+    drop(readers);
     // Nobody can listen: the one who does is ended, and no other connection is let in.
     let name: String = {
         let client = connect(node.database.url()).await;
