@@ -44,7 +44,8 @@ fn as_of(alias: &str, aspect: &str, is_of_aspect: Option<&str>) -> String {
     format!(
         " LEFT JOIN LATERAL (SELECT x.*, {computed} FROM ( \
              SELECT {COLUMNS} FROM standing s WHERE {of} AND {{begun s}} \
-             UNION ALL SELECT {COLUMNS} FROM standing_version s WHERE {of} AND {{live s}} \
+             UNION ALL SELECT {COLUMNS} FROM (SELECT * FROM standing_version s WHERE {of} AND {{begun s}} \
+                 ORDER BY s.begin_block DESC LIMIT 1) s WHERE {{live s}} \
              UNION ALL SELECT {COLUMNS} FROM ({advanced}) s \
              UNION ALL SELECT {COLUMNS} FROM ({counted}) s LIMIT 1) x) {{t}}_{alias} ON TRUE"
     )
