@@ -103,6 +103,9 @@ async fn f67_a_leaderboard_is_paged_by_cursors_in_any_order() {
     assert_eq!(pages, ["4 3", "2 1"]);
     let (agents, _) = ranked("(block: { number: 102 })").await;
     assert_eq!(agents, "2 1 0", "as of a block before");
+    let (agents, _) = ranked("(block: { number: 102 }, where: { _change_block: { number_gte: 102 } })").await;
+    let (all, _) = ranked("(block: { number: 102 }, where: { _change_block: { number_gte: 0 } })").await;
+    assert_eq!((agents.as_str(), all.as_str()), ("2", "2 1 0"), "whose standing changed in that block");
 }
 
 /// Everything that sums feedback up, of agents 0 to 2.

@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use super::reputation::{Joins, RANKED, agent_relation, computed, computed_of_sums, is_of_any, tag_key};
+use super::reputation::{Joins, RANKED, agent_relation, as_of, computed, computed_of_sums, is_of_any, tag_key};
 use super::{Entity, Field, Life, Template, agent_id_text, cursor_field, finality_field};
 use crate::store::query::id;
 
@@ -21,7 +21,13 @@ pub(super) static LEADERBOARD_ROW: LazyLock<Entity> = LazyLock::new(|| {
 pub(super) static RANKED_THEN: LazyLock<Entity> = LazyLock::new(|| {
     let mut fields = told(&SUMS, &VOICES, ["{t}_voices.clients", "{t}_voices.voice_average"]);
     fields.push(Field::id(agent_id_text!(), "The agent's id."));
-    row(fields, RANKED.template("{t}_then.begin_block"), SUMS.template("{t}_then.active > 0"))
+    row(fields, STANDING_THEN.template("{t}_standing.begin_block"), SUMS.template("{t}_then.active > 0"))
+});
+
+/// The whole standing of a row, beside what is counted of all: only who asks for its last change needs it.
+static STANDING_THEN: LazyLock<Joins> = LazyLock::new(|| Joins {
+    newest: " CROSS JOIN LATERAL (SELECT {t}.*) {t}_standing".to_owned(),
+    as_of: as_of("standing", "{t}.aspect", Some(is_of_any!("{k}.aspect"))),
 });
 
 /// What is counted of all agents of the aspect.

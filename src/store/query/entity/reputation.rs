@@ -36,7 +36,7 @@ pub(super) fn computed_of_sums(aspect: &str) -> String {
 const OF_AGENT: &str = "s.chain_id = {t}.chain_id AND s.deployment = {t}.deployment AND s.agent_id = {t}.agent_id";
 
 /// The standing of an agent in an aspect as of an earlier block; with the condition that feedback `f` is of the aspect.
-fn as_of(alias: &str, aspect: &str, is_of_aspect: Option<&str>) -> String {
+pub(super) fn as_of(alias: &str, aspect: &str, is_of_aspect: Option<&str>) -> String {
     let of = format!("{OF_AGENT} AND s.aspect = {aspect}");
     let [advanced, counted] =
         [advanced(aspect, is_of_aspect), counted(is_of_aspect)].map(|text| text.replace("{k}", "{t}"));
