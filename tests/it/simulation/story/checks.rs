@@ -12,12 +12,16 @@ use super::super::model::{Model, Rows};
 use super::{CHAIN_ID, Story};
 
 impl Story<'_> {
-    /// Asserts that a node at the head holds and answers what the chain says.
-    pub(super) async fn check(&mut self) {
+    /// Asserts that a node at the head holds what the chain says.
+    pub(super) async fn check_tables(&self) {
         let (rows, logs) = self.expected();
         self.stage.tables.assert_hold(&self.stage.client, rows).await;
         assert_eq!(held_logs(&self.stage.client, CHAIN_ID).await, logs, "the raw logs");
         self.assert_cursor().await;
+    }
+
+    /// Asserts that a node at the head answers what the chain says, and told its listener of it.
+    pub(super) async fn check_answers(&mut self) {
         let (start, head) = (self.network.start_block, self.net().truth.view.head().number);
         let asker = Asker::new(Arc::clone(&self.node.as_ref().expect("a node is at the head").store));
         for block in [self.draw.between(start, head), head] {
