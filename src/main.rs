@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// Most of what the node does is to make and drop small values.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     meikan::cli::main()
 }
