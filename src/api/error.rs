@@ -12,6 +12,7 @@ use async_graphql::{ErrorExtensionValues, PathSegment, QueryPathSegment, Respons
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
+use super::tree::or_handed_out;
 use crate::metrics;
 use crate::store::query::QueryError;
 
@@ -122,7 +123,8 @@ impl Extension for Codes {
         with_codes(next.run(ctx).await)
     }
 
-    /// Gives an error the path of its field, which async-graphql leaves out for roots.
+    /// Takes the value that a resolver hands out, and gives an error the path of its field, which async-graphql leaves out
+    /// for roots.
     async fn resolve(
         &self,
         ctx: &ExtensionContext<'_>,
@@ -130,7 +132,7 @@ impl Extension for Codes {
         next: NextResolve<'_>,
     ) -> ServerResult<Option<Value>> {
         let field = info.path_node;
-        next.run(ctx, info).await.map_err(|mut error| {
+        or_handed_out(next.run(ctx, info)).await.map_err(|mut error| {
             if error.path.is_empty() {
                 let from_below = std::iter::successors(Some(field), |node| node.parent);
                 error.path = from_below.map(|node| segment(&node.segment)).collect();

@@ -1,8 +1,8 @@
 //! What the node answers over HTTP.
 //!
 //! GraphQL in The Graph's dialect: a thin layer over the store's questions. The schema is generated from the store's
-//! description of the entities; a resolver reads what a query selects, asks the store for the whole tree, and hands out
-//! what came back.
+//! description of the entities; a resolver reads what a query selects, asks the store for the whole tree, and writes out what
+//! came back.
 
 mod argument;
 mod cache;
@@ -16,6 +16,7 @@ mod schema;
 mod selection;
 mod session;
 mod socket;
+mod tree;
 
 pub use self::error::Code;
 pub use self::router::{ApiState, router};

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use async_graphql::Value;
 use async_graphql::dynamic::{
     Field as GraphField, FieldFuture, FieldValue, Object, ResolverContext, SchemaBuilder, TypeRef,
 };
@@ -10,10 +9,10 @@ use async_graphql::dynamic::{
 use super::{block_argument, chain_argument, described, finality_argument, input};
 use crate::api::argument::Arguments;
 use crate::api::error::from_query;
+use crate::api::selection;
 use crate::api::session::Session;
-use crate::api::{scalar, selection};
+use crate::api::tree::{Tree, hand_out};
 use crate::store::query::entity::{Cardinality, Choice, Entity, Field, Kind, Relation, all};
-use crate::store::query::{Record, Related};
 
 /// The GraphQL name of a field's type, without list and null.
 pub(super) fn type_name(kind: Kind) -> &'static str {
@@ -94,8 +93,8 @@ async fn one(ctx: &ResolverContext<'_>, entity: &'static Entity) -> async_graphq
     let snapshot = session.snapshot(ctx.ctx).await?;
     let scope = snapshot.scope(&when).await.map_err(from_query)?;
     let id = arguments.text("id").unwrap_or_default();
-    let record = snapshot.one(&scope, &id, &selection).await.map_err(from_query)?;
-    Ok(record.map(FieldValue::owned_any))
+    let Some(record) = snapshot.one(&scope, &id, &selection).await.map_err(from_query)? else { return Ok(None) };
+    Ok(hand_out(Tree::of(entity, &[ctx.field()]).one(&record)?))
 }
 
 async fn list(
@@ -109,7 +108,7 @@ async fn list(
     let snapshot = session.snapshot(ctx.ctx).await?;
     let scope = snapshot.scope(&when).await.map_err(from_query)?;
     let records = snapshot.list(&scope, &arguments.page(), &selection).await.map_err(from_query)?;
-    Ok(Some(FieldValue::list(records.into_iter().map(FieldValue::owned_any))))
+    Ok(hand_out(Tree::of(entity, &[ctx.field()]).all(&records)?))
 }
 
 /// A field that a record holds.
@@ -121,12 +120,7 @@ fn value_field(field: &'static Field) -> GraphField {
         (_, false) => TypeRef::named_nn(name),
         (_, true) => TypeRef::named(name),
     };
-    GraphField::new(field.name, ty, move |ctx| FieldFuture::from_value(value_of(&ctx, field))).description(field.doc)
-}
-
-fn value_of(ctx: &ResolverContext<'_>, field: &Field) -> Option<Value> {
-    let record = ctx.parent_value.downcast_ref::<Arc<Record>>()?;
-    scalar::output(field.kind, record.value(field.name)?)
+    GraphField::new(field.name, ty, written_above).description(field.doc)
 }
 
 /// A relation whose rows a record holds.
@@ -137,16 +131,11 @@ fn relation_field(relation: &'static Relation) -> GraphField {
         Cardinality::Optional => TypeRef::named(target.name),
         Cardinality::Many => TypeRef::named_nn_list_nn(target.name),
     };
-    let field =
-        GraphField::new(relation.name, ty, move |ctx| FieldFuture::Value(related_to(&ctx))).description(relation.doc);
+    let field = GraphField::new(relation.name, ty, written_above).description(relation.doc);
     if relation.cardinality == Cardinality::Many { input::with_page(field, target) } else { field }
 }
 
-fn related_to(ctx: &ResolverContext<'_>) -> Option<FieldValue<'static>> {
-    let record = ctx.parent_value.downcast_ref::<Arc<Record>>()?;
-    let selected = ctx.field();
-    match record.related(selected.alias().unwrap_or(selected.name()))? {
-        Related::One(record) => record.clone().map(FieldValue::owned_any),
-        Related::Many(records) => Some(FieldValue::list(records.iter().cloned().map(FieldValue::owned_any))),
-    }
+/// The fields of an entity are not resolved one by one: what leads to a record writes all that is selected of it.
+fn written_above(_: ResolverContext<'_>) -> FieldFuture<'_> {
+    FieldFuture::new(async { Err::<Option<FieldValue<'_>>, _>("a record was handed out without its tree".into()) })
 }

@@ -9,6 +9,7 @@ use crate::api::argument::Arguments;
 use crate::api::error::from_query;
 use crate::api::selection;
 use crate::api::session::Session;
+use crate::api::tree::{Tree, hand_out};
 use crate::store::query::entity::leaderboard;
 use crate::store::query::{LeaderboardQuestion, Page};
 
@@ -59,5 +60,5 @@ async fn rows(ctx: &ResolverContext<'_>) -> async_graphql::Result<Option<FieldVa
     let snapshot = session.snapshot(ctx.ctx).await?;
     let scope = snapshot.scope(&when).await.map_err(from_query)?;
     let records = snapshot.leaderboard(&scope, &question, &selection).await.map_err(from_query)?;
-    Ok(Some(FieldValue::list(records.into_iter().map(FieldValue::owned_any))))
+    Ok(hand_out(Tree::of(leaderboard(), &[ctx.field()]).all(&records)?))
 }

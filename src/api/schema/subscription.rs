@@ -20,6 +20,7 @@ use crate::api::error::{Code, error, from_query, from_shared};
 use crate::api::scalar::hex;
 use crate::api::selection;
 use crate::api::session::Subscriber;
+use crate::api::tree::{Tree, hand_out};
 use crate::store::query::entity::{Entity, named};
 use crate::store::query::{Batch, Message, Node, Topic, Wanted};
 use crate::store::{ChangeEntity, ChangeOp};
@@ -46,7 +47,7 @@ pub(super) fn register(builder: SchemaBuilder) -> SchemaBuilder {
             root(BLOCKS, "BlockChange", |ctx| SubscriptionFieldFuture::new(follow(ctx, ChangeEntity::Block, None)))
                 .description("Blocks as they are indexed, and as they are replaced."),
         );
-    let mut builder = builder.register(operation()).register(change_of("Block", "_Block_"));
+    let mut builder = builder.register(operation()).register(change_of("Block", "_Block_", None));
     let mut subscription = subscription;
     for &(name, entity, change) in ROOTS {
         let entity = named(entity).expect("a root is of an entity");
@@ -61,7 +62,7 @@ pub(super) fn register(builder: SchemaBuilder) -> SchemaBuilder {
         );
         let field = field.description(format!("Changes of {} entities. {}", entity.name, entity.doc)).argument(filter);
         subscription = subscription.field(field);
-        builder = builder.register(change_of(entity.name, entity.name));
+        builder = builder.register(change_of(entity.name, entity.name, Some(entity)));
     }
     builder.register(subscription)
 }
@@ -92,8 +93,8 @@ fn operation() -> Enum {
         ))
 }
 
-/// The type of messages about entities of a type.
-fn change_of(name: &str, node: &str) -> Object {
+/// The type of messages about entities of a type; blocks are no entity.
+fn change_of(name: &str, node: &str, entity: Option<&'static Entity>) -> Object {
     Object::new(format!("{name}Change"))
         .description(format!("A change of a {name}."))
         .field(member("op", "ChangeOp", "What happened.", |message| Value::Enum(Name::new(name_of(message.op)))))
@@ -110,7 +111,7 @@ fn change_of(name: &str, node: &str) -> Object {
         .field(member("cursor", TypeRef::STRING, "Pass it as `after` to go on behind this message.", |message| {
             Value::from(message.seq.to_string())
         }))
-        .field(Field::new("node", TypeRef::named(node), |ctx| FieldFuture::Value(node_of(&ctx))).description(
+        .field(Field::new("node", TypeRef::named(node), move |ctx| node_of(&ctx, entity)).description(
             "What it is as of that block; of RETRACT, as of the block that the chain was taken back to. Null where \
                  there is none, or none that passes `where`.",
         ))
@@ -123,10 +124,15 @@ fn member(name: &str, ty: &str, doc: &str, read: fn(&Message) -> Value) -> Field
     .description(doc)
 }
 
-fn node_of(ctx: &ResolverContext<'_>) -> Option<FieldValue<'static>> {
-    match ctx.parent_value.downcast_ref::<Arc<Message>>()?.node.clone()? {
-        Node::Record(record) => Some(FieldValue::owned_any(record)),
-        Node::Block(block) => Some(FieldValue::owned_any(block)),
+fn node_of<'a>(ctx: &ResolverContext<'a>, entity: Option<&'static Entity>) -> FieldFuture<'a> {
+    let node = ctx.parent_value.downcast_ref::<Arc<Message>>().and_then(|message| message.node.as_ref());
+    match (node, entity) {
+        (Some(Node::Record(record)), Some(entity)) => {
+            let whole = Tree::of(entity, &[ctx.field()]).one(record).map(hand_out);
+            FieldFuture::new(async { whole })
+        }
+        (Some(Node::Block(block)), _) => FieldFuture::Value(Some(FieldValue::owned_any(block.clone()))),
+        _ => FieldFuture::Value(None),
     }
 }
 

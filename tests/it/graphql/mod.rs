@@ -11,3 +11,4 @@ mod request;
 mod statistics;
 pub(crate) mod support;
 mod trail;
+mod tree;
