@@ -148,6 +148,8 @@ pub(crate) async fn pgbench(
     std::fs::write(&file, script).expect("a file can be written");
     let (clients, seconds) = (connections.to_string(), time.as_secs().max(1).to_string());
     let ended = Command::new(program)
+        // What the node asks by keys: the server keeps the plan, for both.
+        .env("PGOPTIONS", "-c plan_cache_mode=force_generic_plan")
         .args(["--no-vacuum", "--protocol=prepared", "--jobs=2", "--client", &clients, "--time", &seconds, "--file"])
         .arg(&file)
         .arg(url)

@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::ApiState;
 use crate::config::Api;
 use crate::store::DERIVATION;
-use crate::store::query::{Limits, Network, Snapshot};
+use crate::store::query::{Limits, Network, Observed, QueryError, Snapshot};
 
 /// Longest time that the question behind `/ready` may take in the database.
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -56,13 +56,15 @@ struct Readiness {
 
 async fn ready(State(state): State<ApiState>) -> Response {
     let limits = Limits { max_rows: 1, statement_timeout: READY_TIMEOUT, ..Limits::default() };
-    let (reasons, degraded) = match tokio::time::timeout(READY_TIMEOUT, Snapshot::open(state.store(), limits)).await {
-        Ok(Ok(snapshot)) => {
-            let networks = snapshot.networks();
-            let told = (reasons(networks, state.config(), now()), degraded(networks));
-            snapshot.close().await;
-            told
-        }
+    let asked = async {
+        let snapshot = Snapshot::open(state.store(), limits).await?;
+        let networks = snapshot.observed().await?;
+        let told = (reasons(&networks, state.config(), now()), degraded(&networks));
+        snapshot.close().await;
+        Ok::<_, QueryError>(told)
+    };
+    let (reasons, degraded) = match tokio::time::timeout(READY_TIMEOUT, asked).await {
+        Ok(Ok(told)) => told,
         Ok(Err(_)) | Err(_) => (vec!["the database does not answer".into()], vec![]),
     };
     let ready = reasons.is_empty();
@@ -79,37 +81,38 @@ fn now() -> i64 {
 /// What the audit found and nobody could repair yet, and what the follower lacks. Neither turns anything red: other nodes
 /// on the same endpoints are no better off, and a balancer that took them all away would help nobody. A follower that
 /// falls behind for what it lacks is red for that.
-fn degraded(networks: &[Network]) -> Vec<String> {
-    let found = |network: &Network| {
-        (network.open_findings > 0).then(|| {
+fn degraded(networks: &[(&Network, Observed)]) -> Vec<String> {
+    let told = |(network, observed): &(&Network, Observed)| {
+        let found = (observed.open_findings > 0).then(|| {
             format!(
                 "{}: the audit found {} difference(s) to the chain that are not repaired; `meikan audit` names them",
-                network.name, network.open_findings
+                network.name, observed.open_findings
             )
-        })
+        });
+        let lacking = observed.trouble.as_ref().map(|trouble| format!("{}: {trouble}", network.name));
+        [found, lacking]
     };
-    let lacking = |network: &Network| network.trouble.as_ref().map(|trouble| format!("{}: {trouble}", network.name));
-    networks.iter().flat_map(|network| found(network).into_iter().chain(lacking(network))).collect()
+    networks.iter().flat_map(told).flatten().collect()
 }
 
 /// Why a node over these networks is not ready.
-fn reasons(networks: &[Network], allowed: &Api, now: i64) -> Vec<String> {
+fn reasons(networks: &[(&Network, Observed)], allowed: &Api, now: i64) -> Vec<String> {
     if networks.is_empty() {
         return vec!["no network has been followed into this database yet".into()];
     }
-    let reasons = |network: &Network| {
-        let found = [network.lacks_derivation(DERIVATION), lag(network, allowed, now)];
+    let reasons = |(network, observed): &(&Network, Observed)| {
+        let found = [network.lacks_derivation(DERIVATION), lag(network, observed, allowed, now)];
         found.map(|reason| reason.map(|reason| format!("{}: {reason}", network.name)))
     };
     networks.iter().flat_map(reasons).flatten().collect()
 }
 
-fn lag(network: &Network, allowed: &Api, now: i64) -> Option<String> {
+fn lag(network: &Network, observed: &Observed, allowed: &Api, now: i64) -> Option<String> {
     let allowed_blocks = i64::try_from(allowed.ready_lag_blocks).unwrap_or(i64::MAX);
     let allowed_seconds = i64::try_from(allowed.ready_lag_seconds).unwrap_or(i64::MAX);
     let allowed_head_age = i64::try_from(allowed.ready_head_age_seconds).unwrap_or(i64::MAX);
-    let Some(head) = &network.head else { return Some("the chain has not been seen yet".into()) };
-    let seen = network.head_age_seconds.unwrap_or(i64::MAX);
+    let Some(head) = &observed.head else { return Some("the chain has not been seen yet".into()) };
+    let seen = observed.head_age_seconds.unwrap_or(i64::MAX);
     if seen > allowed_seconds {
         return Some(format!(
             "the chain was last seen {seen} s ago; is a follower running, and do its endpoints answer?"
@@ -132,7 +135,7 @@ mod tests {
     use super::{degraded, reasons};
     use crate::config::Api;
     use crate::store::DERIVATION;
-    use crate::store::query::{BlockInfo, Network};
+    use crate::store::query::{BlockInfo, Network, Observed};
 
     const NOW: i64 = 1_000_000;
 
@@ -149,58 +152,60 @@ mod tests {
             start_block: 0,
             safe_number: None,
             finalized_number: None,
-            head: block(100, NOW - 2),
-            head_age_seconds: Some(1),
-            verified_to: None,
-            verification_method: None,
-            open_findings: 0,
-            trouble: None,
             derivation: DERIVATION,
             rederived_to: None,
         }
     }
 
-    fn reason(network: Network) -> String {
-        reasons(&[network], &Api::default(), NOW).join("; ")
+    fn observed() -> Observed {
+        Observed { head: block(100, NOW - 2), head_age_seconds: Some(1), ..Observed::default() }
+    }
+
+    fn reason(network: &Network, observed: Observed) -> String {
+        reasons(&[(network, observed)], &Api::default(), NOW).join("; ")
     }
 
     #[test]
     fn a_node_at_a_fresh_head_is_ready() {
-        assert_eq!(reason(network()), "");
+        assert_eq!(reason(&network(), observed()), "");
     }
 
     #[test]
     fn f5_what_the_audit_found_degrades_and_turns_nothing_red() {
-        let found = Network { open_findings: 3, ..network() };
-        assert!(degraded(&[network(), found.clone()])[0].starts_with("taiko: the audit found 3 difference(s)"));
-        assert_eq!((reason(found), degraded(&[network()]).len()), (String::new(), 0));
+        let (network, found) = (network(), Observed { open_findings: 3, ..observed() });
+        let told = degraded(&[(&network, observed()), (&network, found.clone())]);
+        assert!(told[0].starts_with("taiko: the audit found 3 difference(s)"));
+        assert_eq!((told.len(), reason(&network, found)), (1, String::new()));
     }
 
     #[test]
     fn f12_a_follower_that_lacks_endpoints_is_degraded() {
-        let lacking = Network { trouble: Some("1 of 2 endpoints answer".into()), ..network() };
-        assert_eq!(degraded(&[lacking]), ["taiko: 1 of 2 endpoints answer"]);
+        let lacking = Observed { trouble: Some("1 of 2 endpoints answer".into()), ..observed() };
+        assert_eq!(degraded(&[(&network(), lacking)]), ["taiko: 1 of 2 endpoints answer"]);
     }
 
     #[test]
     fn f70_what_an_older_version_derived_is_not_ready_until_it_is_derived_anew() {
         let old = Network { derivation: DERIVATION - 1, ..network() };
-        assert!(reason(old.clone()).ends_with("anew from the stored logs, once a follower of this version runs"));
+        assert!(reason(&old, observed()).ends_with("anew from the stored logs, once a follower of this version runs"));
         let half_way = Network { indexed: block(60, NOW - 70), rederived_to: Some(100), ..old };
-        let told = reason(half_way);
+        let told = reason(&half_way, observed());
         assert!(told.contains("up to block 60 of 100 by now; taiko: 40 blocks behind"), "{told}");
         // Nothing is there that anybody could have derived.
-        assert_eq!(reason(Network { derivation: 0, indexed: None, ..network() }), "taiko: nothing is indexed yet");
+        let empty = Network { derivation: 0, indexed: None, ..network() };
+        assert_eq!(reason(&empty, observed()), "taiko: nothing is indexed yet");
     }
 
     #[test]
     fn f70_every_way_to_be_stuck_turns_it_red() {
         assert!(reasons(&[], &Api::default(), NOW)[0].contains("no network"));
-        assert!(reason(Network { head: None, ..network() }).contains("has not been seen"));
-        assert!(reason(Network { indexed: None, ..network() }).contains("nothing is indexed"));
-        assert!(reason(Network { head_age_seconds: Some(500), ..network() }).contains("last seen 500 s ago"));
-        assert!(reason(Network { head: block(100, NOW - 9_000), ..network() }).contains("9000 s old"));
-        assert!(reason(Network { head: block(131, NOW), ..network() }).contains("31 blocks behind, 30 are allowed"));
-        assert!(reason(Network { indexed: block(99, NOW - 200), ..network() }).contains("198 s behind"));
+        let seen = |observed: Observed| reason(&network(), observed);
+        assert!(seen(Observed { head: None, ..observed() }).contains("has not been seen"));
+        assert!(seen(Observed { head_age_seconds: Some(500), ..observed() }).contains("last seen 500 s ago"));
+        assert!(seen(Observed { head: block(100, NOW - 9_000), ..observed() }).contains("9000 s old"));
+        assert!(seen(Observed { head: block(131, NOW), ..observed() }).contains("31 blocks behind, 30 are allowed"));
+        let indexed = |indexed: Option<BlockInfo>| reason(&Network { indexed, ..network() }, observed());
+        assert!(indexed(None).contains("nothing is indexed"));
+        assert!(indexed(block(99, NOW - 200)).contains("198 s behind"));
     }
 }

@@ -53,6 +53,8 @@ const WRITE_CONNECTIONS: usize = 4;
 pub struct Store {
     write: Connections,
     read: Connections,
+    /// Longest statement on a connection for reading; zero: as long as it takes.
+    longest_read: Duration,
     /// Where commits are told.
     primary: Target,
     /// News of commits, since somebody first waited for them.
@@ -75,6 +77,7 @@ impl Store {
         let store = Self {
             write: Connections::for_writing(primary.clone(), WRITE_CONNECTIONS, acquire_timeout),
             read: Connections::for_reading(read, config.read_connections, acquire_timeout, statement_timeout),
+            longest_read: statement_timeout,
             primary,
             feed: OnceLock::new(),
             query_statements: Arc::default(),

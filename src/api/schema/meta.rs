@@ -116,7 +116,10 @@ async fn meta(ctx: &ResolverContext<'_>) -> async_graphql::Result<Option<FieldVa
     let block = match place.block {
         Some(number) => snapshot.block(place.chain_id, number).await.map_err(from_query)?,
         None => match snapshot.network(place.chain_id).and_then(|network| network.indexed.clone()) {
-            Some(block) => block,
+            Some(tip) => {
+                let header = snapshot.block(place.chain_id, tip.number).await.map_err(from_query)?;
+                BlockInfo { parent_hash: header.parent_hash, ..tip }
+            }
             None => return Err(error(Code::NotYetIndexed, "no block of this network is indexed yet; ask again")),
         },
     };

@@ -9,11 +9,12 @@ use super::meta::block_object;
 use crate::api::error::from_query;
 use crate::api::scalar::hex;
 use crate::api::session::Session;
-use crate::store::query::{BlockInfo, Network};
+use crate::store::query::{BlockInfo, Network, Observed};
 
 /// A network with the blocks that stand for its finality.
 struct Status {
     network: Network,
+    observed: Observed,
     safe: Option<BlockInfo>,
     finalized: Option<BlockInfo>,
     synced: bool,
@@ -21,12 +22,12 @@ struct Status {
 
 impl Status {
     fn lag_blocks(&self) -> Option<i64> {
-        let (head, indexed) = (self.network.head.as_ref()?, self.network.indexed.as_ref()?);
+        let (head, indexed) = (self.observed.head.as_ref()?, self.network.indexed.as_ref()?);
         Some((head.number - indexed.number).max(0))
     }
 
     fn lag_seconds(&self) -> Option<i64> {
-        let (head, indexed) = (self.network.head.as_ref()?, self.network.indexed.as_ref()?);
+        let (head, indexed) = (self.observed.head.as_ref()?, self.network.indexed.as_ref()?);
         Some((head.timestamp? - indexed.timestamp?).max(0))
     }
 }
@@ -51,7 +52,7 @@ pub(super) fn register(builder: SchemaBuilder) -> SchemaBuilder {
         .field(value("chainId", TypeRef::named_nn(TypeRef::INT), "Its chain id (EIP-155).", |status| {
             Some(Value::from(status.network.chain_id))
         }))
-        .field(block("head", "The chain's newest block as last seen.", |status| status.network.head.clone()))
+        .field(block("head", "The chain's newest block as last seen.", |status| status.observed.head.clone()))
         .field(block("indexed", "The newest block whose data is committed.", |status| status.network.indexed.clone()))
         .field(block("safe", "The newest safe block, where the network tells.", |status| status.safe.clone()))
         .field(block("finalized", "The newest final block that is committed.", |status| status.finalized.clone()))
@@ -74,19 +75,19 @@ pub(super) fn register(builder: SchemaBuilder) -> SchemaBuilder {
             "verifiedTo",
             TypeRef::named(TypeRef::INT),
             "The newest final block up to which everything that is stored was held against the chain and agrees.",
-            |status| status.network.verified_to.map(Value::from),
+            |status| status.observed.verified_to.map(Value::from),
         ))
         .field(value(
             "verificationMethod",
             TypeRef::named(TypeRef::STRING),
             "The weakest method by which that was shown: LOGS_AGAIN, BLOOM or RECEIPTS_ROOT, the strongest.",
-            |status| status.network.verification_method.as_deref().map(Value::from),
+            |status| status.observed.verification_method.as_deref().map(Value::from),
         ))
         .field(value(
             "openFindings",
             TypeRef::named_nn(TypeRef::INT),
             "What the audit found to differ from the chain and is not repaired.",
-            |status| Some(Value::from(status.network.open_findings)),
+            |status| Some(Value::from(status.observed.open_findings)),
         ))
         .field(
             Field::new("stateDigest", TypeRef::named("Bytes"), |ctx| {
@@ -124,7 +125,7 @@ async fn networks(ctx: &ResolverContext<'_>) -> async_graphql::Result<Option<Fie
     let session = ctx.data::<Arc<Session>>()?;
     let snapshot = session.snapshot(ctx.ctx).await?;
     let mut networks = Vec::new();
-    for network in snapshot.networks() {
+    for (network, observed) in snapshot.observed().await.map_err(from_query)? {
         if session.chain_id.is_some_and(|chain_id| chain_id != network.chain_id) {
             continue;
         }
@@ -135,8 +136,8 @@ async fn networks(ctx: &ResolverContext<'_>) -> async_graphql::Result<Option<Fie
             }
         }
         let [(_, safe), (_, finalized)] = blocks;
-        let mut status = Status { network: network.clone(), safe, finalized, synced: false };
-        let lag = status.lag_blocks().zip(network.head_age_seconds);
+        let mut status = Status { network: network.clone(), observed, safe, finalized, synced: false };
+        let lag = status.lag_blocks().zip(status.observed.head_age_seconds);
         let allowed = session.synced;
         status.synced = lag.is_some_and(|(blocks, age)| blocks <= allowed.lag_blocks && age <= allowed.lag_seconds);
         networks.push(FieldValue::owned_any(Arc::new(status)));

@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value};
 
+use super::condition::own_columns;
 use super::entity::{Cardinality, Entity, Field, Kind, Relation};
 use super::error::{QueryError, bad_input};
 use super::id::ParsedId;
@@ -185,6 +186,22 @@ pub(super) enum Filter {
     /// The row's last change is at or above a block.
     ChangedSince(i64),
     Not(Box<Filter>),
+}
+
+impl Filter {
+    /// Whether it is nothing but the id of one related entity, whose key this entity's key begins with.
+    pub(super) fn begins_key(&self, entity: &Entity) -> bool {
+        match self {
+            Self::All(filters) => matches!(filters.as_slice(), [only] if only.begins_key(entity)),
+            Self::Related(relation, inner) => {
+                let is_one = matches!(&**inner, Self::Id(IdTest::In(ids))
+                    if matches!(ids.as_slice(), [id] if id.iter().all(Option::is_some)));
+                let key = entity.key.iter().map(|part| part.sql);
+                is_one && own_columns(relation).is_some_and(|columns| key.take(columns.len()).eq(columns))
+            }
+            _ => false,
+        }
+    }
 }
 
 /// A test of a field's value.

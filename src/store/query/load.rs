@@ -53,6 +53,14 @@ struct Reading {
     after: Option<Vec<Datum>>,
 }
 
+impl Reading {
+    /// Whether the rows stand side by side in the table's key, in the order that is asked for: all feedback of an agent, by
+    /// id. Then one plan is the best one for every agent.
+    fn is_a_stretch(&self, entity: &Entity) -> bool {
+        self.order.is_by_key() && self.filter.begins_key(entity)
+    }
+}
+
 impl Snapshot {
     /// A page of an entity.
     ///
@@ -80,6 +88,7 @@ impl Snapshot {
         if selection.entity.table.is_none() || scope.places().is_empty() {
             return Ok(Vec::new());
         }
+        statement.keyed |= reading.is_a_stretch(selection.entity);
         let bound = BoundScope::bind(scope, &mut statement);
         let interval = page.interval.unwrap_or(Interval::Hour);
         let mut source = Source::by(selection.entity, interval, &mut statement);

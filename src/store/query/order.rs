@@ -71,6 +71,11 @@ impl Order {
         Ok(Self { key, descending })
     }
 
+    /// Whether it is that of the key alone.
+    pub(super) fn is_by_key(self) -> bool {
+        matches!(self.key, Key::Id)
+    }
+
     /// The order's name in cursors.
     pub(super) fn name(self) -> String {
         match self.key {

@@ -21,6 +21,12 @@ use crate::store::pool::Canceller;
 /// Most statements that a connection keeps prepared. Their number depends on the shapes of queries, which clients choose.
 const MAX_PREPARED: usize = 500;
 
+/// The `plan_cache_mode` of look-ups. Left to itself, the server would compare guesses of what plans cost, and make most of
+/// them anew each time: five times the work of a look-up.
+const KEPT_PLANS: &str = "force_generic_plan";
+/// The `plan_cache_mode` of everything else.
+const PLANS_FOR_VALUES: &str = "force_custom_plan";
+
 /// Bounds of one request.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -61,7 +67,7 @@ pub struct BlockInfo {
     pub hash: Option<Vec<u8>>,
     /// Seconds since 1970, where the header is held.
     pub timestamp: Option<i64>,
-    /// The hash of the block below it, where the header is held.
+    /// The hash of the block below it, where the header is held and was read.
     pub parent_hash: Option<Vec<u8>>,
 }
 
@@ -82,18 +88,6 @@ pub struct Network {
     pub safe_number: Option<i64>,
     /// The newest block that is final.
     pub finalized_number: Option<i64>,
-    /// The chain's head as last seen.
-    pub head: Option<BlockInfo>,
-    /// How long ago the head was seen, in seconds.
-    pub head_age_seconds: Option<i64>,
-    /// The newest final block up to which an audit verified everything.
-    pub verified_to: Option<i64>,
-    /// The weakest method by which it did.
-    pub verification_method: Option<String>,
-    /// Findings of the audit that are not repaired.
-    pub open_findings: i64,
-    /// What its follower lacks at the moment.
-    pub trouble: Option<String>,
     /// The number of the program that derived all of its rows.
     pub derivation: i16,
     /// The block that a re-index from the store which is under way ends at.
@@ -180,18 +174,11 @@ impl Contracts {
     }
 }
 
-/// The tip's header is looked up (`OFFSET 0`): the server knows nothing of the few rows of the other tables, takes them for
-/// hundreds, and would read all headers that are held to join them.
-const NETWORKS: &str = "SELECT n.chain_id, n.name, c.tip_number, c.tip_hash, c.tip_at, c.safe_number, \
-     c.finalized_number, h.number, h.hash, h.block_at, \
-     extract(epoch FROM clock_timestamp() - h.seen_at)::bigint, b.parent_hash, n.start_block, \
-     v.verified_number, v.method, (SELECT count(*) FROM verification_finding f \
-         WHERE f.chain_id = n.chain_id AND f.repaired_at IS NULL), n.trouble, coalesce(c.seq, 0), n.derivation, \
-     CASE WHEN r.source = 'store' THEN r.target_number END \
-     FROM network n LEFT JOIN cursor c USING (chain_id) LEFT JOIN head h USING (chain_id) \
-     LEFT JOIN verification v USING (chain_id) LEFT JOIN reindex r USING (chain_id) \
-     LEFT JOIN LATERAL (SELECT b.parent_hash FROM block b WHERE b.chain_id = n.chain_id AND b.number = c.tip_number \
-         OFFSET 0) b ON TRUE ORDER BY n.chain_id";
+/// Every answer that is worked out begins with it, so it reads no more than every answer needs; [`Snapshot::observed`] reads
+/// the rest.
+const NETWORKS: &str = "SELECT n.chain_id, n.name, n.start_block, coalesce(c.seq, 0), c.tip_number, c.tip_hash, c.tip_at, \
+     c.safe_number, c.finalized_number, n.derivation, CASE WHEN r.source = 'store' THEN r.target_number END \
+     FROM network n LEFT JOIN cursor c USING (chain_id) LEFT JOIN reindex r USING (chain_id) ORDER BY n.chain_id";
 
 const CONTRACTS: &str = "SELECT chain_id, contract_id::bigint, role, address, deployment::bigint, ordinal::bigint, generation \
      FROM contract ORDER BY chain_id, contract_id";
@@ -213,15 +200,16 @@ impl Snapshot {
             networks: Vec::new(),
             contracts: Contracts::default(),
             rows_left: AtomicI64::new(limits.max_rows.into()),
-            keeps_plans: AtomicBool::new(false),
+            keeps_plans: AtomicBool::new(true),
             validation_expires_after: i64::try_from(limits.validation_expires_after.as_secs()).unwrap_or(i64::MAX),
         };
-        // The connection's own limit on a statement holds too; 0 is none.
+        // What every reading connection is limited to holds too; 0 is no limit.
+        let limit = limits.statement_timeout.max(Duration::from_millis(1));
+        let limit = if store.longest_read.is_zero() { limit } else { limit.min(store.longest_read) };
         let begin = format!(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
-             SELECT set_config('statement_timeout', LEAST(NULLIF((extract(epoch FROM \
-             current_setting('statement_timeout')::interval) * 1000)::bigint, 0), {})::text, TRUE)",
-            limits.statement_timeout.as_millis().max(1)
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = {}; \
+             SET LOCAL plan_cache_mode = {KEPT_PLANS}",
+            limit.as_millis()
         );
         snapshot.statements.fetch_add(1, Ordering::Relaxed);
         // Sent together: the server does one after the other, and nobody waits in between.
@@ -334,7 +322,7 @@ impl Snapshot {
     async fn let_plans_be_kept(&self, statement: &Statement) -> Result<(), QueryError> {
         // Without parameters there is nothing to plan for, and a plan is kept anyway.
         if statement.has_parameters() && self.keeps_plans.swap(statement.keyed, Ordering::Relaxed) != statement.keyed {
-            let mode = if statement.keyed { "auto" } else { "force_custom_plan" };
+            let mode = if statement.keyed { KEPT_PLANS } else { PLANS_FOR_VALUES };
             self.connection().batch_execute(&format!("SET LOCAL plan_cache_mode = {mode}")).await?;
         }
         Ok(())
@@ -360,7 +348,8 @@ impl Snapshot {
         Ok(())
     }
 
-    async fn query_text(&self, text: &str) -> Result<Vec<Row>, QueryError> {
+    /// Runs a statement without parameters.
+    pub(super) async fn query_text(&self, text: &str) -> Result<Vec<Row>, QueryError> {
         let mut statement = Statement::default();
         statement.push(text);
         self.query(&statement).await
@@ -384,25 +373,18 @@ impl Drop for Snapshot {
 }
 
 fn read_network(row: &Row) -> Result<Network, tokio_postgres::Error> {
-    let block = |number: Option<i64>, hash, timestamp, parent_hash| {
-        number.map(|number| BlockInfo { number, hash, timestamp, parent_hash })
-    };
+    let tip: Option<i64> = row.try_get(4)?;
+    let (hash, timestamp) = (row.try_get(5)?, row.try_get(6)?);
     Ok(Network {
         chain_id: row.try_get(0)?,
         name: row.try_get(1)?,
-        start_block: row.try_get(12)?,
-        seq: row.try_get(17)?,
-        indexed: block(row.try_get(2)?, row.try_get(3)?, row.try_get(4)?, row.try_get(11)?),
-        safe_number: row.try_get(5)?,
-        finalized_number: row.try_get(6)?,
-        head: block(row.try_get(7)?, row.try_get(8)?, row.try_get(9)?, None),
-        head_age_seconds: row.try_get(10)?,
-        verified_to: row.try_get(13)?,
-        verification_method: row.try_get(14)?,
-        open_findings: row.try_get(15)?,
-        trouble: row.try_get(16)?,
-        derivation: row.try_get(18)?,
-        rederived_to: row.try_get(19)?,
+        start_block: row.try_get(2)?,
+        seq: row.try_get(3)?,
+        indexed: tip.map(|number| BlockInfo { number, hash, timestamp, parent_hash: None }),
+        safe_number: row.try_get(7)?,
+        finalized_number: row.try_get(8)?,
+        derivation: row.try_get(9)?,
+        rederived_to: row.try_get(10)?,
     })
 }
 

@@ -60,8 +60,8 @@ pub(super) struct Statement {
     pub(super) text: String,
     parameters: Vec<Parameter>,
     aliases: usize,
-    /// Whether it finds its rows by whole keys: then the server may keep one plan for whatever the values are, which takes
-    /// less than half the time. What clients filter by is planned for its values: one tag is rare, another is on every row.
+    /// Whether it finds its rows by their keys, or by what these begin with: then the server may keep one plan for whatever
+    /// the values are, which takes less than half the time. What clients filter by is planned for its values: one tag is rare, another is on every row.
     pub(super) keyed: bool,
     /// Of the entities that it reads, one that needs the newest program's rows.
     pub(super) newest: Option<&'static Entity>,
