@@ -23,7 +23,7 @@ pub(crate) struct Question {
 
 fn ordinary_drawn(size: Size) -> String {
     let busy = size.busy_agents();
-    format!("random(0, {}) * 2 + {busy}", size.agents / 4 - 1)
+    format!("random(0, {}) * 2 + {busy}", size.early_agents() - 1)
 }
 
 fn busy_drawn(size: Size) -> String {

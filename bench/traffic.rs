@@ -59,6 +59,11 @@ impl Size {
         (self.agents / BUSY_AGENTS_ONE_IN).max(2)
     }
 
+    /// Agents with some feedback who are there half way: every second one above the busy ones, up to half of all.
+    pub(crate) fn early_agents(self) -> u64 {
+        (self.agents / 2 - self.busy_agents()) / 2
+    }
+
     /// Clients.
     fn clients(self) -> u64 {
         (self.feedback / 100).max(1_000)
@@ -125,7 +130,7 @@ fn ordinary_agent(size: Size, number: u64) -> u64 {
 
 /// Such an agent, of those that are there half way.
 pub(crate) fn early_agent(size: Size, number: u64) -> u64 {
-    ordinary_agent(size, number % (size.agents / 4))
+    ordinary_agent(size, number % size.early_agents())
 }
 
 /// The wallet's agent that states nearly all intents.
