@@ -28,7 +28,8 @@ build: web ## Build the node
 
 test: system web contracts postgres ## Run every test, with coverage
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
+	@# Where coverage builds too: what macros and build scripts need is built once.
+	CARGO_TARGET_DIR=$${CARGO_TARGET_DIR:-target}/coverage cargo clippy --locked --all-targets -- -D warnings
 	contracts/script/test.sh
 	contracts/script/coverage.sh
 	tests/coverage.sh
