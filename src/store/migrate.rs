@@ -46,6 +46,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(19, "0019_one_partition"),
     migration!(20, "0020_milestones"),
     migration!(21, "0021_orders"),
+    migration!(22, "0022_responses"),
 ];
 
 /// The advisory lock that migrations run under; any number that nothing else in the database uses ("meikan" in ASCII).

@@ -25,6 +25,14 @@ const KEEPALIVE_PROBES: u32 = 3;
 /// How long the server keeps a writer's transaction open, and its locks, while the writer says nothing.
 const IDLE_TRANSACTION_MS: u64 = 60_000;
 
+/// The `plan_cache_mode` of look-ups by keys, and of what has no parameters. Left to itself, the server would compare guesses of
+/// what plans cost, and make most of them anew each time: five times the work of a look-up.
+pub(super) const KEPT_PLANS: &str = "force_generic_plan";
+
+/// The `plan_cache_mode` of everything else: plans are made for the values of each statement. Where the network is a parameter,
+/// one for all values would lock the partitions of all networks; and what clients filter by is rare or is on every row.
+pub(super) const PLANS_FOR_VALUES: &str = "force_custom_plan";
+
 /// A connection's stream within TLS.
 type Encrypted = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
 
@@ -152,6 +160,7 @@ impl Connections {
     /// Connections that may write.
     pub(super) fn for_writing(mut target: Target, size: usize, acquire_timeout: Duration) -> Self {
         target.set("idle_in_transaction_session_timeout", &format!("{IDLE_TRANSACTION_MS}ms"));
+        target.set("plan_cache_mode", PLANS_FOR_VALUES);
         Self::new(target, size, acquire_timeout)
     }
 
@@ -163,14 +172,12 @@ impl Connections {
         statement_timeout: Duration,
     ) -> Self {
         target.set("default_transaction_read_only", "on");
+        target.set("plan_cache_mode", KEPT_PLANS);
         target.set("statement_timeout", &format!("{}ms", statement_timeout.as_millis()));
         Self::new(target, size, acquire_timeout)
     }
 
     fn new(mut target: Target, size: usize, acquire_timeout: Duration) -> Self {
-        // Plans are made for the values of each statement. Where the network is a parameter, one for all values would lock
-        // the partitions of all networks; and what clients filter by is rare or is on every row.
-        target.set("plan_cache_mode", "force_custom_plan");
         // Compiling a plan costs more than it wins for queries of milliseconds.
         target.set("jit", "off");
         if target.config.get_connect_timeout().is_none() {

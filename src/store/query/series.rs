@@ -167,7 +167,7 @@ impl Snapshot {
         let agent = id::agent(&question.agent, self.contracts())
             .ok_or_else(|| bad_input("agent", "an agent's id, such as \"167000:42\""))?;
         self.check_derived(scope, "reputationSeries", MILESTONES)?;
-        let mut statement = Statement::default();
+        let mut statement = Statement::by_key();
         let bound = BoundScope::bind(scope, &mut statement);
         let (mut of_agent, mut key) = (bound.of_networks("f"), Vec::new());
         for (column, part) in ["chain_id", "deployment", "agent_id"].iter().zip(agent.iter().flatten()) {

@@ -16,16 +16,12 @@ use super::sql::Statement;
 use crate::block::Finality;
 use crate::metrics;
 use crate::store::Store;
-use crate::store::pool::Canceller;
+use crate::store::pool::{Canceller, KEPT_PLANS, PLANS_FOR_VALUES};
 
 /// Most statements that a connection keeps prepared. Their number depends on the shapes of queries, which clients choose.
 const MAX_PREPARED: usize = 500;
 
-/// The `plan_cache_mode` of look-ups. Left to itself, the server would compare guesses of what plans cost, and make most of
-/// them anew each time: five times the work of a look-up.
-const KEPT_PLANS: &str = "force_generic_plan";
-/// The `plan_cache_mode` of everything else.
-const PLANS_FOR_VALUES: &str = "force_custom_plan";
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /// Bounds of one request.
 #[derive(Debug, Clone, Copy)]
@@ -174,14 +170,13 @@ impl Contracts {
     }
 }
 
-/// Every answer that is worked out begins with it, so it reads no more than every answer needs; [`Snapshot::observed`] reads
-/// the rest.
+/// The networks with their contracts, a row for each. Every answer that is worked out begins with it, so it reads no more
+/// than every answer needs, in one round trip; [`Snapshot::observed`] reads the rest.
 const NETWORKS: &str = "SELECT n.chain_id, n.name, n.start_block, coalesce(c.seq, 0), c.tip_number, c.tip_hash, c.tip_at, \
-     c.safe_number, c.finalized_number, n.derivation, CASE WHEN r.source = 'store' THEN r.target_number END \
-     FROM network n LEFT JOIN cursor c USING (chain_id) LEFT JOIN reindex r USING (chain_id) ORDER BY n.chain_id";
-
-const CONTRACTS: &str = "SELECT chain_id, contract_id::bigint, role, address, deployment::bigint, ordinal::bigint, generation \
-     FROM contract ORDER BY chain_id, contract_id";
+     c.safe_number, c.finalized_number, n.derivation, CASE WHEN r.source = 'store' THEN r.target_number END, \
+     k.contract_id::bigint, k.role, k.address, k.deployment::bigint, k.ordinal::bigint, k.generation \
+     FROM network n LEFT JOIN cursor c USING (chain_id) LEFT JOIN reindex r USING (chain_id) \
+     LEFT JOIN contract k USING (chain_id) ORDER BY n.chain_id, k.contract_id";
 
 impl Snapshot {
     /// Opens a snapshot of the newest committed state.
@@ -203,21 +198,26 @@ impl Snapshot {
             keeps_plans: AtomicBool::new(true),
             validation_expires_after: i64::try_from(limits.validation_expires_after.as_secs()).unwrap_or(i64::MAX),
         };
-        // What every reading connection is limited to holds too; 0 is no limit.
+        // What every reading connection is limited to holds too; zero is no limit.
         let limit = limits.statement_timeout.max(Duration::from_millis(1));
-        let limit = if store.longest_read.is_zero() { limit } else { limit.min(store.longest_read) };
-        let begin = format!(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = {}; \
-             SET LOCAL plan_cache_mode = {KEPT_PLANS}",
-            limit.as_millis()
-        );
+        let begin = if store.longest_read.is_zero() || limit < store.longest_read {
+            format!("{BEGIN}; SET LOCAL statement_timeout = {}", limit.as_millis())
+        } else {
+            BEGIN.to_owned()
+        };
         snapshot.statements.fetch_add(1, Ordering::Relaxed);
         // Sent together: the server does one after the other, and nobody waits in between.
         let began = async { Ok(snapshot.connection().batch_execute(&begin).await?) };
-        let ((), networks, contracts) =
-            tokio::try_join!(biased; began, snapshot.query_text(NETWORKS), snapshot.query_text(CONTRACTS))?;
-        snapshot.networks = networks.iter().map(read_network).collect::<Result<_, _>>()?;
-        snapshot.contracts = Contracts(contracts.iter().map(read_contract).collect::<Result<_, _>>()?);
+        let ((), rows) = tokio::try_join!(biased; began, snapshot.query_text(NETWORKS))?;
+        for row in &rows {
+            let chain_id: i64 = row.try_get(0)?;
+            if snapshot.networks.last().is_none_or(|network| network.chain_id != chain_id) {
+                snapshot.networks.push(read_network(row)?);
+            }
+            if let Some(contract_id) = row.try_get(11)? {
+                snapshot.contracts.0.push(read_contract(row, contract_id)?);
+            }
+        }
         Ok(snapshot)
     }
 
@@ -388,14 +388,14 @@ fn read_network(row: &Row) -> Result<Network, tokio_postgres::Error> {
     })
 }
 
-fn read_contract(row: &Row) -> Result<Contract, tokio_postgres::Error> {
+fn read_contract(row: &Row, contract_id: i64) -> Result<Contract, tokio_postgres::Error> {
     Ok(Contract {
         chain_id: row.try_get(0)?,
-        contract_id: row.try_get(1)?,
-        role: row.try_get(2)?,
-        address: row.try_get(3)?,
-        deployment: row.try_get(4)?,
-        ordinal: row.try_get(5)?,
-        generation: row.try_get(6)?,
+        contract_id,
+        role: row.try_get(12)?,
+        address: row.try_get(13)?,
+        deployment: row.try_get(14)?,
+        ordinal: row.try_get(15)?,
+        generation: row.try_get(16)?,
     })
 }
