@@ -108,7 +108,7 @@ pub(super) fn with_cursor(error: &mut ServerError, cursor: Option<String>) {
     }
 }
 
-/// The extension that gives every error its code.
+/// The extension that gives every error its code. It stands around every resolver, and so takes what one hands out, too.
 pub(super) struct Codes;
 
 impl ExtensionFactory for Codes {

@@ -13,6 +13,7 @@ use async_graphql::indexmap::IndexMap;
 use async_graphql::{Name, SelectionField, ServerResult, Value};
 
 use super::scalar;
+use super::selection::by_name;
 use crate::store::query::entity::{Cardinality, Entity, Field, Kind, Relation};
 use crate::store::query::{Datum, Record, Related};
 
@@ -34,11 +35,6 @@ enum Member {
 impl Tree {
     /// What is selected of an entity below these fields, which have one name in the answer.
     pub(super) fn of(entity: &'static Entity, fields: &[SelectionField<'_>]) -> Self {
-        // Fields of one name in the answer are the same (`document` sees to it), and their selections add up.
-        let mut selected: IndexMap<&str, Vec<SelectionField<'_>>> = IndexMap::new();
-        for field in fields.iter().flat_map(SelectionField::selection_set) {
-            selected.entry(field.alias().unwrap_or(field.name())).or_default().push(field);
-        }
         let member = |(key, same): (&str, Vec<SelectionField<'_>>)| {
             let name = same[0].name();
             let member = if name == "__typename" {
@@ -51,7 +47,7 @@ impl Tree {
             };
             Some((Name::new(key), member))
         };
-        Self { members: selected.into_iter().filter_map(member).collect() }
+        Self { members: by_name(fields).into_iter().filter_map(member).collect() }
     }
 
     /// A record's value.
