@@ -50,6 +50,13 @@ impl Fixed {
         Numeric::from_digits(self.0.is_negative(), self.0.unsigned_abs(), Self::PLACES)
     }
 
+    /// A tenth of the number as Postgres holds it, with sixty-one places. It takes numbers below 2^500.
+    pub(super) fn tenth_to_numeric(self) -> Numeric {
+        // Digits are told in fours.
+        let magnitude = self.0.unsigned_abs() * U512::from(1_000);
+        Numeric::from_digits(self.0.is_negative(), magnitude, Self::PLACES + 4).shown_with(u16::from(Self::PLACES) + 1)
+    }
+
     /// The number that Postgres holds; nothing when it has more places or does not fit.
     pub(super) fn from_numeric(number: &Numeric) -> Option<Self> {
         let (is_negative, magnitude) = number.to_digits(Self::PLACES)?;
@@ -113,5 +120,9 @@ mod tests {
         assert_eq!(shown(Fixed::of(&value(19), 61)), format!("0.{}1", "0".repeat(59)));
         assert_eq!(Fixed::of(&value(i128::MAX), 255), Fixed::default());
         assert_eq!(Fixed::whole(5).mean(0), Fixed::default());
+        assert_eq!(Fixed::whole(5).tenth_to_numeric().to_string(), format!("0.5{}", "0".repeat(60)));
+        let mut least = Fixed::default();
+        least -= Fixed::of(&value(1), 60);
+        assert_eq!(least.tenth_to_numeric().to_string(), format!("-0.{}1", "0".repeat(60)));
     }
 }

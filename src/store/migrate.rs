@@ -47,6 +47,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(20, "0020_milestones"),
     migration!(21, "0021_orders"),
     migration!(22, "0022_responses"),
+    migration!(23, "0023_rankings"),
 ];
 
 /// The advisory lock that migrations run under; any number that nothing else in the database uses ("meikan" in ASCII).

@@ -14,6 +14,10 @@ use crate::event::Value;
 const BASE: u16 = 10_000;
 /// Decimal digits in a group.
 const GROUP_DIGITS: u16 = 4;
+/// What four groups count to.
+const FOUR_GROUPS: u64 = 10_000_000_000_000_000;
+/// The most groups that 512 bits take.
+const MOST_GROUPS: usize = 40;
 /// The sign field of a negative number; that of a positive one is 0, others are NaN and the infinities.
 const NEGATIVE: u16 = 0x4000;
 
@@ -75,7 +79,7 @@ impl Numeric {
 
     /// Of groups from the last to the first.
     fn of_groups(negative: bool, mut groups: Vec<u16>, scale: u16, groups_behind_point: u16) -> Self {
-        let total = i16::try_from(groups.len()).expect("there are at most 39 groups");
+        let total = i16::try_from(groups.len()).expect("there are at most 40 groups");
         let behind = i16::try_from(groups_behind_point).expect("there are at most 64 groups behind the point");
         groups.reverse();
         while groups.last() == Some(&0) {
@@ -87,14 +91,26 @@ impl Numeric {
 
     /// `magnitude` / 10^`decimals` with its sign, where `decimals` is a multiple of four, shown with that many digits.
     pub(super) fn from_digits(negative: bool, mut magnitude: U512, decimals: u8) -> Self {
-        let base = U512::from(BASE);
-        let mut groups = Vec::new();
+        let mut groups = Vec::with_capacity(MOST_GROUPS);
+        // To divide 512 bits costs the same by much as by little.
         while !magnitude.is_zero() {
-            let (rest, group) = magnitude.div_rem(base);
-            groups.push(group.to::<u16>());
+            let (rest, four) = magnitude.div_rem(U512::from(FOUR_GROUPS));
+            let mut four = four.to::<u64>();
+            for _ in 0..4 {
+                groups.push(u16::try_from(four % u64::from(BASE)).expect("a rest of 10,000 has 14 bits"));
+                four /= u64::from(BASE);
+            }
             magnitude = rest;
         }
+        while groups.last() == Some(&0) {
+            groups.pop();
+        }
         Self::of_groups(negative, groups, u16::from(decimals), u16::from(decimals) / GROUP_DIGITS)
+    }
+
+    /// The same, shown with so many digits behind the point; those that are not shown must be zeros.
+    pub(super) fn shown_with(self, scale: u16) -> Self {
+        Self { scale, ..self }
     }
 
     /// The number in units of 10^-`decimals`, a multiple of four, and whether it is negative; nothing when it has more
@@ -104,8 +120,12 @@ impl Numeric {
         let last = i32::from(self.weight) + 1 - i32::try_from(self.groups.len()).ok()?;
         let zeros = usize::try_from(last + behind).ok().or(self.groups.is_empty().then_some(0))?;
         let mut magnitude = U512::ZERO;
-        for group in self.groups.iter().copied().chain(std::iter::repeat_n(0, zeros)) {
-            magnitude = magnitude.checked_mul(U512::from(BASE))?.checked_add(U512::from(group))?;
+        let groups: Vec<u16> = self.groups.iter().copied().chain(std::iter::repeat_n(0, zeros)).collect();
+        // As many as fit a word are added up before 512 bits are multiplied.
+        for four in groups.chunks(4) {
+            let digits = four.iter().fold(0, |digits, group| digits * u64::from(BASE) + u64::from(*group));
+            let power = u64::from(BASE).pow(u32::try_from(four.len()).ok()?);
+            magnitude = magnitude.checked_mul(U512::from(power))?.checked_add(U512::from(digits))?;
         }
         Some((self.negative, magnitude))
     }

@@ -78,6 +78,7 @@ async fn f70_what_is_not_derived_yet_is_refused_with_the_reason_and_answered_onc
         "{ agents(orderBy: reputation__given) { id } }",
         "{ tagReputations(block: { number: 9 }) { id } }",
         "{ leaderboard(chainId: 167000, minFinality: FINALIZED) { score } }",
+        "{ leaderboard(block: { number: 9 }) { score } }",
         "{ intents { id } }",
         "{ findings { id } }",
         "{ walletAgents { id } }",

@@ -49,12 +49,14 @@ pub(super) trait Kept: Sized {
 pub(super) type IsMilestone<'a, T> = &'a (dyn Fn(&T, &T) -> bool + Sync);
 
 /// What a row was, from block to block.
-struct Past<'a, T: Kept> {
-    key: &'a T::Key,
-    begin: u64,
-    end: u64,
-    kept: &'a T,
-    is_milestone: bool,
+pub(super) struct Past<'a, T: Kept> {
+    pub(super) key: &'a T::Key,
+    pub(super) begin: u64,
+    /// The block that it held no longer in.
+    pub(super) end: u64,
+    pub(super) kept: &'a T,
+    /// What followed it.
+    next: &'a T,
 }
 
 /// The kept rows that a batch changes.
@@ -154,30 +156,28 @@ impl<T: Kept> KeptRows<T> {
         copy.finish().await
     }
 
+    /// What rows were, where the batch ended that.
+    pub(super) fn past(&self) -> impl Iterator<Item = Past<'_, T>> {
+        self.timelines.iter().flat_map(|(key, timeline)| {
+            let stored = timeline.ended().map(|((begin, kept), end)| (*begin, end, kept));
+            let ended =
+                timeline.versions().iter().filter_map(|version| Some((version.begin, version.end?, &version.row)));
+            // Each was followed by the next version of the batch.
+            let began = timeline.versions().iter().skip(usize::from(stored.is_none()));
+            let past = stored.into_iter().chain(ended).zip(began);
+            past.map(move |((begin, end, kept), next)| Past { key, begin, end, kept, next: &next.row })
+        })
+    }
+
     async fn insert_versions(
         &self,
         sql: &Sql<'_>,
         finalized: Option<u64>,
         is_milestone: IsMilestone<'_, T>,
     ) -> Result<u64, StoreError> {
-        let past: Vec<Past<'_, T>> = self
-            .timelines
-            .iter()
-            .flat_map(|(key, timeline)| {
-                let stored = timeline.ended().map(|((begin, kept), end)| (*begin, end, kept));
-                let ended =
-                    timeline.versions().iter().filter_map(|version| Some((version.begin, version.end?, &version.row)));
-                // Each was followed by the next version of the batch.
-                let began = timeline.versions().iter().skip(usize::from(stored.is_none()));
-                stored.into_iter().chain(ended).zip(began).map(move |((begin, end, kept), next)| Past {
-                    key,
-                    begin,
-                    end,
-                    kept,
-                    is_milestone: is_milestone(kept, &next.row),
-                })
-            })
-            .filter(|past| past.is_milestone || finalized.is_none_or(|finalized| past.end > finalized))
+        let past = self.past().map(|past| (is_milestone(past.kept, past.next), past));
+        let past: Vec<_> = past
+            .filter(|(is_milestone, past)| *is_milestone || finalized.is_none_or(|finalized| past.end > finalized))
             .collect();
         if past.is_empty() {
             return Ok(0);
@@ -188,7 +188,7 @@ impl<T: Kept> KeptRows<T> {
             names.push(("is_milestone", Type::BOOL));
         }
         let mut copy = sql.copy(T::VERSIONS, &names).await?;
-        for Past { key, begin, end, kept, is_milestone } in past {
+        for (is_milestone, Past { key, begin, end, kept, .. }) in past {
             let mut cells = T::key_cells(key);
             cells.extend([signed(begin), signed(end)].map(|block| Box::new(block) as Cell));
             cells.extend(kept.cells());

@@ -24,6 +24,7 @@ mod mark;
 mod metadata;
 mod oversight;
 mod policies;
+mod rankings;
 mod standings;
 mod stretch;
 mod switches;
@@ -78,7 +79,8 @@ use crate::id::{AgentId, AgentKey};
 /// |---|---|
 /// | 1 | networks have a number; standings, and the audit trail as states, with findings |
 /// | 2 | standings have milestones, and say what they add to their hour |
-pub const DERIVATION: i16 = 2;
+/// | 3 | what agents' scores were is held |
+pub const DERIVATION: i16 = 3;
 
 /// The tables whose rows begin with a log, in `begin_block`.
 pub(super) const FACT_TABLES: [&str; 18] = [

@@ -13,6 +13,7 @@ use tokio_postgres::types::Type;
 use super::agents::{agent_cells, agent_key, arrays};
 use super::feedback::Pair;
 use super::kept::{self, Cell, Columns, Kept, KeptRows};
+use super::rankings::{self, Ranked};
 use super::voices::Voices;
 use crate::event::{Tag, Value};
 use crate::id::AgentKey;
@@ -25,6 +26,11 @@ use crate::store::standing::counted;
 
 /// Milestones end hours, of which series are made.
 const SECONDS_PER_HOUR: u64 = 3_600;
+
+/// From how many ratings on their average is believed as it is.
+const FULL_CONFIDENCE: i64 = 10;
+/// What stands for each rating that is missing for that.
+const UNKNOWN_RATING: u8 = 50;
 
 /// An aspect of an agent.
 pub(super) type StandingKey = (AgentKey, Aspect);
@@ -165,6 +171,22 @@ impl Standing {
         self.ever_total += value;
         let (least, greatest) = self.hour.unwrap_or((value, value));
         self.hour = Some((least.min(value), greatest.max(value)));
+    }
+
+    /// What a leaderboard of the aspect is in the order of; nothing where it has none, or nothing stands. As in the table.
+    fn score(&self, aspect: Aspect) -> Option<Numeric> {
+        let active = self.given - self.revoked;
+        if aspect == Aspect::All || active <= 0 {
+            return None;
+        }
+        if aspect != Aspect::Ratings || active >= FULL_CONFIDENCE {
+            return Some(self.total.mean(active).to_numeric());
+        }
+        let mut drawn = self.total;
+        for _ in active..FULL_CONFIDENCE {
+            drawn += Fixed::whole(UNKNOWN_RATING);
+        }
+        Some(drawn.tenth_to_numeric())
     }
 
     /// Whether it stays once that followed it: with much feedback, at the end of an hour or of so much more that was said.
@@ -359,16 +381,22 @@ impl Standings {
         self.rows.set(key, block, standing);
     }
 
-    /// Writes the current standings, and what they were where that ended above finality.
+    /// Writes the current standings, what they were where that ended above finality, and what their scores were.
     pub(super) async fn write(&self, sql: &Sql<'_>, finalized: Option<u64>) -> Result<u64, StoreError> {
         let is_milestone = |standing: &Standing, next: &Standing| standing.is_milestone(next, self.milestones);
+        let ranked = self.rows.past().filter_map(|past| {
+            let score = past.kept.score(past.key.1)?;
+            Some(Ranked { of: *past.key, begin: past.begin, end: past.end, score })
+        });
+        rankings::write(sql, ranked.collect()).await?;
         self.rows.write_with(sql, finalized, &is_milestone).await
     }
 }
 
 /// Restores the standings as they were at a block above finality.
 pub(super) async fn rewind(sql: &Sql<'_>, to: u64) -> Result<(), StoreError> {
-    kept::rewind::<Standing>(sql, to).await.map(|_| ())
+    kept::rewind::<Standing>(sql, to).await?;
+    rankings::rewind(sql, to).await
 }
 
 /// Counts the standings anew as they were at a block below finality: those that changed above it, from the rows of facts,
@@ -395,7 +423,8 @@ pub(super) async fn recount(sql: &Sql<'_>, to: u64) -> Result<(), StoreError> {
     }
     // Of which nobody had spoken yet.
     kept::delete_above::<Standing>(sql, to).await?;
-    kept::forget_versions::<Standing>(sql, to).await
+    kept::forget_versions::<Standing>(sql, to).await?;
+    rankings::rewind(sql, to).await
 }
 
 /// The statement over facts of which all that is above the block is gone.

@@ -10,7 +10,7 @@ use super::pin::Scope;
 use super::select::{Page, Record, Selection};
 use super::series::aspect;
 use super::snapshot::Snapshot;
-use super::sql::Datum;
+use super::sql::{Datum, Statement};
 
 /// Which agents, in which order.
 #[derive(Debug, Clone, Default)]
@@ -52,15 +52,17 @@ impl Snapshot {
         }
         let order_by = question.page.order_by.clone().or_else(|| Some("score".to_owned()));
         debug_assert!(std::ptr::eq(selection.entity, entity::leaderboard()));
+        let filter = json!({ "and": conditions.clone() });
+        let page = Page { filter, order_by: order_by.clone(), ..question.page.clone() };
         if scope.is_newest() {
-            let page = Page { filter: json!({ "and": conditions }), order_by, ..question.page.clone() };
             return self.list(scope, &page, selection).await;
+        }
+        if order_by.as_deref() == Some("score") {
+            return self.list_with(scope, &page, &selection.of(entity::scored_then()), Statement::by_key()).await;
         }
         // First who is on the page, of all agents at once; then what is told of them.
         let entity = entity::ranked_then();
         let then = Selection { entity, fields: entity.field("id").into_iter().collect(), relations: vec![] };
-        let filter = json!({ "and": conditions.clone() });
-        let page = Page { filter, order_by: order_by.clone(), ..question.page.clone() };
         let ranked = self.list(&scope.ranked_by(aspect), &page, &then).await?;
         let ids = ranked.iter().map(|agent| match agent.value("id") {
             Some(Datum::Text(id)) => Value::from(id.clone()),

@@ -12,7 +12,7 @@ use super::interval::Interval;
 use super::sql::Datum;
 
 /// Which fields and relations of an entity are wanted.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Selection {
     /// The entity.
     pub entity: &'static Entity,
@@ -22,8 +22,16 @@ pub struct Selection {
     pub relations: Vec<Nested>,
 }
 
+impl Selection {
+    /// The same of another description of the entity, with fields of the same names.
+    pub(super) fn of(&self, entity: &'static Entity) -> Self {
+        let fields = self.fields.iter().filter_map(|field| entity.field(field.name)).collect();
+        Self { entity, fields, relations: self.relations.clone() }
+    }
+}
+
 /// A relation that is wanted.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Nested {
     /// Its name in the answer.
     pub key: String,

@@ -108,6 +108,37 @@ async fn f67_a_leaderboard_is_paged_by_cursors_in_any_order() {
     assert_eq!((agents.as_str(), all.as_str()), ("2", "2 1 0"), "whose standing changed in that block");
 }
 
+/// As of an earlier block too a page is read in its order: nobody ranks all agents for it.
+#[tokio::test]
+async fn f67_a_leaderboard_of_an_earlier_block_reads_its_page_and_not_all_agents() {
+    const AGENTS: u64 = 1_000;
+    const PAGES: u64 = 3;
+    let node = Node::start().await;
+    let mut history = node.history(CHAIN).await;
+    // What one client says of every agent, the same for some of them; then the other way round.
+    let score = |agent: u64, round: u64| i128::from(if round == 1 { agent / 20 } else { 50 - agent / 20 });
+    for round in 1..=2 {
+        let given = (0..AGENTS).map(|agent| feedback(agent, 10, round, (score(agent, round), 0), "starred"));
+        history.block(given.collect()).await;
+    }
+    let ranked = async |after: &str| {
+        let pin = format!("block: {{ number: {} }}", FIRST_BLOCK + 1);
+        let query = format!("{{ leaderboard(first: 7, {pin}{after}) {{ agent {{ agentId }} cursor }} }}");
+        node.ask(&query).await["leaderboard"].as_array().unwrap().clone()
+    };
+    let (mut agents, mut after) = (Vec::new(), String::new());
+    for _ in 0..PAGES {
+        let rows = ranked(&after).await;
+        agents.extend(rows.iter().map(|row| row["agent"]["agentId"].as_str().unwrap().parse::<u64>().unwrap()));
+        after = format!(", after: {}", rows.last().unwrap()["cursor"]);
+    }
+    assert_eq!(agents, (0..AGENTS).rev().take(21).collect::<Vec<_>>());
+    drop(history);
+    let query = format!("{{ leaderboard(first: 7, block: {{ number: {} }}) {{ score active }} }}", FIRST_BLOCK + 1);
+    let read = node.rows_read("%", &query, 10).await;
+    assert!(read / 10 < 200, "{} rows were read for a page of seven", read / 10);
+}
+
 /// Everything that sums feedback up, of agents 0 to 2.
 fn all(block: Option<u64>) -> String {
     let pin = block.map_or(String::new(), |block| format!("block: {{ number: {block} }}"));

@@ -373,7 +373,12 @@ pub fn leaderboard() -> &'static Entity {
     &ranking::LEADERBOARD_ROW
 }
 
-/// [`leaderboard`] as of an earlier block, where only who is on a page is wanted.
+/// [`leaderboard`] as of an earlier block, in the order of scores.
+pub(super) fn scored_then() -> &'static Entity {
+    &ranking::SCORED_THEN
+}
+
+/// [`leaderboard`] as of an earlier block in any other order, where only who is on a page is wanted.
 pub(super) fn ranked_then() -> &'static Entity {
     &ranking::RANKED_THEN
 }

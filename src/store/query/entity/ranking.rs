@@ -1,7 +1,9 @@
 //! Agents in the order of what is said of them.
 //!
-//! As of an earlier block an order is of all agents at once: so who is on the page is found by one pass over the facts of
-//! those that changed since ([`RANKED_THEN`]), and what the page tells is then read for its rows alone.
+//! The order of scores is held as of every block: by the current standings, where they have not changed since, and by what
+//! scores were ([`SCORED_THEN`]). Any other order as of an earlier block is of all agents at once: who is on the page is
+//! found by one pass over the facts of those that changed since ([`RANKED_THEN`]), and what the page tells is then read
+//! for its rows alone.
 
 use std::sync::LazyLock;
 
@@ -10,18 +12,41 @@ use super::{Entity, Field, Life, Template, agent_id_text, cursor_field, finality
 use crate::store::query::id;
 
 /// An agent in a leaderboard, which is of one aspect.
-pub(super) static LEADERBOARD_ROW: LazyLock<Entity> = LazyLock::new(|| {
-    let changed = RANKED.template("{t}_then.begin_block");
-    let mut fields = told(&RANKED, &RANKED, ["{t}_then.clients", "{t}_then.voice_average"]);
-    fields.extend([finality_field(changed), cursor_field()]);
-    row(fields, changed, RANKED.template("{t}_then.given > {t}_then.revoked"))
+pub(super) static LEADERBOARD_ROW: LazyLock<Entity> =
+    LazyLock::new(|| row(told_of_row(), *CHANGED, Some(RANKED.template("{t}_then.given > {t}_then.revoked"))));
+
+/// The same as of an earlier block, in the order of what scores were then.
+pub(super) static SCORED_THEN: LazyLock<Entity> = LazyLock::new(|| {
+    let mut fields = told_of_row();
+    for field in fields.iter_mut().filter(|field| field.name == "score") {
+        field.sql = Template::plain("{t}.score");
+    }
+    Entity {
+        table: Some(
+            "(SELECT s.chain_id, s.deployment, s.agent_id, s.aspect, s.score, s.begin_block, NULL::bigint AS end_block \
+                 FROM standing s WHERE s.aspect <> '' AND s.given > s.revoked \
+             UNION ALL SELECT v.chain_id, v.deployment, v.agent_id, v.aspect, v.score, v.begin_block, v.end_block \
+                 FROM ranking_version v)",
+        ),
+        life: Life::Version,
+        derivation: 3,
+        ..row(fields, *CHANGED, None)
+    }
 });
+
+static CHANGED: LazyLock<Template> = LazyLock::new(|| RANKED.template("{t}_then.begin_block"));
+
+fn told_of_row() -> Vec<Field> {
+    let mut fields = told(&RANKED, &RANKED, ["{t}_then.clients", "{t}_then.voice_average"]);
+    fields.extend([finality_field(*CHANGED), cursor_field()]);
+    fields
+}
 
 /// The same, as of an earlier block and of the scope's aspect, where only who is on a page is wanted: with the agent's id.
 pub(super) static RANKED_THEN: LazyLock<Entity> = LazyLock::new(|| {
     let mut fields = told(&SUMS, &VOICES, ["{t}_voices.clients", "{t}_voices.voice_average"]);
     fields.push(Field::id(agent_id_text!(), "The agent's id."));
-    row(fields, STANDING_THEN.template("{t}_standing.begin_block"), SUMS.template("{t}_then.active > 0"))
+    row(fields, STANDING_THEN.template("{t}_standing.begin_block"), Some(SUMS.template("{t}_then.active > 0")))
 });
 
 /// The whole standing of a row, beside what is counted of all: only who asks for its last change needs it.
@@ -116,7 +141,7 @@ fn told(sums: &'static Joins, voices: &'static Joins, [clients, voice_average]: 
     ]
 }
 
-fn row(fields: Vec<Field>, changed: Template, only: Template) -> Entity {
+fn row(fields: Vec<Field>, changed: Template, only: Option<Template>) -> Entity {
     Entity {
         name: "LeaderboardRow",
         doc: "An agent in a leaderboard.",
@@ -127,7 +152,7 @@ fn row(fields: Vec<Field>, changed: Template, only: Template) -> Entity {
         derivation: 1,
         table: Some("standing"),
         life: Life::Since("created_block"),
-        only: Some(only),
+        only,
         key: tag_key(),
         parse_id: id::tag_reputation,
         changed,

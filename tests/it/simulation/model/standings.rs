@@ -193,6 +193,13 @@ impl Standings {
             row.insert("score", standing.score(aspect).map(|(score, places)| plain(&score, places)));
             rows.put("standing", row);
             for (span, next) in history.0.iter().zip(history.0.iter().skip(1)) {
+                if !aspect.is_empty() && span.is.active() > 0 {
+                    let score = span.is.score(aspect).map(|(score, places)| plain(&score, places));
+                    let spans = [("aspect", bytea(aspect)), ("begin_block", number(span.begin)), ("score", score)];
+                    let mut row = of_agent(*agent, Row::from(spans));
+                    row.insert("end_block", span.end.and_then(number));
+                    rows.put("ranking_version", row);
+                }
                 let is_milestone = span.is.is_milestone(&next.is);
                 if !is_milestone && finalized.is_some_and(|finalized| span.end <= Some(finalized)) {
                     continue;
