@@ -7,8 +7,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 seeds=${SEEDS:-200}
 profile=${PROFILE:-dev}
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
-work=$CARGO_TARGET_DIR/mutations
+work=$PWD/target/mutations
+# A folder of its own: in a shared one cargo takes what was built of the copy for what the sources here are.
+export CARGO_TARGET_DIR=$work/target
 copy=$work/copy
 wanted=" $* "
 survived=0
@@ -24,6 +25,7 @@ mutations=(
     'totals     src/store/apply/kept.rs      s/(chain_id = \$1 AND) (begin_block <= \$2 AND end_block > \$2")/$1 FALSE AND $2/'
     'prune      src/store/apply/kept.rs      s/(chain_id = \$1 AND end_block <= \$2)\{/$1::bigint + 3\{/'
     'milestone  src/store/apply/standings.rs s/(self\.ever_given) >= rule/$1 > rule/'
+    'ranking    src/store/apply/rankings.rs  s/(DELETE FROM ranking_version WHERE chain_id = \$1 AND end_block > \$2)/$1::bigint + 1000000000/'
     'since      src/store/standing.rs        s/(b\.voices) \+ coalesce\(\(SELECT sum\(mean\) FROM voices\), 0\)/$1/'
     'interval   src/store/query/series.rs    s/(e\.ever_given) - coalesce\(lag\(e\.ever_given\) OVER so_far, f\.ever_given\)/$1/'
     'flip       src/store/apply/flips.rs     s/(UPDATE manifest_flip SET end_block = NULL WHERE chain_id = \$1 AND end_block > \$2)/$1::bigint + 1000000000/'
