@@ -81,7 +81,7 @@ pub(super) fn from_shared(query_error: &QueryError) -> async_graphql::Error {
         QueryError::CursorExpired(_) => Code::CursorExpired,
         QueryError::TooComplex(_) => Code::TooComplex,
         QueryError::Timeout => Code::Timeout,
-        QueryError::Unavailable(_) | QueryError::NotDerived(_) => Code::Unavailable,
+        QueryError::Unavailable(_) | QueryError::NotDerived(_) | QueryError::Moved => Code::Unavailable,
         QueryError::Corrupt(reason) => {
             tracing::error!(reason, "a query found the database damaged");
             return error(Code::Internal, INTERNAL);

@@ -256,9 +256,26 @@ pub(super) struct Answered {
 
 /// Answers a query.
 pub(super) async fn answer(state: &ApiState, chain_id: Option<i64>, request: Request) -> Answered {
-    let session = Arc::new(Session::new(Arc::clone(&state.store), &state.config, chain_id));
+    let session = Session::new(Arc::clone(&state.store), &state.config, chain_id);
+    let (query, variables, operation) =
+        (request.query.clone(), request.variables.clone(), request.operation_name.clone());
+    let in_transaction = session.anew();
+    let (answered, has_moved) = try_to_answer(state, session, request).await;
+    if !has_moved {
+        return answered;
+    }
+    let mut again = Request::new(query).variables(variables);
+    again.operation_name = operation;
+    try_to_answer(state, in_transaction, again).await.0
+}
+
+/// What comes out of a query, and whether a commit came meanwhile, so that it is not of one state.
+async fn try_to_answer(state: &ApiState, session: Session, request: Request) -> (Answered, bool) {
+    let session = Arc::new(session);
     let request = request.data(Arc::clone(&session));
     let answered = tokio::time::timeout_at(session.deadline(), state.schema.execute(request)).await;
+    // What ran out of time is not tried again.
+    let has_moved = answered.is_ok() && session.has_moved().await;
     let mut response = answered.unwrap_or_else(|_| {
         error::response(Code::Timeout, "the query took too long; ask for fewer rows or add a filter")
     });
@@ -268,7 +285,7 @@ pub(super) async fn answer(state: &ApiState, chain_id: Option<i64>, request: Req
     }
     let (blocks, is_newest) = (session.blocks(), session.is_newest());
     session.close().await;
-    Answered { response, blocks, is_newest }
+    (Answered { response, blocks, is_newest }, has_moved)
 }
 
 /// The body of a question, if it came whole and is said to be JSON.

@@ -1,7 +1,8 @@
 //! One request: its network, its limits, and the one state of the database that all of it is answered from.
 //!
 //! The snapshot is opened by the first root that needs it, after the wait for a block that any root asks for, so that
-//! all roots see the same state (F73). A request without rows (introspection) opens none.
+//! all roots see the same state (F73). A request without rows (introspection) opens none. The first try is made without a
+//! transaction; if a commit comes between its statements, the request is answered anew in one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -26,6 +27,8 @@ pub(super) struct Session {
     validation_expires_after: Duration,
     deadline: Instant,
     longest_wait: Duration,
+    /// Whether the state is held by a transaction, whatever is known of it.
+    in_transaction: bool,
     snapshot: OnceCell<Snapshot>,
 }
 
@@ -75,7 +78,21 @@ impl Session {
             validation_expires_after: Duration::from_secs(config.validation_expires_after_seconds),
             deadline: Instant::now() + Duration::from_millis(config.request_timeout_ms),
             longest_wait: Duration::from_millis(config.wait_for_block_ms),
+            in_transaction: false,
             snapshot: OnceCell::new(),
+        }
+    }
+
+    /// The same request anew, in a transaction and with what is left of its time.
+    pub(super) fn anew(&self) -> Self {
+        Self { store: Arc::clone(&self.store), in_transaction: true, snapshot: OnceCell::new(), ..*self }
+    }
+
+    /// Whether a commit came before its last statement.
+    pub(super) async fn has_moved(&self) -> bool {
+        match self.snapshot.get() {
+            Some(snapshot) if !self.in_transaction => snapshot.has_moved().await,
+            _ => false,
         }
     }
 
@@ -99,7 +116,11 @@ impl Session {
                     statement_timeout: left,
                     validation_expires_after: self.validation_expires_after,
                 };
-                Snapshot::open(&self.store, limits).await
+                if self.in_transaction {
+                    Snapshot::open(&self.store, limits).await
+                } else {
+                    Snapshot::open_known(&self.store, limits).await
+                }
             })
             .await
             .map_err(|reason: QueryError| error::from_query(reason))

@@ -29,7 +29,7 @@ pub mod verification;
 mod writer;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use deadpool_postgres::Object;
@@ -59,6 +59,8 @@ pub struct Store {
     primary: Target,
     /// News of commits, since somebody first waited for them.
     feed: OnceLock<Feed>,
+    /// The networks in the newest state that a question was answered from.
+    known: Mutex<Option<Arc<query::Networks>>>,
     /// Statements sent to answer questions.
     query_statements: Arc<AtomicU64>,
 }
@@ -80,6 +82,7 @@ impl Store {
             longest_read: statement_timeout,
             primary,
             feed: OnceLock::new(),
+            known: Mutex::default(),
             query_statements: Arc::default(),
         };
         drop((store.write().await?, store.read().await?));
@@ -108,6 +111,15 @@ impl Store {
     /// What ends a statement on a connection for reading.
     fn canceller(&self, connection: &Object) -> Canceller {
         self.read.canceller(connection)
+    }
+
+    /// The networks in the newest state that a question was answered from; nothing before the first one.
+    fn known(&self) -> Option<Arc<query::Networks>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn know(&self, networks: &Arc<query::Networks>) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(networks));
     }
 
     /// A connection for writing.

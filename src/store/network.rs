@@ -134,8 +134,13 @@ async fn enter_network(client: &impl GenericClient, network: &Network, genesis: 
             format!("it is indexed from block {stored_start}; set start_block back to that, or use another database"),
         ));
     }
-    let update = "UPDATE network SET name = $2, start_block = $3 WHERE chain_id = $1";
-    client.execute(update, &[&chain, &network.name, &start]).await.map_err(failed())?;
+    let update =
+        "UPDATE network SET name = $2, start_block = $3 WHERE chain_id = $1 AND (name, start_block) <> ($2, $3)";
+    if client.execute(update, &[&chain, &network.name, &start]).await.map_err(failed())? > 0 {
+        // Readers know a state by its number.
+        let another = "UPDATE cursor SET seq = seq + 1 WHERE chain_id = $1";
+        client.execute(another, &[&chain]).await.map_err(failed())?;
+    }
     Ok(())
 }
 

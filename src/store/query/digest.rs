@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use tokio_postgres::Row;
 
 use super::error::QueryError;
+use super::networks::BlockInfo;
 use super::pin;
-use super::snapshot::{BlockInfo, Snapshot};
+use super::snapshot::Snapshot;
 use super::sql::Statement;
 use crate::block::{Finality, Log};
 use crate::digest::{Domain, StateDigest};

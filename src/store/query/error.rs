@@ -11,6 +11,8 @@ pub enum QueryError {
     NotYetIndexed(String),
     /// The cursor points into a history that is gone.
     CursorExpired(String),
+    /// A commit came while the question was answered, so that there is no one state to answer from: ask again.
+    Moved,
     /// The question reaches too many rows.
     TooComplex(String),
     /// The database took longer than the request may.
@@ -35,6 +37,7 @@ impl std::fmt::Display for QueryError {
             | Self::TooComplex(reason)
             | Self::NotDerived(reason)
             | Self::Corrupt(reason) => f.write_str(reason),
+            Self::Moved => f.write_str("a block came while the query was answered; try again"),
             Self::Timeout => f.write_str("the query took too long; ask for fewer rows or add a filter"),
             Self::Unavailable(reason) => write!(f, "the database cannot be reached ({reason}); try again"),
             Self::Database(error) => write!(f, "a query failed: {error}; see the database's log"),

@@ -9,7 +9,7 @@ use super::condition::own_columns;
 use super::entity::{Cardinality, Entity, Field, Kind, Relation};
 use super::error::{QueryError, bad_input};
 use super::id::ParsedId;
-use super::snapshot::Contracts;
+use super::networks::Contracts;
 use super::sql::{Datum, SqlType};
 use super::value;
 

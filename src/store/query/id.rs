@@ -5,7 +5,7 @@
 
 use alloy::primitives::keccak256;
 
-use super::snapshot::Contracts;
+use super::networks::Contracts;
 use super::sql::Datum;
 use crate::event::Role;
 use crate::id::AgentId;
@@ -214,7 +214,7 @@ mod tests {
         agent, audit_entry, dispute, feedback, file, finding, flip, flip_metrics, intent, metadata, policy, protocol,
         response, tag_reputation, validation, wallet_agent,
     };
-    use crate::store::query::snapshot::Contracts;
+    use crate::store::query::networks::Contracts;
     use crate::store::query::sql::Datum;
 
     #[test]

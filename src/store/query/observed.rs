@@ -6,7 +6,8 @@
 use tokio_postgres::Row;
 
 use super::error::QueryError;
-use super::snapshot::{BlockInfo, Network, Snapshot};
+use super::networks::{BlockInfo, Network};
+use super::snapshot::Snapshot;
 
 /// What was observed of a network.
 #[derive(Debug, Clone, Default)]

@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use super::error::QueryError;
-use super::snapshot::{Network, Snapshot};
+use super::networks::Network;
+use super::snapshot::Snapshot;
 use super::sql::Statement;
 use crate::block::Finality;
 use crate::store::Store;

@@ -1,8 +1,11 @@
-//! One state of the database, read for the whole of one request.
+//! One state of the database, read for the whole of one request (F73): everything that is read through a snapshot is of the
+//! same commit, of all networks, of which it knows how far each is, how final, and which contracts it has.
 //!
-//! A snapshot is a read-only REPEATABLE READ transaction (F73): everything that is read through it is of the same
-//! commit, of all networks. It is opened with what every answer needs to know: how far each network is, how final, and
-//! which contracts it has. Statements are prepared once per connection and counted.
+//! There are two ways to hold on to a state. One is a read-only REPEATABLE READ transaction, which begins by reading the
+//! networks. The other one takes no message of its own: each statement tells, beside its rows, the number of the state that
+//! it read, and the networks are known already of the state of that number. Most questions are one or two look-ups, between
+//! which no commit comes. Where one does come, the statement fails with [`QueryError::Moved`], and whoever asks begins anew
+//! in a transaction. Statements are prepared once per connection and counted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -12,8 +15,8 @@ use deadpool_postgres::Object;
 use tokio_postgres::Row;
 
 use super::error::QueryError;
+use super::networks::{BlockInfo, Contracts, NETWORKS, NUMBER, Network, Networks};
 use super::sql::Statement;
-use crate::block::Finality;
 use crate::metrics;
 use crate::store::Store;
 use crate::store::pool::{Canceller, KEPT_PLANS, PLANS_FOR_VALUES};
@@ -46,195 +49,94 @@ pub struct Snapshot {
     connection: Option<Object>,
     canceller: Canceller,
     statements: Arc<AtomicU64>,
-    networks: Vec<Network>,
-    contracts: Contracts,
+    networks: Arc<Networks>,
     rows_left: AtomicI64,
+    /// Whether a transaction holds the state.
+    is_transaction: AtomicBool,
+    /// Whether any statement was answered.
+    has_read: AtomicBool,
+    /// Whether a statement read another state than the networks are of.
+    has_moved: AtomicBool,
     /// Whether the server may keep the plans of the transaction's statements, as it was last told.
     keeps_plans: AtomicBool,
     validation_expires_after: i64,
 }
 
-/// A block as far as it is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BlockInfo {
-    /// Its height.
-    pub number: i64,
-    /// Its hash, where the header is held.
-    pub hash: Option<Vec<u8>>,
-    /// Seconds since 1970, where the header is held.
-    pub timestamp: Option<i64>,
-    /// The hash of the block below it, where the header is held and was read.
-    pub parent_hash: Option<Vec<u8>>,
-}
-
-/// A network's state.
-#[derive(Debug, Clone)]
-pub struct Network {
-    /// The chain's id.
-    pub chain_id: i64,
-    /// Its name in the configuration.
-    pub name: String,
-    /// The first block that is indexed.
-    pub start_block: i64,
-    /// The number of its newest commit, and of the newest change.
-    pub seq: i64,
-    /// The newest block whose data is committed.
-    pub indexed: Option<BlockInfo>,
-    /// The newest block that is safe, where the network tells.
-    pub safe_number: Option<i64>,
-    /// The newest block that is final.
-    pub finalized_number: Option<i64>,
-    /// The number of the program that derived all of its rows.
-    pub derivation: i16,
-    /// The block that a re-index from the store which is under way ends at.
-    pub rederived_to: Option<i64>,
-}
-
-impl Network {
-    /// How final a block of the network is.
-    #[must_use]
-    pub fn finality(&self, block: i64) -> Finality {
-        let at_most = |limit: Option<i64>| limit.is_some_and(|limit| block <= limit);
-        if at_most(self.finalized_number) {
-            Finality::Finalized
-        } else if at_most(self.safe_number) {
-            Finality::Safe
-        } else if self.safe_number.is_some() {
-            Finality::Preconfirmed
-        } else {
-            Finality::Unsafe
-        }
-    }
-
-    /// What is left to derive where the rows are of an older program than one of that number, in words behind the network's
-    /// name; nothing where they are not.
-    #[must_use]
-    pub fn lacks_derivation(&self, needed: i16) -> Option<String> {
-        let tip = self.indexed.as_ref().map(|block| block.number);
-        let (Some(tip), true) = (tip, self.derivation < needed) else { return None };
-        let done = match self.rederived_to {
-            Some(target) => format!("up to block {tip} of {target} by now"),
-            None => "once a follower of this version runs".to_owned(),
-        };
-        Some(format!("an older version derived what is stored; it is derived anew from the stored logs, {done}"))
-    }
-
-    /// The newest indexed block of at least that finality.
-    #[must_use]
-    pub fn newest_of(&self, finality: Finality) -> Option<i64> {
-        let tip = self.indexed.as_ref()?.number;
-        let known = match finality {
-            Finality::Unsafe | Finality::Preconfirmed => Some(tip),
-            Finality::Safe => self.safe_number.max(self.finalized_number),
-            Finality::Finalized => self.finalized_number,
-        };
-        known.map(|number| number.min(tip))
-    }
-}
-
-/// A watched contract.
-#[derive(Debug, Clone)]
-pub(super) struct Contract {
-    pub(super) chain_id: i64,
-    pub(super) contract_id: i64,
-    pub(super) role: String,
-    pub(super) address: Vec<u8>,
-    pub(super) deployment: i64,
-    pub(super) ordinal: i64,
-    pub(super) generation: Option<String>,
-}
-
-/// The watched contracts of all networks.
-#[derive(Debug, Clone, Default)]
-pub struct Contracts(Vec<Contract>);
-
-impl Contracts {
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Contract> {
-        self.0.iter()
-    }
-
-    /// The identity registry of a further deployment, which its agents' ids name.
-    pub(super) fn registry_of(&self, chain_id: i64, deployment: i64) -> Option<&[u8]> {
-        let of = |contract: &&Contract| {
-            contract.chain_id == chain_id
-                && contract.deployment == deployment
-                && contract.role == crate::event::Role::Identity.name()
-        };
-        self.0.iter().find(of).filter(|_| deployment > 0).map(|contract| contract.address.as_slice())
-    }
-
-    /// The deployment that an identity registry is of.
-    pub(super) fn deployment_of(&self, chain_id: i64, address: &[u8]) -> Option<i64> {
-        let registry = self.0.iter().find(|contract| contract.chain_id == chain_id && contract.address == address)?;
-        (registry.role == crate::event::Role::Identity.name()).then_some(registry.deployment)
-    }
-}
-
-/// The networks with their contracts, a row for each. Every answer that is worked out begins with it, so it reads no more
-/// than every answer needs, in one round trip; [`Snapshot::observed`] reads the rest.
-const NETWORKS: &str = "SELECT n.chain_id, n.name, n.start_block, coalesce(c.seq, 0), c.tip_number, c.tip_hash, c.tip_at, \
-     c.safe_number, c.finalized_number, n.derivation, CASE WHEN r.source = 'store' THEN r.target_number END, \
-     k.contract_id::bigint, k.role, k.address, k.deployment::bigint, k.ordinal::bigint, k.generation \
-     FROM network n LEFT JOIN cursor c USING (chain_id) LEFT JOIN reindex r USING (chain_id) \
-     LEFT JOIN contract k USING (chain_id) ORDER BY n.chain_id, k.contract_id";
-
 impl Snapshot {
-    /// Opens a snapshot of the newest committed state.
+    /// Opens a snapshot of the newest committed state, in a transaction.
     ///
     /// # Errors
     /// [`QueryError::Unavailable`] when no connection can be had, or any error of a statement.
     pub async fn open(store: &Store, limits: Limits) -> Result<Self, QueryError> {
-        let connection = store.read().await?;
-        if connection.statement_cache.size() > MAX_PREPARED {
-            connection.statement_cache.clear();
-        }
-        let mut snapshot = Self {
-            canceller: store.canceller(&connection),
-            statements: Arc::clone(&store.query_statements),
-            connection: Some(connection),
-            networks: Vec::new(),
-            contracts: Contracts::default(),
-            rows_left: AtomicI64::new(limits.max_rows.into()),
-            keeps_plans: AtomicBool::new(true),
-            validation_expires_after: i64::try_from(limits.validation_expires_after.as_secs()).unwrap_or(i64::MAX),
-        };
-        // What every reading connection is limited to holds too; zero is no limit.
-        let limit = limits.statement_timeout.max(Duration::from_millis(1));
-        let begin = if store.longest_read.is_zero() || limit < store.longest_read {
-            format!("{BEGIN}; SET LOCAL statement_timeout = {}", limit.as_millis())
-        } else {
-            BEGIN.to_owned()
+        let mut snapshot = Self::on_connection(store, limits, Arc::default()).await?;
+        *snapshot.is_transaction.get_mut() = true;
+        // What every reading connection is limited to holds too.
+        let begin = match lower_limit(store, limits) {
+            Some(limit) => format!("{BEGIN}; SET LOCAL statement_timeout = {}", limit.as_millis()),
+            None => BEGIN.to_owned(),
         };
         snapshot.statements.fetch_add(1, Ordering::Relaxed);
         // Sent together: the server does one after the other, and nobody waits in between.
         let began = async { Ok(snapshot.connection().batch_execute(&begin).await?) };
-        let ((), rows) = tokio::try_join!(biased; began, snapshot.query_text(NETWORKS))?;
-        for row in &rows {
-            let chain_id: i64 = row.try_get(0)?;
-            if snapshot.networks.last().is_none_or(|network| network.chain_id != chain_id) {
-                snapshot.networks.push(read_network(row)?);
-            }
-            if let Some(contract_id) = row.try_get(11)? {
-                snapshot.contracts.0.push(read_contract(row, contract_id)?);
-            }
-        }
+        let networks = Statement::of(NETWORKS);
+        let ((), (rows, number)) = tokio::try_join!(biased; began, snapshot.numbered(&networks))?;
+        snapshot.networks = Arc::new(Networks::read(number, &rows)?);
+        store.know(&snapshot.networks);
         Ok(snapshot)
+    }
+
+    /// Opens a snapshot of the state that is known, which is the newest one as long as its statements do not tell otherwise
+    /// ([`QueryError::Moved`]). Where none is known it is opened in a transaction.
+    ///
+    /// # Errors
+    /// As [`Snapshot::open`].
+    pub async fn open_known(store: &Store, limits: Limits) -> Result<Self, QueryError> {
+        // Only a transaction has limits of its own.
+        match store.known().filter(|_| lower_limit(store, limits).is_none()) {
+            Some(networks) => Self::on_connection(store, limits, networks).await,
+            None => Self::open(store, limits).await,
+        }
+    }
+
+    async fn on_connection(store: &Store, limits: Limits, networks: Arc<Networks>) -> Result<Self, QueryError> {
+        let connection = store.read().await?;
+        if connection.statement_cache.size() > MAX_PREPARED {
+            connection.statement_cache.clear();
+        }
+        Ok(Self {
+            canceller: store.canceller(&connection),
+            statements: Arc::clone(&store.query_statements),
+            connection: Some(connection),
+            networks,
+            rows_left: AtomicI64::new(limits.max_rows.into()),
+            is_transaction: AtomicBool::new(false),
+            has_read: AtomicBool::new(false),
+            has_moved: AtomicBool::new(false),
+            keeps_plans: AtomicBool::new(true),
+            validation_expires_after: i64::try_from(limits.validation_expires_after.as_secs()).unwrap_or(i64::MAX),
+        })
+    }
+
+    /// Whether a commit came before its last statement: then nothing that was read through it is an answer. What is known
+    /// of the networks is held against the database here where no statement has done so.
+    pub async fn has_moved(&self) -> bool {
+        let is_proved = self.has_read.load(Ordering::Relaxed) || self.query(&Statement::of("SELECT")).await.is_ok();
+        !is_proved || self.has_moved.load(Ordering::Relaxed)
     }
 
     /// Whether it is as new as any state that was seen: one of several replicas may be behind another. Not, while nobody
     /// looks for new ones.
     #[must_use]
     pub fn is_newest(&self, store: &Store) -> bool {
-        let seqs = self.networks.iter().map(|network| (network.chain_id, network.seq)).collect();
+        let seqs = self.networks().iter().map(|network| (network.chain_id, network.seq)).collect();
         store.feed.get().is_some_and(|feed| feed.is_newest(&seqs))
     }
 
     /// Gives the connection back. A snapshot that is dropped without this closes its connection instead, because a
     /// statement may still be running on it.
     pub async fn close(mut self) {
-        if let Some(connection) = self.connection.take()
-            && connection.batch_execute("COMMIT").await.is_err()
-        {
+        let Some(connection) = self.connection.take() else { return };
+        if *self.is_transaction.get_mut() && connection.batch_execute("COMMIT").await.is_err() {
             drop(Object::take(connection));
         }
     }
@@ -242,13 +144,13 @@ impl Snapshot {
     /// The networks, in the order of their chain ids.
     #[must_use]
     pub fn networks(&self) -> &[Network] {
-        &self.networks
+        &self.networks.all
     }
 
     /// A network by its chain id.
     #[must_use]
     pub fn network(&self, chain_id: i64) -> Option<&Network> {
-        self.networks.iter().find(|network| network.chain_id == chain_id)
+        self.networks().iter().find(|network| network.chain_id == chain_id)
     }
 
     /// What is known of a block of the chain that is held.
@@ -256,8 +158,8 @@ impl Snapshot {
     /// # Errors
     /// Any error of the statement.
     pub async fn block(&self, chain_id: i64, number: i64) -> Result<BlockInfo, QueryError> {
-        let mut statement = Statement::default();
-        let (chain_id, height) = (statement.bind(chain_id), statement.bind(number));
+        let mut statement = Statement::by_key();
+        let height = statement.bind(number);
         statement.push(&format!(
             "SELECT hash, block_at, parent_hash FROM block WHERE chain_id = {chain_id} AND number = {height}"
         ));
@@ -270,8 +172,8 @@ impl Snapshot {
 
     /// What is known of those of these blocks whose headers are held.
     pub(super) async fn blocks(&self, chain_id: i64, numbers: Vec<i64>) -> Result<Vec<BlockInfo>, QueryError> {
-        let mut statement = Statement::default();
-        let (chain_id, numbers) = (statement.bind(chain_id), statement.bind(numbers));
+        let mut statement = Statement::by_key();
+        let numbers = statement.bind(numbers);
         statement.push(&format!(
             "SELECT number, hash, block_at, parent_hash FROM block WHERE chain_id = {chain_id} AND number = ANY({numbers})"
         ));
@@ -288,7 +190,7 @@ impl Snapshot {
 
     /// Where a block of a hash is held: chain id and height.
     pub(super) async fn block_of_hash(&self, hash: &[u8]) -> Result<Option<(i64, i64)>, QueryError> {
-        let mut statement = Statement::default();
+        let mut statement = Statement::by_key();
         let hash = statement.bind(hash.to_vec());
         statement.push(&format!("SELECT chain_id, number FROM block WHERE hash = {hash} ORDER BY chain_id LIMIT 1"));
         let rows = self.query(&statement).await?;
@@ -301,29 +203,60 @@ impl Snapshot {
     }
 
     pub(super) fn contracts(&self) -> &Contracts {
-        &self.contracts
+        &self.networks.contracts
     }
 
     /// Runs a statement.
+    ///
+    /// # Errors
+    /// [`QueryError::Moved`] when it read another state than the snapshot is of, and any error of the statement.
     pub(super) async fn query(&self, statement: &Statement) -> Result<Vec<Row>, QueryError> {
+        let (rows, number) = self.numbered(statement).await?;
+        if number == self.networks.number {
+            return Ok(rows);
+        }
+        self.has_moved.store(true, Ordering::Relaxed);
+        Err(QueryError::Moved)
+    }
+
+    /// Runs a statement; its rows, and the number of the state that it read. There are two columns more behind its own.
+    async fn numbered(&self, statement: &Statement) -> Result<(Vec<Row>, i64), QueryError> {
         self.statements.fetch_add(1, Ordering::Relaxed);
         let connection = self.connection();
         let started = Instant::now();
-        let prepared = connection.prepare_cached(&statement.text).await?;
+        // There is a row to tell the number where the statement has none; one row joined to others keeps their order.
+        let text = format!(
+            "SELECT q.*, n.number FROM ({NUMBER}) n (number) \
+             LEFT JOIN (SELECT q.*, TRUE AS is_there FROM ({}) q) q ON TRUE",
+            statement.text
+        );
+        let prepared = connection.prepare_cached(&text).await?;
         let parameters = statement.parameters();
         let asked = async { Ok(connection.query(&prepared, &parameters).await?) };
         // Sent right in front of the statement, so that no other one comes in between, and nobody waits for its answer.
-        let ((), rows) = tokio::try_join!(biased; self.let_plans_be_kept(statement), asked)?;
+        let ((), mut rows) = tokio::try_join!(biased; self.let_plans_be_kept(statement), asked)?;
         ::metrics::histogram!(metrics::SQL_DURATION, "operation" => "query").record(started.elapsed());
-        Ok(rows)
+        self.has_read.store(true, Ordering::Relaxed);
+        let number_at = prepared.columns().len() - 1;
+        let last = rows.last().ok_or_else(|| QueryError::Corrupt("a statement told no number".to_owned()))?;
+        let is_there: Option<bool> = last.try_get(number_at - 1)?;
+        // There is none before the first network is registered.
+        let number: Option<i64> = last.try_get(number_at)?;
+        if is_there.is_none() {
+            rows.clear();
+        }
+        Ok((rows, number.unwrap_or_default()))
     }
 
-    /// Tells the server whether it may keep the statement's plan, where that is another answer than before.
+    /// Tells the server whether it may keep the statement's plan, where that is another answer than before. It is told for a
+    /// transaction: the statement begins one where there is none.
     async fn let_plans_be_kept(&self, statement: &Statement) -> Result<(), QueryError> {
         // Without parameters there is nothing to plan for, and a plan is kept anyway.
         if statement.has_parameters() && self.keeps_plans.swap(statement.keyed, Ordering::Relaxed) != statement.keyed {
             let mode = if statement.keyed { KEPT_PLANS } else { PLANS_FOR_VALUES };
-            self.connection().batch_execute(&format!("SET LOCAL plan_cache_mode = {mode}")).await?;
+            let is_transaction = self.is_transaction.swap(true, Ordering::Relaxed);
+            let begin = if is_transaction { String::new() } else { format!("{BEGIN}; ") };
+            self.connection().batch_execute(&format!("{begin}SET LOCAL plan_cache_mode = {mode}")).await?;
         }
         Ok(())
     }
@@ -350,14 +283,18 @@ impl Snapshot {
 
     /// Runs a statement without parameters.
     pub(super) async fn query_text(&self, text: &str) -> Result<Vec<Row>, QueryError> {
-        let mut statement = Statement::default();
-        statement.push(text);
-        self.query(&statement).await
+        self.query(&Statement::of(text)).await
     }
 
     fn connection(&self) -> &Object {
         self.connection.as_ref().expect("the connection is taken only by close, which consumes the snapshot")
     }
+}
+
+/// The time that a statement may take, where that is less than any reading connection gives it. Zero of a connection is no limit.
+fn lower_limit(store: &Store, limits: Limits) -> Option<Duration> {
+    let limit = limits.statement_timeout.max(Duration::from_millis(1));
+    (store.longest_read.is_zero() || limit < store.longest_read).then_some(limit)
 }
 
 impl Drop for Snapshot {
@@ -370,32 +307,4 @@ impl Drop for Snapshot {
             runtime.spawn(self.canceller.clone().cancel());
         }
     }
-}
-
-fn read_network(row: &Row) -> Result<Network, tokio_postgres::Error> {
-    let tip: Option<i64> = row.try_get(4)?;
-    let (hash, timestamp) = (row.try_get(5)?, row.try_get(6)?);
-    Ok(Network {
-        chain_id: row.try_get(0)?,
-        name: row.try_get(1)?,
-        start_block: row.try_get(2)?,
-        seq: row.try_get(3)?,
-        indexed: tip.map(|number| BlockInfo { number, hash, timestamp, parent_hash: None }),
-        safe_number: row.try_get(7)?,
-        finalized_number: row.try_get(8)?,
-        derivation: row.try_get(9)?,
-        rederived_to: row.try_get(10)?,
-    })
-}
-
-fn read_contract(row: &Row, contract_id: i64) -> Result<Contract, tokio_postgres::Error> {
-    Ok(Contract {
-        chain_id: row.try_get(0)?,
-        contract_id,
-        role: row.try_get(12)?,
-        address: row.try_get(13)?,
-        deployment: row.try_get(14)?,
-        ordinal: row.try_get(15)?,
-        generation: row.try_get(16)?,
-    })
 }

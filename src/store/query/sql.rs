@@ -73,6 +73,11 @@ impl Statement {
         Self { keyed: true, ..Self::default() }
     }
 
+    /// One of a text without parameters.
+    pub(super) fn of(text: &str) -> Self {
+        Self { text: text.to_owned(), ..Self::default() }
+    }
+
     /// Appends text of this crate.
     pub(super) fn push(&mut self, text: &str) -> &mut Self {
         self.text.push_str(text);

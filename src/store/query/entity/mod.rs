@@ -33,7 +33,7 @@ mod wallet;
 use std::sync::LazyLock;
 
 use super::id::ParsedId;
-use super::snapshot::Contracts;
+use super::networks::Contracts;
 use super::sql::SqlType;
 
 /// A kind of thing that can be asked for.

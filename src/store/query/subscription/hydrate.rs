@@ -12,9 +12,10 @@ use super::{Batch, Message, Node, Rows, Subscriptions, Topic};
 use crate::store::apply::{ChangeEntity, ChangeOp};
 use crate::store::feed::Change;
 use crate::store::query::error::QueryError;
+use crate::store::query::networks::BlockInfo;
 use crate::store::query::pin::{BlockPin, When};
 use crate::store::query::select::{Record, Selection};
-use crate::store::query::snapshot::{BlockInfo, Snapshot};
+use crate::store::query::snapshot::Snapshot;
 use crate::store::query::sql::{Datum, Statement};
 
 /// Looks for a replica that has what another one showed, and the pause between them.

@@ -60,7 +60,7 @@ mod tests {
     use super::is_outside;
     use crate::store::query::entity::named;
     use crate::store::query::filter::Reader;
-    use crate::store::query::snapshot::Contracts;
+    use crate::store::query::networks::Contracts;
 
     fn outside(entity: &str, filter: &Value, key: &str) -> bool {
         let (entity, contracts) = (named(entity).expect("an entity"), Contracts::default());
