@@ -30,6 +30,10 @@ use report::{Report, Row};
 use sql::Executed;
 use traffic::Size;
 
+/// As the program's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Fewer agents, or feedback, have no busy ones among them.
 const LEAST_AGENTS: u64 = 1_000;
 /// Fewer intents do not fill a page half way.

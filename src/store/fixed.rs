@@ -5,11 +5,16 @@
 //! So 512 bits hold every sum of fewer than 2^55 values: 256 bits of value, 200 for the places, 55 of count, one of sign.
 
 use std::ops::{AddAssign, SubAssign};
+use std::sync::LazyLock;
 
 use alloy::primitives::aliases::{I512, U512};
 
 use super::numeric::Numeric;
 use crate::event::Value;
+
+/// The powers of ten up to that of all places that are kept.
+static POWERS: LazyLock<[U512; Fixed::PLACES as usize + 1]> =
+    LazyLock::new(|| std::array::from_fn(|places| U512::from(10).pow(U512::from(places))));
 
 /// A decimal number in units of 10^-60.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -22,11 +27,10 @@ impl Fixed {
     /// `value` / 10^`decimals`, cut toward zero behind the last place.
     pub(super) fn of(value: &Value, decimals: u8) -> Self {
         let magnitude = U512::from(value.magnitude);
-        let power = |places: u8| U512::from(10).pow(U512::from(places));
         let magnitude = match decimals.checked_sub(Self::PLACES) {
             // 10^195 is the most that is divided by, which is below 2^648: beyond 512 bits nothing is left of any value.
             Some(beyond) => U512::from(10).checked_pow(U512::from(beyond)).map_or(U512::ZERO, |cut| magnitude / cut),
-            None => magnitude * power(Self::PLACES - decimals),
+            None => magnitude * POWERS[usize::from(Self::PLACES - decimals)],
         };
         let unsigned = I512::from_raw(magnitude);
         Self(if value.is_negative { -unsigned } else { unsigned })
