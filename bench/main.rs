@@ -133,11 +133,6 @@ async fn ask(
     let load = ask(time, true).await;
     let kept = ask(time, false).await;
     node.end().await;
-    let floor = match (at, question.goal_of_pgbench) {
-        (None, Some(_)) => {
-            sql::pgbench(url, statements, &(question.drawn)(size), arguments.connections.into(), time).await
-        }
-        _ => None,
-    };
+    let floor = sql::pgbench(url, statements, &(question.drawn)(size), arguments.connections.into(), time).await;
     Row { question, size, is_pinned: at.is_some(), load, kept, floor }
 }

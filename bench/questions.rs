@@ -98,7 +98,7 @@ pub(crate) const QUESTIONS: &[Question] = &[
         least_rows: 0,
         goal_ms: (AT_ONCE, AT_ONCE),
         goal_of_pgbench: None,
-        drawn: not_drawn,
+        drawn: ordinary_drawn,
     },
     Question {
         name: "summary, hot agent",

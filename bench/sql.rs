@@ -70,6 +70,8 @@ pub(crate) struct Executed {
     parameters: String,
     /// The agent that the request was about.
     agent: Option<u64>,
+    /// Whether the server plans it for its values.
+    is_planned: bool,
 }
 
 /// The statements that the node sends for a question, as its driver's log tells.
@@ -81,6 +83,7 @@ pub(crate) async fn statements(url: &str, question: &Question, size: Size, at: O
     let mut executed = Vec::new();
     for number in 0..2 {
         executed.clear();
+        let mut is_planned = false;
         let agent =
             (question.variables)(size, number)["agent"].as_str().and_then(|id| id.rsplit(':').next()?.parse().ok());
         load::ask_once(&node.address, question.body(size, at, number, true)).await;
@@ -89,13 +92,15 @@ pub(crate) async fn statements(url: &str, question: &Question, size: Size, at: O
                 && let Some((name, text)) = rest.split_once(": ")
             {
                 texts.insert(name.split(' ').next().unwrap_or_default().to_owned(), text.to_owned());
+            } else if line.contains("SET LOCAL plan_cache_mode") {
+                is_planned = line.contains("force_custom_plan");
             } else if let Some((_, rest)) = line.split_once("executing statement ")
                 && let Some((name, parameters)) = rest.split_once(" with parameters: ")
             {
                 let text = texts.get(name).cloned().unwrap_or_default();
                 // What every request begins with tells how far the networks are.
                 if parameters.trim() != "[]" {
-                    executed.push(Executed { text, parameters: parameters.to_owned(), agent });
+                    executed.push(Executed { text, parameters: parameters.to_owned(), agent, is_planned });
                 }
             }
         }
@@ -129,7 +134,14 @@ pub(crate) async fn explain(url: &str, statements: &[Executed]) -> String {
     text
 }
 
-/// What pgbench reaches with the statements, prepared, a second; nothing where there is no pgbench.
+/// What pgbench reaches with the same statements.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Floor {
+    pub(crate) per_second: f64,
+    pub(crate) p99_ms: f64,
+}
+
+/// What pgbench reaches with the statements, prepared; nothing where there is no pgbench.
 ///
 /// It draws agents as the questions do; all else stands in the statements as the node sent it.
 pub(crate) async fn pgbench(
@@ -138,28 +150,49 @@ pub(crate) async fn pgbench(
     agents: &str,
     connections: usize,
     time: Duration,
-) -> Option<f64> {
+) -> Option<Floor> {
     let program = pgbench_program()?;
-    let mut script = format!("\\set agent {agents}\n");
+    let mut script = if agents.is_empty() { String::new() } else { format!("\\set agent {agents}\n") };
+    let is_drawn = !agents.is_empty();
     for statement in statements {
-        let _ = writeln!(script, "{};", statement.literal());
+        let _ = writeln!(script, "{};", if is_drawn { statement.literal() } else { statement.plain() });
     }
-    let file = std::env::temp_dir().join(format!("meikan-bench-{}.sql", std::process::id()));
+    let folder = std::env::temp_dir().join(format!("meikan-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder can be made");
+    let file = folder.join("script.sql");
     std::fs::write(&file, script).expect("a file can be written");
+    // What the node asks by keys: the server keeps the plan, for both; what it plans for its values is planned for both.
+    let is_planned = statements.iter().any(|statement| statement.is_planned);
+    let mode = if is_planned { "force_custom_plan" } else { "force_generic_plan" };
     let (clients, seconds) = (connections.to_string(), time.as_secs().max(1).to_string());
     let ended = Command::new(program)
-        // What the node asks by keys: the server keeps the plan, for both.
-        .env("PGOPTIONS", "-c plan_cache_mode=force_generic_plan")
-        .args(["--no-vacuum", "--protocol=prepared", "--jobs=2", "--client", &clients, "--time", &seconds, "--file"])
+        .env("PGOPTIONS", format!("-c jit=off -c plan_cache_mode={mode}"))
+        .args(["--no-vacuum", "--protocol=prepared", "--jobs=2", "--log", "--log-prefix"])
+        .arg(folder.join("log"))
+        .args(["--client", &clients, "--time", &seconds, "--file"])
         .arg(&file)
         .arg(url)
         .output()
         .await
         .expect("pgbench starts");
-    let _ = std::fs::remove_file(file);
     let told = String::from_utf8_lossy(&ended.stdout);
     let rate = told.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
-    Some(rate.unwrap_or_else(|| panic!("{told}{}", String::from_utf8_lossy(&ended.stderr))))
+    let per_second = rate.unwrap_or_else(|| panic!("{told}{}", String::from_utf8_lossy(&ended.stderr)));
+    let p99_ms = logged_p99_ms(&folder);
+    let _ = std::fs::remove_dir_all(folder);
+    Some(Floor { per_second, p99_ms })
+}
+
+/// The 99th percentile of the latencies that pgbench logged: the third field of a line, in microseconds.
+fn logged_p99_ms(folder: &Path) -> f64 {
+    let logs = std::fs::read_dir(folder).expect("it is ours").flatten().map(|entry| entry.path());
+    let logs = logs.filter(|path| path.extension().is_none_or(|extension| extension != "sql"));
+    let texts: Vec<String> = logs.map(|path| std::fs::read_to_string(path).expect("pgbench wrote it")).collect();
+    let took = texts.iter().flat_map(|text| text.lines());
+    let mut took: Vec<u64> = took.filter_map(|line| line.split(' ').nth(2)?.parse().ok()).collect();
+    took.sort_unstable();
+    let place = took.len() * 99 / 100;
+    took.get(place).map_or(0.0, |microseconds| *microseconds as f64 / 1_000.0)
 }
 
 /// Where pgbench is: the npm package of the server has none, Debian's has.
