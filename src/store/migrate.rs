@@ -48,6 +48,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(21, "0021_orders"),
     migration!(22, "0022_responses"),
     migration!(23, "0023_rankings"),
+    migration!(24, "0024_owners"),
 ];
 
 /// The advisory lock that migrations run under; any number that nothing else in the database uses ("meikan" in ASCII).

@@ -189,10 +189,12 @@ pub(super) enum Filter {
 }
 
 impl Filter {
-    /// Whether it is nothing but the id of one related entity, whose key this entity's key begins with.
+    /// Whether it is nothing but one value of a field that stands in front of the key in an index, or the id of one related
+    /// entity, whose key this entity's key begins with.
     pub(super) fn begins_key(&self, entity: &Entity) -> bool {
         match self {
             Self::All(filters) => matches!(filters.as_slice(), [only] if only.begins_key(entity)),
+            Self::Field(field, Test::Compare("=", value)) => field.leads_key && *value != Datum::Null,
             Self::Related(relation, inner) => {
                 let is_one = matches!(&**inner, Self::Id(IdTest::In(ids))
                     if matches!(ids.as_slice(), [id] if id.iter().all(Option::is_some)));

@@ -54,10 +54,10 @@ struct Reading {
 }
 
 impl Reading {
-    /// Whether the rows stand side by side in the table's key, in the order that is asked for: all feedback of an agent, by
-    /// id. Then one plan is the best one for every agent.
+    /// Whether the rows stand side by side in the table's key, or in an index, in the order that is asked for: all feedback of
+    /// an agent, all agents of an owner, by id. Then one plan is the best one for every agent and owner.
     fn is_a_stretch(&self, entity: &Entity) -> bool {
-        self.order.is_by_key() && self.filter.begins_key(entity)
+        self.order.follows_key(entity) && self.filter.begins_key(entity)
     }
 }
 

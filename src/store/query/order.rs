@@ -71,9 +71,16 @@ impl Order {
         Ok(Self { key, descending })
     }
 
-    /// Whether it is that of the key alone.
-    pub(super) fn is_by_key(self) -> bool {
-        matches!(self.key, Key::Id)
+    /// Whether it is that of the key, within a network: by id, or by a field that sorts by what comes first in ids.
+    pub(super) fn follows_key(self, entity: &Entity) -> bool {
+        match self.key {
+            Key::Id => true,
+            Key::Field(field) => {
+                let (template, _) = field.order.unwrap_or((field.sql, field.ty));
+                entity.key.get(1).is_some_and(|part| part.sql == template.latest && template.join.is_none())
+            }
+            Key::Related(..) => false,
+        }
     }
 
     /// The order's name in cursors.

@@ -122,9 +122,11 @@ fn own_fields() -> Vec<Field> {
             "owner",
             "{t}.owner",
             "Who owns the agent; the zero address once it is burned, and while no event told.",
-        ),
+        )
+        .leads_key(),
         Field::bytes("agentWallet", "{t}.agent_wallet", "The wallet that acts for the agent; null while none is set.")
-            .nullable(),
+            .nullable()
+            .leads_key(),
         Field::bytes_list(
             "operators",
             "ARRAY(SELECT o.operator FROM (SELECT {t}.approved AS operator WHERE {t}.approved IS NOT NULL UNION \

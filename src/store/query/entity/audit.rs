@@ -40,9 +40,10 @@ pub(super) static AUDIT_ENTRY: LazyLock<Entity> = LazyLock::new(|| {
         Field::text("event", "{t}.event", "The contract's own name of the event."),
         Field::bytes("contract", emitter!(), "The contract that emitted it."),
         Field::bytes("walletAgent", "{t}.wallet_agent", "The bytes32 id of the wallet's agent that it names.")
-            .nullable(),
-        Field::bytes("intentId", "{t}.intent_id", "The intent that it names.").nullable(),
-        Field::bytes("commitmentHash", "{t}.commitment_hash", "The commitment that it names.").nullable(),
+            .nullable()
+            .leads_key(),
+        Field::bytes("intentId", "{t}.intent_id", "The intent that it names.").nullable().leads_key(),
+        Field::bytes("commitmentHash", "{t}.commitment_hash", "The commitment that it names.").nullable().leads_key(),
         Field::bytes("actor", "{t}.actor", "The address that acted.").nullable(),
         Field::text(
             "fields",

@@ -45,8 +45,8 @@ pub(super) static FINDING: LazyLock<Entity> = LazyLock::new(|| {
         Field::integer("chainId", "{t}.chain_id", "The network's chain id (EIP-155)."),
         Field::choice("rule", &FINDING_RULE, "{t}.rule", "The rule that was broken."),
         Field::bytes("subject", "{t}.subject", "What broke it: the intent's id, or the commitment's hash."),
-        Field::bytes("walletAgent", "{t}.wallet_agent", "The wallet's agent that it is about.").nullable(),
-        Field::bytes("intentId", "{t}.intent_id", "The intent that it is about.").nullable(),
+        Field::bytes("walletAgent", "{t}.wallet_agent", "The wallet's agent that it is about.").nullable().leads_key(),
+        Field::bytes("intentId", "{t}.intent_id", "The intent that it is about.").nullable().leads_key(),
         Field::bytes("contract", emitter!(), "The contract that emitted the event."),
         Field::integer(
             "relatedBlock",

@@ -159,6 +159,8 @@ pub struct Field {
     pub filterable: bool,
     /// Whether `orderBy` knows it.
     pub sortable: bool,
+    /// Whether an index has it in front of the key: rows of one value stand side by side in the order of their ids.
+    pub(in crate::store::query) leads_key: bool,
     /// The condition that a list holds all of `{v}`, an array that is not empty, where an index can serve it.
     pub(in crate::store::query) contains: Option<&'static str>,
     pub(in crate::store::query) sql: Template,
@@ -190,6 +192,7 @@ impl Field {
             nullable: false,
             filterable: !computed,
             sortable: single,
+            leads_key: false,
             contains: None,
             sql: Template::plain(sql),
             ty,
@@ -270,6 +273,10 @@ impl Field {
     fn joined_as_of(mut self, join: &'static str, pinned_join: &'static str) -> Self {
         (self.sql.join, self.sql.pinned_join) = (Some(join), Some(pinned_join));
         self
+    }
+
+    fn leads_key(self) -> Self {
+        Self { leads_key: true, ..self }
     }
 
     fn contains(self, sql: &'static str) -> Self {
