@@ -49,6 +49,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(22, "0022_responses"),
     migration!(23, "0023_rankings"),
     migration!(24, "0024_owners"),
+    migration!(25, "0025_hours"),
 ];
 
 /// The advisory lock that migrations run under; any number that nothing else in the database uses ("meikan" in ASCII).

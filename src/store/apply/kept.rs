@@ -32,8 +32,8 @@ pub(super) trait Kept: Sized {
     const KEY: Columns;
     /// The columns of what is kept.
     const VALUES: Columns;
-    /// Whether some versions are milestones, which stay below finality: the table of versions has a column for that.
-    const MILESTONES: bool = false;
+    /// Whether versions are marked: the table of versions has a column for each of [`Marks`].
+    const IS_MARKED: bool = false;
 
     /// The key's values, in the order of its columns.
     fn key_cells(key: &Self::Key) -> Vec<Cell>;
@@ -45,8 +45,17 @@ pub(super) trait Kept: Sized {
     fn read(row: &Row) -> Result<(Self::Key, Self), StoreError>;
 }
 
-/// Whether a row is a milestone, once the other one followed it.
-pub(super) type IsMilestone<'a, T> = &'a (dyn Fn(&T, &T) -> bool + Sync);
+/// What a version is marked by.
+#[derive(Default)]
+pub(super) struct Marks {
+    /// Whether it stays below finality.
+    pub(super) is_milestone: bool,
+    /// Whether it was the last of its hour.
+    pub(super) ends_hour: bool,
+}
+
+/// The marks of a row, once the other one followed it.
+pub(super) type Marking<'a, T> = &'a (dyn Fn(&T, &T) -> Marks + Sync);
 
 /// What a row was, from block to block.
 pub(super) struct Past<'a, T: Kept> {
@@ -108,20 +117,19 @@ impl<T: Kept> KeptRows<T> {
 
     /// Writes the current rows, and what they were where that ended above finality; returns how many rows there are more.
     pub(super) async fn write(&self, sql: &Sql<'_>, finalized: Option<u64>) -> Result<u64, StoreError> {
-        self.write_with(sql, finalized, &|_, _| false).await
+        self.write_marked(sql, finalized, &|_, _| Marks::default()).await
     }
 
-    /// As [`KeptRows::write`]; what a row was stays below finality too where that says so of it and of the row after it.
-    pub(super) async fn write_with(
+    /// As [`KeptRows::write`], with marks; milestones stay below finality too.
+    pub(super) async fn write_marked(
         &self,
         sql: &Sql<'_>,
         finalized: Option<u64>,
-        is_milestone: IsMilestone<'_, T>,
+        marking: Marking<'_, T>,
     ) -> Result<u64, StoreError> {
         // Nearly every change moves an indexed column: to replace a row costs what updating it does.
         let replaced = self.delete_changed(sql).await?;
-        Ok(self.insert(sql).await?.saturating_sub(replaced)
-            + self.insert_versions(sql, finalized, is_milestone).await?)
+        Ok(self.insert(sql).await?.saturating_sub(replaced) + self.insert_versions(sql, finalized, marking).await?)
     }
 
     async fn delete_changed(&self, sql: &Sql<'_>) -> Result<u64, StoreError> {
@@ -173,27 +181,27 @@ impl<T: Kept> KeptRows<T> {
         &self,
         sql: &Sql<'_>,
         finalized: Option<u64>,
-        is_milestone: IsMilestone<'_, T>,
+        marking: Marking<'_, T>,
     ) -> Result<u64, StoreError> {
-        let past = self.past().map(|past| (is_milestone(past.kept, past.next), past));
+        let past = self.past().map(|past| (marking(past.kept, past.next), past));
         let past: Vec<_> = past
-            .filter(|(is_milestone, past)| *is_milestone || finalized.is_none_or(|finalized| past.end > finalized))
+            .filter(|(marks, past)| marks.is_milestone || finalized.is_none_or(|finalized| past.end > finalized))
             .collect();
         if past.is_empty() {
             return Ok(0);
         }
         let spans = [("begin_block", Type::INT8), ("end_block", Type::INT8)];
         let mut names = columns::<T>(&spans);
-        if T::MILESTONES {
-            names.push(("is_milestone", Type::BOOL));
+        if T::IS_MARKED {
+            names.extend([("is_milestone", Type::BOOL), ("ends_hour", Type::BOOL)]);
         }
         let mut copy = sql.copy(T::VERSIONS, &names).await?;
-        for (is_milestone, Past { key, begin, end, kept, .. }) in past {
+        for (marks, Past { key, begin, end, kept, .. }) in past {
             let mut cells = T::key_cells(key);
             cells.extend([signed(begin), signed(end)].map(|block| Box::new(block) as Cell));
             cells.extend(kept.cells());
-            if T::MILESTONES {
-                cells.push(Box::new(is_milestone));
+            if T::IS_MARKED {
+                cells.extend([marks.is_milestone, marks.ends_hour].map(|mark| Box::new(mark) as Cell));
             }
             copy.row(&parameters(&cells)).await?;
         }
@@ -230,7 +238,7 @@ pub(super) async fn forget_versions<T: Kept>(sql: &Sql<'_>, to: u64) -> Result<(
 
 /// Forgets versions that no rewind can need any more.
 pub(super) async fn prune<T: Kept>(sql: &Sql<'_>, finalized: u64) -> Result<(), StoreError> {
-    let but_milestones = if T::MILESTONES { " AND NOT is_milestone" } else { "" };
+    let but_milestones = if T::IS_MARKED { " AND NOT is_milestone" } else { "" };
     let delete = format!("DELETE FROM {} WHERE chain_id = $1 AND end_block <= $2{but_milestones}", T::VERSIONS);
     sql.execute(&delete, &[&signed(finalized)]).await?;
     Ok(())

@@ -79,7 +79,7 @@ use crate::id::{AgentId, AgentKey};
 /// |---|---|
 /// | 1 | networks have a number; standings, and the audit trail as states, with findings |
 /// | 2 | standings have milestones, and say what they add to their hour |
-/// | 3 | what agents' scores were is held |
+/// | 3 | what agents' scores were is held, and milestones say whether they end their hour |
 pub const DERIVATION: i16 = 3;
 
 /// The tables whose rows begin with a log, in `begin_block`.

@@ -12,7 +12,7 @@ use tokio_postgres::types::Type;
 
 use super::agents::{agent_cells, agent_key, arrays};
 use super::feedback::Pair;
-use super::kept::{self, Cell, Columns, Kept, KeptRows};
+use super::kept::{self, Cell, Columns, Kept, KeptRows, Marks};
 use super::rankings::{self, Ranked};
 use super::voices::Voices;
 use crate::event::{Tag, Value};
@@ -189,11 +189,12 @@ impl Standing {
         Some(drawn.tenth_to_numeric())
     }
 
-    /// Whether it stays once that followed it: with much feedback, at the end of an hour or of so much more that was said.
-    fn is_milestone(&self, next: &Self, rule: MilestoneRule) -> bool {
+    /// Its marks once that followed it. It stays with much feedback, at the end of an hour or of so much more that was said.
+    fn marks(&self, next: &Self, rule: MilestoneRule) -> Marks {
         let round = |standing: &Self| standing.touches() / rule.every;
-        self.ever_given >= rule.hot_feedback
-            && (hour(self.changed_at) != hour(next.changed_at) || round(self) != round(next))
+        let ends_hour = hour(self.changed_at) != hour(next.changed_at);
+        let is_milestone = self.ever_given >= rule.hot_feedback && (ends_hour || round(self) != round(next));
+        Marks { is_milestone, ends_hour }
     }
 
     /// How often it was spoken of.
@@ -226,7 +227,7 @@ impl Kept for Standing {
         ("hour_least", Type::NUMERIC),
         ("hour_greatest", Type::NUMERIC),
     ];
-    const MILESTONES: bool = true;
+    const IS_MARKED: bool = true;
 
     fn key_cells((agent, aspect): &StandingKey) -> Vec<Cell> {
         let mut cells = agent_cells(agent);
@@ -383,13 +384,13 @@ impl Standings {
 
     /// Writes the current standings, what they were where that ended above finality, and what their scores were.
     pub(super) async fn write(&self, sql: &Sql<'_>, finalized: Option<u64>) -> Result<u64, StoreError> {
-        let is_milestone = |standing: &Standing, next: &Standing| standing.is_milestone(next, self.milestones);
+        let marking = |standing: &Standing, next: &Standing| standing.marks(next, self.milestones);
         let ranked = self.rows.past().filter_map(|past| {
             let score = past.kept.score(past.key.1)?;
             Some(Ranked { of: *past.key, begin: past.begin, end: past.end, score })
         });
         rankings::write(sql, ranked.collect()).await?;
-        self.rows.write_with(sql, finalized, &is_milestone).await
+        self.rows.write_marked(sql, finalized, &marking).await
     }
 }
 

@@ -19,8 +19,8 @@ use crate::store::standing::COLUMNS;
 
 /// The derivation that names the aspect of each feedback.
 pub(super) const ASPECTS: i16 = 1;
-/// The derivation that keeps milestones.
-const MILESTONES: i16 = 2;
+/// The derivation that keeps milestones, and says which of them end their hour.
+const MILESTONES: i16 = 3;
 
 /// Most points of one answer.
 const MAX_POINTS: i64 = 5_000;
@@ -152,11 +152,17 @@ const POINTS: &str = "WITH states AS (SELECT * FROM $states), \
          CASE WHEN clients > 0 THEN (div(voices * 1e60, clients) * 1e-60)::text END FROM points WHERE $within \
      ORDER BY start LIMIT $limit";
 
-/// The states that are kept of the aspect of the row `{t}`, which `$standing` joins to the newest one, `{t}_then`.
+/// The states of the aspect of the row `{t}` that the series is made of: the first one that is kept, those that ended an hour,
+/// and the newest one, `{t}_then`, which `$standing` joins.
 const STATES: &str = "(SELECT x.* FROM (SELECT $key) {t}$standing CROSS JOIN LATERAL ( \
-         SELECT $columns FROM standing_version s WHERE s.chain_id = {t}.chain_id AND s.deployment = {t}.deployment \
-             AND s.agent_id = {t}.agent_id AND s.aspect = {t}.aspect AND {begun s} \
+         SELECT $columns FROM standing_version s WHERE $version AND s.ends_hour AND {begun s} \
+         UNION ALL SELECT $columns FROM (SELECT * FROM standing_version s WHERE $version AND {begun s} \
+             ORDER BY s.begin_block LIMIT 1) s \
          UNION ALL SELECT $columns FROM (SELECT {t}_then.*) s) x WHERE $networks) states";
+
+/// The condition that a version `s` is of that aspect.
+const VERSION: &str = "s.chain_id = {t}.chain_id AND s.deployment = {t}.deployment AND s.agent_id = {t}.agent_id \
+     AND s.aspect = {t}.aspect";
 
 impl Snapshot {
     /// The intervals in which something was said of an agent, or taken back, in order.
@@ -186,6 +192,7 @@ impl Snapshot {
         let states = STATES
             .replace("$key", &key.join(", "))
             .replace("$standing", entity::standing_join(aspect, bound.is_pinned()))
+            .replace("$version", VERSION)
             .replace("$columns", COLUMNS)
             .replace("$networks", &bound.of_networks(&alias));
         let (length, before) = question.interval.seconds();

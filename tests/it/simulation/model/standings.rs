@@ -207,6 +207,7 @@ impl Standings {
                 let mut row = of_agent(*agent, row_of(aspect, created, span));
                 row.insert("end_block", span.end.and_then(number));
                 row.insert("is_milestone", number(is_milestone));
+                row.insert("ends_hour", number(span.is.ends_hour(&next.is)));
                 rows.put("standing_version", row);
             }
         }
@@ -223,8 +224,11 @@ impl Standing {
     fn is_milestone(&self, next: &Self) -> bool {
         let rounds =
             |standing: &Self| (standing.ever_given + standing.ever_revoked + standing.responses) / MILESTONE_EVERY;
-        let ends_hour = self.changed_at / 3_600 != next.changed_at / 3_600;
-        self.ever_given >= HOT_FEEDBACK && (ends_hour || rounds(self) != rounds(next))
+        self.ever_given >= HOT_FEEDBACK && (self.ends_hour(next) || rounds(self) != rounds(next))
+    }
+
+    fn ends_hour(&self, next: &Self) -> bool {
+        self.changed_at / 3_600 != next.changed_at / 3_600
     }
 
     pub(crate) fn active(&self) -> usize {
