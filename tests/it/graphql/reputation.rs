@@ -226,10 +226,12 @@ async fn f71_an_earlier_block_takes_an_hour_of_feedback_and_not_all_of_it() {
     let query = format!(
         "{{ reputationSummary(agent: \"167000:0\", block: {{ number: {early} }}) {{ count average min max }} \
          agentReputation(id: \"167000:0\", block: {{ number: {early} }}) {{ given raters trustLevel }} \
+         agent(id: \"167000:0\", block: {{ number: {early} }}) {{ totalFeedback lastActivity updatedAt }} \
          reputationSeries(agent: \"167000:0\", interval: HOUR) {{ start given active }} }}"
     );
     let answer = node.ask(&query).await;
     assert_eq!(answer["agentReputation"]["given"], json!("310"));
+    assert_eq!(answer["agent"]["totalFeedback"], json!("288"));
     assert_eq!(answer["reputationSummary"]["count"], json!("288"));
     drop(history);
     let read = node.rows_read("feedback%", &query, 10).await;

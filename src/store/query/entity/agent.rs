@@ -14,8 +14,8 @@ use crate::store::query::sql::SqlType;
 const TOTAL_JOIN: &str = " JOIN agent_total {t}_total ON {t}_total.chain_id = {t}.chain_id \
      AND {t}_total.deployment = {t}.deployment AND {t}_total.agent_id = {t}.agent_id";
 
-/// Totals as of an earlier block: the current ones where they have not changed since, else a kept version, else counted
-/// from the facts.
+/// Totals as of an earlier block: the current ones where they have not changed since, else a kept version, else what the
+/// facts say.
 macro_rules! total_as_of {
     ($column:literal, $counted:expr) => {
         concat!(
@@ -50,6 +50,65 @@ macro_rules! of_agent {
 macro_rules! newest {
     ($column:literal, $table:literal, $condition:literal) => {
         concat!("(SELECT max(x.", $column, ") FROM ", $table, " x WHERE ", of_agent!("x"), " AND ", $condition, ")")
+    };
+}
+
+/// When feedback was last given: an index has it in the order of the chain.
+macro_rules! last_given {
+    () => {
+        concat!(
+            "(SELECT x.created_at FROM feedback x WHERE ",
+            of_agent!("x"),
+            " AND {begun x} ORDER BY x.begin_block DESC LIMIT 1)"
+        )
+    };
+}
+
+/// When feedback was last revoked: an index has what fell, and the block's header the time.
+macro_rules! last_revoked {
+    () => {
+        concat!(
+            "(SELECT b.block_at FROM block b WHERE b.chain_id = {t}.chain_id AND b.number = (SELECT max(x.revoked_block) \
+             FROM feedback x WHERE ",
+            of_agent!("x"),
+            " AND (x.end_block IS NOT NULL OR x.revoked_block IS NOT NULL) AND {reached x.revoked_block}))"
+        )
+    };
+}
+
+/// Feedback that stood when the version `b` of a standing held, and fell in this column's block, from the version's end to
+/// the block that is read. That is an hour of the network at most; the planner does not know that (`OFFSET 0`).
+macro_rules! fell {
+    ($column:literal, $other:literal) => {
+        concat!(
+            "(SELECT count(*) FROM (SELECT * FROM feedback f WHERE f.chain_id = {t}.chain_id AND f.",
+            $column,
+            " BETWEEN b.end_block AND {block f} OFFSET 0) x WHERE ",
+            of_agent!("x"),
+            " AND x.begin_block < b.end_block AND (x.",
+            $other,
+            "))"
+        )
+    };
+}
+
+/// How much feedback stood, from what the newest milestone says and what has moved since; of an agent without one from all.
+macro_rules! stood {
+    () => {
+        concat!(
+            "(SELECT b.given - b.revoked + (SELECT count(*) FROM feedback x WHERE ",
+            of_agent!("x"),
+            " AND x.begin_block BETWEEN b.end_block AND {block x} AND {live x} AND NOT {reached x.revoked_block}) - ",
+            fell!("revoked_block", "end_block IS NULL OR x.end_block >= b.end_block"),
+            " - ",
+            fell!("end_block", "revoked_block IS NULL OR x.revoked_block > {block x}"),
+            " FROM (SELECT * FROM standing_version s WHERE ",
+            of_agent!("s"),
+            " AND s.aspect = '' AND {begun s} ORDER BY s.begin_block DESC LIMIT 1) b), \
+             (SELECT count(*) FROM feedback x WHERE ",
+            of_agent!("x"),
+            " AND {live x} AND NOT {reached x.revoked_block})"
+        )
     };
 }
 
@@ -157,9 +216,9 @@ fn own_fields() -> Vec<Field> {
                 "GREATEST({t}.updated_at, ",
                 newest!("updated_at", "agent_metadata", "{begun x}"),
                 ", ",
-                newest!("created_at", "feedback", "{begun x}"),
+                last_given!(),
                 ", ",
-                newest!("revoked_at", "feedback", "{reached x.revoked_block}"),
+                last_revoked!(),
                 ", ",
                 newest!("updated_at", "validation", "{begun x}"),
                 ")"
@@ -171,14 +230,7 @@ fn own_fields() -> Vec<Field> {
             "How much feedback about it stands: given and not revoked.",
         )
         .joined(TOTAL_JOIN)
-        .pinned(total_as_of!(
-            "total_feedback - x.revoked",
-            concat!(
-                "(SELECT count(*) FROM feedback x WHERE ",
-                of_agent!("x"),
-                " AND {live x} AND NOT {reached x.revoked_block})"
-            )
-        )),
+        .pinned(total_as_of!("total_feedback - x.revoked", stood!())),
         Field::integer(
             "lastActivity",
             "{t}_total.last_activity",
@@ -189,7 +241,7 @@ fn own_fields() -> Vec<Field> {
             "last_activity",
             concat!(
                 "GREATEST({t}.created_at, ",
-                newest!("created_at", "feedback", "{begun x}"),
+                last_given!(),
                 ", ",
                 newest!("updated_at", "validation", "{begun x}"),
                 ")"
