@@ -19,12 +19,14 @@ mod agent;
 mod audit;
 mod dispute;
 mod feedback;
+mod field;
 mod file;
 mod finding;
 mod flip;
 mod intent;
 mod protocol;
 mod ranking;
+mod relation;
 mod reputation;
 mod statistics;
 pub(in crate::store::query) mod validation;
@@ -32,6 +34,10 @@ mod wallet;
 
 use std::sync::LazyLock;
 
+pub(in crate::store::query) use self::field::Template;
+pub use self::field::{Choice, Field, Kind};
+pub(in crate::store::query) use self::relation::Link;
+pub use self::relation::{Cardinality, Relation};
 use super::id::ParsedId;
 use super::networks::Contracts;
 use super::sql::SqlType;
@@ -88,253 +94,11 @@ pub(in crate::store::query) struct KeyPart {
     pub(in crate::store::query) ty: SqlType,
 }
 
-impl Template {
-    /// An expression over the row alone, the same as of any block.
-    const fn plain(sql: &'static str) -> Self {
-        Self { latest: sql, join: None, pinned: None, pinned_join: None }
-    }
-}
-
 /// What stands for the length of an interval, in seconds, in the table of an aggregation.
 pub(super) const INTERVAL: &str = "{interval}";
 
 /// The block that the row began at.
 const AT_BEGIN: Template = Template::plain("{t}.begin_block");
-
-/// What a field is to clients.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// `ID`.
-    Id,
-    /// `String`.
-    Text,
-    /// `BigInt`: a string of digits.
-    BigInt,
-    /// `BigDecimal`: a string of at most 34 significant digits.
-    BigDecimal,
-    /// `Bytes`: lower-case hex with 0x.
-    Bytes,
-    /// `Boolean`.
-    Boolean,
-    /// `Int`.
-    Int,
-    /// `Int8`: a string of digits.
-    Int8,
-    /// `Timestamp`: microseconds since 1970, as a string of digits.
-    Timestamp,
-    /// An enum.
-    Choice(&'static Choice),
-    /// A list of `String`.
-    Texts,
-    /// A list of `Bytes`.
-    BytesList,
-    /// The enum `Finality`, computed from the last change's block.
-    Finality,
-    /// The place of a row in the list it is in.
-    Cursor,
-}
-
-/// An enum of the schema.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Choice {
-    /// Its name.
-    pub name: &'static str,
-    /// What it tells.
-    pub doc: &'static str,
-    /// Its values with what they mean.
-    pub values: &'static [(&'static str, &'static str)],
-}
-
-/// A field of an entity.
-pub struct Field {
-    /// Its GraphQL name.
-    pub name: &'static str,
-    /// What it tells, with its unit.
-    pub doc: &'static str,
-    /// Its GraphQL type.
-    pub kind: Kind,
-    /// Whether it may be null.
-    pub nullable: bool,
-    /// Whether `where` knows it.
-    pub filterable: bool,
-    /// Whether `orderBy` knows it.
-    pub sortable: bool,
-    /// Whether an index has it in front of the key: rows of one value stand side by side in the order of their ids.
-    pub(in crate::store::query) leads_key: bool,
-    /// The condition that a list holds all of `{v}`, an array that is not empty, where an index can serve it.
-    pub(in crate::store::query) contains: Option<&'static str>,
-    pub(in crate::store::query) sql: Template,
-    pub(in crate::store::query) ty: SqlType,
-    pub(in crate::store::query) order: Option<(Template, SqlType)>,
-}
-
-/// An expression, which may differ between the newest state and an earlier one.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::store::query) struct Template {
-    /// Of the newest state.
-    pub(in crate::store::query) latest: &'static str,
-    /// A join that the newest state's expression needs, keyed by its text.
-    pub(in crate::store::query) join: Option<&'static str>,
-    /// As of an earlier block, where that is another expression.
-    pub(in crate::store::query) pinned: Option<&'static str>,
-    /// A join that the expression needs as of an earlier block.
-    pub(in crate::store::query) pinned_join: Option<&'static str>,
-}
-
-impl Field {
-    fn new(name: &'static str, kind: Kind, ty: SqlType, sql: &'static str, doc: &'static str) -> Self {
-        let single = !matches!(kind, Kind::Texts | Kind::BytesList | Kind::Finality | Kind::Cursor);
-        let computed = matches!(kind, Kind::Finality | Kind::Cursor);
-        Self {
-            name,
-            doc,
-            kind,
-            nullable: false,
-            filterable: !computed,
-            sortable: single,
-            leads_key: false,
-            contains: None,
-            sql: Template::plain(sql),
-            ty,
-            order: None,
-        }
-    }
-
-    fn id(sql: &'static str, doc: &'static str) -> Self {
-        Self::new("id", Kind::Id, SqlType::Text, sql, doc)
-    }
-
-    fn text(name: &'static str, sql: &'static str, doc: &'static str) -> Self {
-        Self::new(name, Kind::Text, SqlType::Text, sql, doc)
-    }
-
-    /// A BigInt whose column fits 64 bits.
-    fn integer(name: &'static str, sql: &'static str, doc: &'static str) -> Self {
-        Self::new(name, Kind::BigInt, SqlType::Integer, sql, doc)
-    }
-
-    /// A BigInt of any size.
-    fn numeric(name: &'static str, sql: &'static str, doc: &'static str) -> Self {
-        Self::new(name, Kind::BigInt, SqlType::Numeric, sql, doc)
-    }
-
-    fn decimal(name: &'static str, sql: &'static str, doc: &'static str) -> Self {
-        Self::new(name, Kind::BigDecimal, SqlType::Numeric, sql, doc)
-    }
-
-    fn bytes(name: &'static str, sql: &'static str, doc: &'static str) -> Self {
-        Self::new(name, Kind::Bytes, SqlType::Bytes, sql, doc)
-    }
-
-    fn boolean(name: &'static str, sql: &'static str, doc: &'static str) -> Self {
-        Self::new(name, Kind::Boolean, SqlType::Boolean, sql, doc)
-    }
-
-    fn int(name: &'static str, sql: &'static str, doc: &'static str) -> Self {
-        Self::new(name, Kind::Int, SqlType::Integer, sql, doc)
-    }
-
-    fn choice(name: &'static str, choice: &'static Choice, sql: &'static str, doc: &'static str) -> Self {
-        Self::new(name, Kind::Choice(choice), SqlType::Text, sql, doc)
-    }
-
-    fn texts(name: &'static str, sql: &'static str, doc: &'static str) -> Self {
-        Self::new(name, Kind::Texts, SqlType::Texts, sql, doc)
-    }
-
-    fn bytes_list(name: &'static str, sql: &'static str, doc: &'static str) -> Self {
-        Self::new(name, Kind::BytesList, SqlType::BytesList, sql, doc)
-    }
-
-    fn nullable(self) -> Self {
-        Self { nullable: true, ..self }
-    }
-
-    /// Sorts by a block number that rises with the field: its index serves, and equal times stay in the chain's order.
-    fn sorted_by_block(self, sql: &'static str) -> Self {
-        Self { order: Some((Template::plain(sql), SqlType::Integer)), ..self }
-    }
-
-    fn with(self, sql: Template) -> Self {
-        Self { sql, ..self }
-    }
-
-    fn joined(mut self, join: &'static str) -> Self {
-        self.sql.join = Some(join);
-        self
-    }
-
-    fn pinned(mut self, sql: &'static str) -> Self {
-        self.sql.pinned = Some(sql);
-        self
-    }
-
-    /// Of a joined row, by another join as of an earlier block.
-    fn joined_as_of(mut self, join: &'static str, pinned_join: &'static str) -> Self {
-        (self.sql.join, self.sql.pinned_join) = (Some(join), Some(pinned_join));
-        self
-    }
-
-    fn leads_key(self) -> Self {
-        Self { leads_key: true, ..self }
-    }
-
-    fn contains(self, sql: &'static str) -> Self {
-        Self { contains: Some(sql), ..self }
-    }
-}
-
-/// A relation to another entity.
-pub struct Relation {
-    /// Its GraphQL name.
-    pub name: &'static str,
-    /// What it leads to.
-    pub doc: &'static str,
-    /// To one or to many.
-    pub cardinality: Cardinality,
-    pub(in crate::store::query) target: fn() -> &'static Entity,
-    /// Columns of this row and of the related one that must be equal.
-    pub(in crate::store::query) links: Vec<Link>,
-}
-
-/// How many rows a relation leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cardinality {
-    /// Exactly one.
-    One,
-    /// One or none.
-    Optional,
-    /// Any number: a derived list with arguments of its own.
-    Many,
-}
-
-/// A pair of columns that join two rows.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::store::query) struct Link {
-    /// Of this row; `{t}` is its alias.
-    pub(in crate::store::query) here: &'static str,
-    /// Of the related row; `{t}` is its alias.
-    pub(in crate::store::query) there: &'static str,
-    pub(in crate::store::query) ty: SqlType,
-}
-
-impl Relation {
-    fn new(
-        name: &'static str,
-        cardinality: Cardinality,
-        target: fn() -> &'static Entity,
-        links: Vec<Link>,
-        doc: &'static str,
-    ) -> Self {
-        Self { name, doc, cardinality, target, links }
-    }
-
-    /// What it leads to.
-    #[must_use]
-    pub fn target(&self) -> &'static Entity {
-        (self.target)()
-    }
-}
 
 impl Entity {
     /// Whether it is counted by intervals: then lists want to know which, and there is none by id.
@@ -357,18 +121,6 @@ impl Entity {
 }
 
 impl std::fmt::Debug for Entity {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name)
-    }
-}
-
-impl std::fmt::Debug for Field {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name)
-    }
-}
-
-impl std::fmt::Debug for Relation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name)
     }
