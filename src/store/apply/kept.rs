@@ -80,19 +80,22 @@ impl<T: Kept> Default for KeptRows<T> {
 }
 
 impl<T: Kept> KeptRows<T> {
-    pub(super) async fn load(sql: &Sql<'_>, keys: &BTreeSet<T::Key>) -> Result<Self, StoreError> {
+    /// Takes the rows of keys out of the table; whoever takes them writes them all again.
+    pub(super) async fn take(sql: &Sql<'_>, keys: &BTreeSet<T::Key>) -> Result<Self, StoreError> {
         if keys.is_empty() {
             return Ok(Self::default());
         }
         let keys: Vec<T::Key> = keys.iter().copied().collect();
-        let select = format!(
-            "SELECT t.* FROM {} CROSS JOIN LATERAL (SELECT * FROM {} t WHERE t.chain_id = $1 AND {} OFFSET 0) t",
-            key_list::<T>(),
+        // Nearly every row that a batch looks at changes, and moves an indexed column: to delete and insert it costs what
+        // updating it does, and it is found once.
+        let take = format!(
+            "DELETE FROM {} t USING {} WHERE t.chain_id = $1 AND {} RETURNING t.*",
             T::TABLE,
+            key_list::<T>(),
             is_of_key::<T>()
         );
         let arrays = T::key_arrays(&keys);
-        let rows = sql.query(&select, &parameters(&arrays)).await?;
+        let rows = sql.query(&take, &parameters(&arrays)).await?;
         let timelines = rows.iter().map(|row| {
             let (key, kept) = T::read(row)?;
             Ok((key, Timeline::stored(sql::number(row, "begin_block")?, kept)))
@@ -127,38 +130,23 @@ impl<T: Kept> KeptRows<T> {
         finalized: Option<u64>,
         marking: Marking<'_, T>,
     ) -> Result<u64, StoreError> {
-        // Nearly every change moves an indexed column: to replace a row costs what updating it does.
-        let replaced = self.delete_changed(sql).await?;
-        Ok(self.insert(sql).await?.saturating_sub(replaced) + self.insert_versions(sql, finalized, marking).await?)
+        let taken = self.timelines.values().filter(|timeline| timeline.is_stored()).count();
+        let written = self.insert(sql).await?;
+        Ok(written.saturating_sub(taken as u64) + self.insert_versions(sql, finalized, marking).await?)
     }
 
-    async fn delete_changed(&self, sql: &Sql<'_>) -> Result<u64, StoreError> {
-        let changed: Vec<T::Key> =
-            self.timelines.iter().filter(|(_, timeline)| timeline.ended().is_some()).map(|(key, _)| *key).collect();
-        if changed.is_empty() {
-            return Ok(0);
-        }
-        let delete = format!(
-            "DELETE FROM {} t USING {} WHERE t.chain_id = $1 AND {}",
-            T::TABLE,
-            key_list::<T>(),
-            is_of_key::<T>()
-        );
-        let arrays = T::key_arrays(&changed);
-        sql.execute(&delete, &parameters(&arrays)).await
-    }
-
+    /// Writes what holds now, of keys that the batch left as they were too.
     async fn insert(&self, sql: &Sql<'_>) -> Result<u64, StoreError> {
-        let changed: Vec<_> =
-            self.timelines.iter().filter_map(|(key, timeline)| Some((key, timeline.versions().last()?))).collect();
-        if changed.is_empty() {
+        let current: Vec<_> =
+            self.timelines.iter().filter_map(|(key, timeline)| Some((key, timeline.current_since()?))).collect();
+        if current.is_empty() {
             return Ok(0);
         }
         let mut copy = sql.copy(T::TABLE, &columns::<T>(&[("begin_block", Type::INT8)])).await?;
-        for (key, version) in changed {
+        for (key, (begin, kept)) in current {
             let mut cells = T::key_cells(key);
-            cells.push(Box::new(signed(version.begin)));
-            cells.extend(version.row.cells());
+            cells.push(Box::new(signed(begin)));
+            cells.extend(kept.cells());
             copy.row(&parameters(&cells)).await?;
         }
         copy.finish().await

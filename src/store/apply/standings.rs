@@ -343,7 +343,7 @@ impl Standings {
         if keys.is_empty() {
             return Ok(Self::default());
         }
-        let (rows, voices) = (KeptRows::load(sql, keys).await?, Voices::load(sql, pairs).await?);
+        let (rows, voices) = (KeptRows::take(sql, keys).await?, Voices::load(sql, pairs).await?);
         Ok(Self { rows, voices, milestones: MilestoneRule::load(sql).await? })
     }
 

@@ -45,9 +45,17 @@ impl<R> Timeline<R> {
 
     /// The version that holds now.
     pub(super) fn current(&self) -> Option<&R> {
+        self.current_since().map(|(_, row)| row)
+    }
+
+    /// The version that holds now, with the block that it began in.
+    pub(super) fn current_since(&self) -> Option<(u64, &R)> {
         match self.first_change {
-            None => self.stored.as_ref().map(|(_, row)| row),
-            Some(_) => self.versions.last().filter(|version| version.end.is_none()).map(|version| &version.row),
+            None => self.stored.as_ref().map(|(begin, row)| (*begin, row)),
+            Some(_) => {
+                let holds = |version: &&Version<R>| version.end.is_none();
+                self.versions.last().filter(holds).map(|version| (version.begin, &version.row))
+            }
         }
     }
 

@@ -77,7 +77,7 @@ pub(super) struct Totals(KeptRows<Total>);
 
 impl Totals {
     pub(super) async fn load(sql: &Sql<'_>, keys: &BTreeSet<AgentKey>) -> Result<Self, StoreError> {
-        KeptRows::load(sql, keys).await.map(Self)
+        KeptRows::take(sql, keys).await.map(Self)
     }
 
     /// Changes an agent's totals; its first event begins them.
