@@ -178,11 +178,13 @@ impl Question {
         self.text.replace(" AT", &at)
     }
 
-    /// The body of the n-th request. To a node that keeps answers one that is said anew each time is another question.
+    /// The body of the n-th request. To a node that keeps answers one that says something new each time is another question.
     pub(crate) fn body(&self, size: Size, at: Option<u64>, number: u64, is_new: bool) -> String {
-        let text = self.text(at);
-        let text = if is_new { format!("{text} # {number}") } else { text };
-        json!({ "query": text, "variables": (self.variables)(size, number) }).to_string()
+        let mut body = json!({ "query": self.text(at), "variables": (self.variables)(size, number) });
+        if is_new {
+            body["extensions"] = json!({ "number": number });
+        }
+        body.to_string()
     }
 
     /// Asserts that an answer is one: without errors, and with as many rows as there are.

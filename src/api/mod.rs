@@ -7,6 +7,7 @@
 mod argument;
 mod cache;
 mod document;
+mod documents;
 mod error;
 pub mod graphiql;
 mod ops;

@@ -28,7 +28,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::cache::{self, Answer, Answers, Question};
-use super::document;
+use super::documents::Documents;
 use super::error::{self, Code};
 use super::graphiql;
 use super::ops;
@@ -55,6 +55,7 @@ pub struct ApiState {
     subscriptions: Arc<Subscriptions>,
     sockets: Sockets,
     answers: Answers,
+    documents: Documents,
 }
 
 impl ApiState {
@@ -74,6 +75,7 @@ impl ApiState {
             subscriptions: Arc::new(Subscriptions::new(Arc::clone(&store), limits)),
             sockets: Sockets::new(&config, stop),
             answers: Answers::new(config.cache_megabytes),
+            documents: Documents::new(),
             store,
             schema: schema::build(&config),
             config: Arc::new(config),
@@ -203,14 +205,10 @@ async fn respond(
         let message = "the body must be one JSON object with `query`, and `variables` if it has any";
         return refuse(StatusCode::BAD_REQUEST, Code::BadInput, message);
     };
-    let mut lasts = false;
-    // A query that does not parse is told of by the schema, as every other mistake of a query.
-    if let Ok(document) = request.parsed_query() {
-        if let Err((code, message)) = document::check(document) {
-            return refuse(StatusCode::OK, code, &message);
-        }
-        lasts = document::lasts(document);
-    }
+    let lasts = match state.documents.read(&mut request).await {
+        Ok(lasts) => lasts,
+        Err((code, message)) => return refuse(StatusCode::OK, code, &message),
+    };
     // Boxed, because an answer that is kept must not carry the future of one that is not.
     let work = Box::pin(worked_out(state, chain_id, request));
     let Some(question) = question.filter(|_| lasts) else {

@@ -210,6 +210,29 @@ async fn what_is_found_by_its_key_is_planned_once_and_for_its_network_alone() {
     assert!(kept.iter().all(|statement| statement.contains(".chain_id IN (167000)")), "{kept:#?}");
 }
 
+/// A text is read once: what is kept of it serves other variables, and never another answer.
+#[tokio::test]
+async fn one_text_is_answered_for_whatever_variables_come_with_it() {
+    let node = Node::start().await;
+    let mut history = node.history(CHAIN).await;
+    history.block([registered(0, 1, ""), registered(1, 2, "")].concat()).await;
+    let query =
+        "query($agent: ID!, $full: Boolean! = false) { agent(id: $agent) { owner agentId @include(if: $full) } }";
+    for _ in 0..2 {
+        for agent in 0..2_u8 {
+            let id = format!("167000:{agent}");
+            let answer = node.answer(query, json!({ "agent": id })).await;
+            assert_eq!(answer.body["data"]["agent"], json!({ "owner": hex(agent + 1) }));
+            let answer = node.answer(query, json!({ "agent": id, "full": true })).await;
+            assert_eq!(answer.body["data"]["agent"], json!({ "owner": hex(agent + 1), "agentId": agent.to_string() }));
+        }
+        let refused = node.answer(query, json!({})).await.error();
+        assert_eq!(refused.0, "BAD_INPUT", "{}", refused.1);
+        let refused = node.answer("{ agents { id agents: id } agents(first: 1) { id } }", json!({})).await.error();
+        assert!(refused.1.contains("conflict"), "{}", refused.1);
+    }
+}
+
 #[tokio::test]
 async fn a_database_that_is_gone_is_unavailable_and_nothing_leaks() {
     let node = Node::start().await;
