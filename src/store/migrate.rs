@@ -50,6 +50,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(23, "0023_rankings"),
     migration!(24, "0024_owners"),
     migration!(25, "0025_hours"),
+    migration!(26, "0026_begun"),
 ];
 
 /// The advisory lock that migrations run under; any number that nothing else in the database uses ("meikan" in ASCII).

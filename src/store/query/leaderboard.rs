@@ -10,7 +10,7 @@ use super::pin::Scope;
 use super::select::{Page, Record, Selection};
 use super::series::aspect;
 use super::snapshot::Snapshot;
-use super::sql::{Datum, Statement};
+use super::sql::Datum;
 
 /// Which agents, in which order.
 #[derive(Debug, Clone, Default)]
@@ -58,7 +58,8 @@ impl Snapshot {
             return self.list(scope, &page, selection).await;
         }
         if order_by.as_deref() == Some("score") {
-            return self.list_with(scope, &page, &selection.of(entity::scored_then()), Statement::by_key()).await;
+            // Planned for the block: close to the tip nearly all standings are as they were, far below it hardly any.
+            return self.list(scope, &page, &selection.of(entity::scored_then())).await;
         }
         // First who is on the page, of all agents at once; then what is told of them.
         let entity = entity::ranked_then();

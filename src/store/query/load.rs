@@ -76,7 +76,7 @@ impl Snapshot {
     }
 
     /// A page that a statement, empty so far, reads.
-    pub(super) async fn list_with(
+    async fn list_with(
         &self,
         scope: &Scope,
         page: &Page,
