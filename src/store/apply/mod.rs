@@ -3,8 +3,9 @@
 //! Each noun's file has the same verbs: `load` what the database holds of the keys that a batch touches, `fold` the
 //! batch's events into it in memory, `write` the result (ends by one UPDATE, new rows by one binary COPY), and `rewind`,
 //! the mirror of `write`. A load looks each key up by itself (`LATERAL … OFFSET 0`): free to choose, the planner joins
-//! the wrong way round as long as a new network's tables have no statistics. So no row is touched twice (F54), the number of statements does not depend on the number of
-//! rows, and "rewind to N, then apply" leaves what applying alone would have left (F66).
+//! the wrong way round as long as a new network's tables have no statistics. Rows that nearly always change are taken
+//! instead, deleted and written again (`kept`). So no row is touched twice (F54), the number of statements does not depend
+//! on the number of rows, and "rewind to N, then apply" leaves what applying alone would have left (F66).
 
 mod agents;
 mod audit;

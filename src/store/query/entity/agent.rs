@@ -78,7 +78,7 @@ macro_rules! last_revoked {
 
 /// Feedback that stood when the version `b` of a standing held, and fell in this column's block, from the version's end to
 /// the block that is read. That is an hour of the network at most; the planner does not know that (`OFFSET 0`).
-macro_rules! fell {
+macro_rules! fell_since {
     ($column:literal, $other:literal) => {
         concat!(
             "(SELECT count(*) FROM (SELECT * FROM feedback f WHERE f.chain_id = {t}.chain_id AND f.",
@@ -93,15 +93,15 @@ macro_rules! fell {
 }
 
 /// How much feedback stood, from what the newest milestone says and what has moved since; of an agent without one from all.
-macro_rules! stood {
+macro_rules! total_stood {
     () => {
         concat!(
             "(SELECT b.given - b.revoked + (SELECT count(*) FROM feedback x WHERE ",
             of_agent!("x"),
             " AND x.begin_block BETWEEN b.end_block AND {block x} AND {live x} AND NOT {reached x.revoked_block}) - ",
-            fell!("revoked_block", "end_block IS NULL OR x.end_block >= b.end_block"),
+            fell_since!("revoked_block", "end_block IS NULL OR x.end_block >= b.end_block"),
             " - ",
-            fell!("end_block", "revoked_block IS NULL OR x.revoked_block > {block x}"),
+            fell_since!("end_block", "revoked_block IS NULL OR x.revoked_block > {block x}"),
             " FROM (SELECT * FROM standing_version s WHERE ",
             of_agent!("s"),
             " AND s.aspect = '' AND {begun s} ORDER BY s.begin_block DESC LIMIT 1) b), \
@@ -230,7 +230,7 @@ fn own_fields() -> Vec<Field> {
             "How much feedback about it stands: given and not revoked.",
         )
         .joined(TOTAL_JOIN)
-        .pinned(total_as_of!("total_feedback - x.revoked", stood!())),
+        .pinned(total_as_of!("total_feedback - x.revoked", total_stood!())),
         Field::integer(
             "lastActivity",
             "{t}_total.last_activity",
