@@ -2,27 +2,12 @@
 pragma solidity 0.8.37;
 
 import {IIdentityRegistry} from "../src/interfaces/IIdentityRegistry.sol";
+import {AnsweringWallet} from "./support/AnsweringWallet.sol";
 import {World} from "./support/World.sol";
 
 /// @dev What an EIP-7702 delegation puts behind a key: code that knows nothing of ERC-1271.
 contract Delegate {
     uint256 public unrelated = 1;
-}
-
-/// @dev A wallet contract that answers ERC-1271 with bytes of its choice.
-contract AnsweringWallet {
-    bytes private _answer;
-
-    constructor(bytes memory answer) {
-        _answer = answer;
-    }
-
-    function isValidSignature(bytes32, bytes calldata) external view returns (bytes4) {
-        bytes memory answer = _answer;
-        assembly ("memory-safe") {
-            return(add(answer, 32), mload(answer))
-        }
-    }
 }
 
 /// @title The wallet's consent to being named by an agent
