@@ -1,6 +1,6 @@
-// Writes vectors.json: documents of every kind with what is signed of them, made by libraries that share no code with the
-// node. viem hashes and signs, canonicalize writes RFC 8785, multiformats names files. The types are written here once
-// more on purpose: a slip in the node's own would show.
+// Writes vectors.json: documents of every kind with what is signed of them, made by libraries that share no code with
+// the node. viem hashes and signs, canonicalize writes RFC 8785, multiformats names files. The types are written here
+// once more on purpose: a slip in the node's own would show.
 
 import canonicalize from 'canonicalize';
 import { CID } from 'multiformats/cid';
@@ -94,7 +94,8 @@ function digestOf(name) {
 /** The members of a type and its name, from EIP-712's encodeType. */
 function parsed(encodeType) {
   const [, name, members] = encodeType.match(/^(\w+)\((.*)\)$/);
-  return [name, members.split(',').map((member) => member.split(' ')).map(([type, member]) => ({ name: member, type }))];
+  const pairs = members.split(',').map((member) => member.split(' '));
+  return [name, pairs.map(([type, member]) => ({ name: member, type }))];
 }
 
 /** A value of a document with all members written out, and numbers so that nobody rounds them. */
@@ -321,13 +322,13 @@ await typed('agent-card-full', 'AGENT_CARD', checksummed(1, BOB), BOB, String.ra
     "provider": {"url": "https://routes.example.com", "organization": "Routes & Co."},
     "supportedInterfaces": [
       {"url": "https://routes.example.com/a2a/v1", "protocolBinding": "JSONRPC", "protocolVersion": "1.0"},
-      {"url": "http://routes.example.com:8080/", "protocolBinding": "HTTP+JSON", "protocolVersion": "1.0", "tenant": "a"}
+      {"url": "http://routes.example.com:80/", "protocolBinding": "HTTP+JSON", "protocolVersion": "1.0", "tenant": ""}
     ],
     "capabilities": {
       "streaming": true, "pushNotifications": false, "extendedAgentCard": null,
       "extensions": [{"uri": "urn:x", "required": false, "params": {"depth": {"of": [1, [2, [3, {}]], []]}}}]
     },
-    "securitySchemes": {"google": {"openIdConnectSecurityScheme": {"openIdConnectUrl": "https://accounts.example.com"}}},
+    "securitySchemes": {"google": {"openIdConnectSecurityScheme": {"openIdConnectUrl": "https://a.example.com"}}},
     "securityRequirements": [{"schemes": {"google": {"list": ["openid", "profile", "email"]}}}],
     "defaultInputModes": ["application/json", "text/plain"], "defaultOutputModes": ["application/json", "image/png"],
     "skills": [
@@ -339,7 +340,7 @@ await typed('agent-card-full', 'AGENT_CARD', checksummed(1, BOB), BOB, String.ra
       {"id": "map", "name": "Map", "description": "A map of it.", "tags": ["maps"]}
     ],
     "documentationUrl": "https://docs.example.com/", "iconUrl": "https://routes.example.com/icon.png",
-    "signatures": [{"protected": "eyJhbGciOiJFUzI1NiJ9", "signature": "QFdkNLNszlGj3z3u0YQGt_T9LixY3qtdQpZmsTdDHDe3fXV"}]
+    "signatures": [{"protected": "eyJhbGciOiJFUzI1NiJ9", "signature": "QFdkNLNszlGj3z3u0YQGt_T9LixY3qtdQpZms"}]
   },
   "agentId": "22", "agentRegistry": "${MAINNET}"
 }`);
