@@ -82,6 +82,8 @@ pub const AUDIT_REPAIRED: &str = "audit_repaired_total";
 pub const SQL_DURATION: &str = "sql_duration_seconds";
 /// Time of an HTTP request; labels `route`, `status`.
 pub const HTTP_DURATION: &str = "http_request_duration_seconds";
+/// Signed documents that were handed in; labels `kind`, `outcome`.
+pub const DOCUMENTS: &str = "documents_total";
 /// GraphQL errors answered; label `code`.
 pub const GRAPHQL_ERRORS: &str = "graphql_errors_total";
 /// Subscriptions that are open.
@@ -181,6 +183,7 @@ fn describe() {
     describe_counter!(AUDIT_REPAIRED, "Findings that were repaired");
     describe_histogram!(SQL_DURATION, Unit::Seconds, "Time of a database transaction or query");
     describe_histogram!(HTTP_DURATION, Unit::Seconds, "Time of an HTTP request");
+    describe_counter!(DOCUMENTS, "Signed documents that were handed in, by what became of them");
     describe_counter!(GRAPHQL_ERRORS, "GraphQL errors answered");
     describe_gauge!(SUBSCRIPTIONS, "Subscriptions that are open");
     describe_counter!(SUBSCRIPTION_MESSAGES, "Messages that subscribers took");

@@ -356,7 +356,19 @@ impl Chain {
     /// # Errors
     /// [`ChainError`] when the call reverts or no endpoint answers.
     pub async fn call(&self, to: Address, data: Bytes, state: State) -> Result<Bytes, ChainError> {
-        let call = Call { method: "eth_call", params: json!([{"to": to, "data": data}, state.json()]) };
+        self.eth_call(json!({"to": to, "data": data}), state).await
+    }
+
+    /// What creation code answers when it is run on a state, with so much gas; nothing is created.
+    ///
+    /// # Errors
+    /// As [`Chain::call`].
+    pub async fn run(&self, code: Bytes, gas: u64, state: State) -> Result<Bytes, ChainError> {
+        self.eth_call(json!({"data": code, "gas": quantity(gas)}), state).await
+    }
+
+    async fn eth_call(&self, transaction: serde_json::Value, state: State) -> Result<Bytes, ChainError> {
+        let call = Call { method: "eth_call", params: json!([transaction, state.json()]) };
         let call = &call;
         let ask = move |endpoint: Arc<Endpoint>| async move {
             let answer = endpoint.request(call).await;

@@ -4,6 +4,7 @@
 //! credentials: they are shown only through [`redact`].
 
 mod contracts;
+mod documents;
 mod error;
 mod network;
 mod redact;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use self::contracts::{Addresses, Contracts, Generations};
+pub use self::documents::Documents;
 pub use self::error::ConfigError;
 use self::error::invalid;
 pub use self::network::{Follow, Network};
@@ -30,6 +32,8 @@ pub struct Config {
     pub database: Database,
     /// The HTTP server.
     pub api: Api,
+    /// Signed documents.
+    pub documents: Documents,
     /// The networks to follow, at least one.
     #[serde(rename = "network")]
     pub networks: Vec<Network>,

@@ -52,6 +52,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(25, "0025_hours"),
     migration!(26, "0026_begun"),
     migration!(27, "0027_nearer_milestones"),
+    migration!(28, "0028_documents"),
 ];
 
 /// The advisory lock that migrations run under; any number that nothing else in the database uses ("meikan" in ASCII).

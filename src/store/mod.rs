@@ -7,6 +7,7 @@ mod apply;
 mod aspect;
 mod derivation;
 mod digest;
+mod document;
 mod error;
 mod feed;
 mod fixed;
@@ -35,6 +36,7 @@ use std::time::Duration;
 use deadpool_postgres::Object;
 
 pub use self::apply::{Applied, Batch, ChangeEntity, ChangeOp, DERIVATION, FlipCount, Rewound, Tip};
+pub use self::document::{Accepted, Attempt, Handed, Outcome, Sender};
 pub use self::error::StoreError;
 use self::feed::Feed;
 pub use self::numeric::Numeric;

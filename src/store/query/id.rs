@@ -165,6 +165,19 @@ fn hash_of_network(text: &str) -> Option<ParsedId> {
     Some(vec![Some(Datum::Integer(integer(chain_id)?)), Some(Datum::Bytes(fixed_bytes(hash, 32)?))])
 }
 
+/// `chainId:digest`.
+pub(super) fn document(text: &str, _contracts: &Contracts) -> Option<ParsedId> {
+    hash_of_network(text)
+}
+
+/// `chainId:digest:version`.
+pub(super) fn document_version(text: &str, _contracts: &Contracts) -> Option<ParsedId> {
+    let (document, version) = text.rsplit_once(':')?;
+    let mut parts = hash_of_network(document)?;
+    parts.push(Some(Datum::Integer(integer(version)?)));
+    Some(parts)
+}
+
 /// `chainId:number`.
 pub(super) fn dispute(text: &str, _contracts: &Contracts) -> Option<ParsedId> {
     let (chain_id, number) = text.split_once(':')?;

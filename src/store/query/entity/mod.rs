@@ -18,6 +18,7 @@
 mod agent;
 mod audit;
 mod dispute;
+mod document;
 mod feedback;
 mod field;
 mod file;
@@ -174,6 +175,8 @@ pub fn all() -> &'static [&'static Entity] {
             &intent::INTENT,
             &finding::FINDING,
             &dispute::DISPUTE,
+            &document::OFFCHAIN_FEEDBACK,
+            &document::OFFCHAIN_FEEDBACK_VERSION,
         ]
     });
     &ALL

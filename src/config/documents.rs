@@ -1,0 +1,19 @@
+//! Signed documents: how long before their deadline they are taken.
+
+use serde::Deserialize;
+
+/// What signed documents are held against.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Documents {
+    /// How far ahead a document's deadline may be, in seconds.
+    pub max_deadline_seconds: u64,
+    /// How far the signer's clock may be from ours, in seconds.
+    pub clock_skew_seconds: u64,
+}
+
+impl Default for Documents {
+    fn default() -> Self {
+        Self { max_deadline_seconds: 3_600, clock_skew_seconds: 300 }
+    }
+}

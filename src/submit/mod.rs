@@ -1,0 +1,248 @@
+//! The acceptance of signed documents: read, held against the signature and the clock, and handed to the store.
+//!
+//! What must always hold: nothing is taken that its signer did not sign; what cannot be checked now is refused, and may be
+//! handed in again; every attempt is written down with what became of it.
+
+mod desk;
+mod trail;
+mod wallet;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use alloy::primitives::{B256, hex};
+
+use self::desk::Desk;
+pub use self::wallet::Method;
+use self::wallet::Wallets;
+use crate::config::{self, Documents};
+use crate::document::{AnyDocument, Kind, MAX_BYTES, Reason, Refusal};
+use crate::id::{AccountId, ChainId};
+use crate::sign::Payload;
+use crate::store::{Attempt, Handed, Outcome, Sender, Store};
+
+/// The longest signature, in bytes: one of a wallet that is not deployed yet brings its code.
+const MAX_SIGNATURE_BYTES: usize = 32_768;
+
+/// The longest text of a signer that is written down, in bytes.
+const MAX_SIGNER_BYTES: usize = 128;
+
+/// Where documents are handed in.
+pub struct Submitter {
+    store: Arc<Store>,
+    rules: Documents,
+    networks: HashMap<ChainId, Network>,
+}
+
+/// What documents of one network need.
+struct Network {
+    wallets: Wallets,
+    desk: Desk,
+}
+
+/// A document with what is said to be its signature.
+#[derive(Debug, Clone, Copy)]
+pub struct Submission<'a> {
+    /// The kind of document.
+    pub kind: Kind,
+    /// The document, as JSON.
+    pub document: &'a str,
+    /// Who is said to have signed it (CAIP-10).
+    pub signer: &'a str,
+    /// The signature, as hex.
+    pub signature: &'a str,
+}
+
+/// A document that was taken, now or before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receipt {
+    /// The network.
+    pub chain_id: ChainId,
+    /// The document's digest.
+    pub digest: B256,
+    /// The digest that what it is about is known by: of feedback, that of the document that gave it first.
+    pub about: B256,
+    /// Whether it came before.
+    pub outcome: Outcome,
+    /// The number of the network's commit from which on readers see it.
+    pub seq: u64,
+}
+
+/// A document that was read, with what its signer signed.
+struct Read {
+    document: AnyDocument,
+    signer: AccountId,
+    payload: Payload,
+    signature: Vec<u8>,
+}
+
+impl Submitter {
+    /// Takes documents for these networks, whose endpoints are asked about wallets that are contracts.
+    #[must_use]
+    pub fn new(store: &Arc<Store>, rules: Documents, networks: &[config::Network]) -> Self {
+        let networks = networks.iter().map(|network| {
+            let (wallets, desk) = (Wallets::new(network.clone()), Desk::new(Arc::clone(store), network.chain_id));
+            (network.chain_id, Network { wallets, desk })
+        });
+        Self { store: Arc::clone(store), rules, networks: networks.collect() }
+    }
+
+    /// Hands a document in.
+    ///
+    /// # Errors
+    /// [`Refusal`]; then nothing is kept of it but the attempt.
+    pub async fn submit(&self, submission: Submission<'_>, sender: Sender) -> Result<Receipt, Refusal> {
+        let mut sender = sender;
+        sender.signer = submission.signer.chars().filter(|letter| *letter != '\0').take(MAX_SIGNER_BYTES).collect();
+        let read = match self.checked(submission).await {
+            Ok(read) => read,
+            Err((refusal, digest)) => {
+                let signer = submission.signer.parse::<AccountId>().ok();
+                let attempt = Attempt {
+                    kind: submission.kind.name(),
+                    chain_id: signer.map(|signer| signer.chain_id),
+                    digest,
+                    outcome: refusal.reason.code(),
+                    reason: refusal.message.clone(),
+                    sender,
+                };
+                trail::tell(&attempt);
+                self.store.note_attempt(&attempt).await.map_err(|error| away(&error))?;
+                return Err(refusal);
+            }
+        };
+        let network = self.network(read.signer.chain_id)?;
+        let handed = Handed {
+            kind: submission.kind,
+            body: submission.document.to_owned(),
+            digest: read.payload.digest,
+            signer: read.signer.address,
+            untimely: self.untimely(&read.document, now()),
+            document: read.document,
+            signature: read.signature,
+            sender,
+        };
+        let about = about(&handed);
+        let (chain_id, digest) = (read.signer.chain_id, handed.digest);
+        let (outcome, seq) = network.desk.hand_in(handed).await?;
+        Ok(Receipt { chain_id, digest, about, outcome, seq })
+    }
+
+    /// What is signed of a document; nothing is kept.
+    ///
+    /// # Errors
+    /// [`Refusal`] where it is not one of the kind, or where neither it nor anybody says on which chain.
+    pub fn payload(&self, kind: Kind, document: &str, chain_id: Option<ChainId>) -> Result<Payload, Refusal> {
+        let document = read_document(kind, document)?;
+        let chain_id = match (document.chain_id(), chain_id) {
+            (Some(named), None) => named,
+            (Some(named), Some(chain_id)) if named == chain_id => named,
+            (Some(named), Some(_)) => {
+                return Err(Reason::BadInput.because(format!("the document is for chain {named}, not for `chainId`")));
+            }
+            (None, Some(chain_id)) => chain_id,
+            (None, None) => match self.networks.keys().copied().collect::<Vec<_>>()[..] {
+                [only] => only,
+                _ => {
+                    return Err(
+                        Reason::BadInput.because("documents of this kind name no chain: say which by `chainId`")
+                    );
+                }
+            },
+        };
+        Payload::of_any(&document, chain_id).map_err(|reason| Reason::BadInput.because(reason.to_string()))
+    }
+
+    /// Whether somebody signed a document, and how that is known; nothing is kept.
+    ///
+    /// # Errors
+    /// [`Refusal`] where they did not, or where that cannot be found out.
+    pub async fn verify(&self, submission: Submission<'_>) -> Result<Method, Refusal> {
+        let read = self.read(submission)?;
+        self.signed(&read).await
+    }
+
+    /// Reads a document and makes sure of its signature. A refusal comes with the digest, once there is one.
+    async fn checked(&self, submission: Submission<'_>) -> Result<Read, (Refusal, Option<B256>)> {
+        let read = self.read(submission).map_err(|refusal| (refusal, None))?;
+        self.signed(&read).await.map_err(|refusal| (refusal, Some(read.payload.digest)))?;
+        Ok(read)
+    }
+
+    fn read(&self, submission: Submission<'_>) -> Result<Read, Refusal> {
+        let bad_input = |reason: String| Reason::BadInput.because(reason);
+        let document = read_document(submission.kind, submission.document)?;
+        let signer: AccountId = submission.signer.parse().map_err(|reason| bad_input(format!("`signer`: {reason}")))?;
+        let chain_id = signer.chain_id;
+        if document.chain_id().is_some_and(|named| named != chain_id) {
+            return Err(bad_input(format!(
+                "`signer` is an account of chain {chain_id}, and the document of another chain"
+            )));
+        }
+        self.network(chain_id)?;
+        let is_long = submission.signature.len() > 2 * MAX_SIGNATURE_BYTES + 2;
+        let signature = submission.signature.strip_prefix("0x").filter(|_| !is_long);
+        let signature = signature.and_then(|text| hex::decode(text).ok()).ok_or_else(|| {
+            bad_input(format!("`signature` must be hex with 0x, of at most {MAX_SIGNATURE_BYTES} bytes"))
+        })?;
+        let payload = Payload::of_any(&document, chain_id).map_err(|reason| bad_input(reason.to_string()))?;
+        Ok(Read { document, signer, payload, signature })
+    }
+
+    /// Makes sure that the signer signed it.
+    async fn signed(&self, read: &Read) -> Result<Method, Refusal> {
+        let network = self.network(read.signer.chain_id)?;
+        let address = read.signer.address;
+        network.wallets.check(&self.store, address, read.payload.hash, &read.signature).await
+    }
+
+    fn network(&self, chain_id: ChainId) -> Result<&Network, Refusal> {
+        let unknown = || Reason::NotFound.because(format!("documents of chain {chain_id} are not taken here"));
+        self.networks.get(&chain_id).ok_or_else(unknown)
+    }
+
+    /// Why a document comes at the wrong time.
+    fn untimely(&self, document: &AnyDocument, now: u64) -> Option<Refusal> {
+        let deadline = document.deadline()?.as_u64();
+        let (skew, ahead) = (self.rules.clock_skew_seconds, self.rules.max_deadline_seconds);
+        if deadline.saturating_add(skew) < now {
+            return Some(Reason::Expired.because("`deadline` is over; sign the document again with a later one"));
+        }
+        if deadline > now.saturating_add(ahead).saturating_add(skew) {
+            let message =
+                format!("`deadline` is more than {ahead} seconds ahead; sign the document again with an earlier one");
+            return Some(Reason::Expired.because(message));
+        }
+        None
+    }
+}
+
+fn read_document(kind: Kind, document: &str) -> Result<AnyDocument, Refusal> {
+    if document.len() > MAX_BYTES {
+        return Err(Reason::TooLarge.because(format!("`document` is larger than {MAX_BYTES} bytes")));
+    }
+    AnyDocument::read(kind, document).map_err(|reason| Reason::BadInput.because(format!("`document`: {reason}")))
+}
+
+/// The digest that what a document is about is known by.
+fn about(handed: &Handed) -> B256 {
+    match &handed.document {
+        AnyDocument::FeedbackRevision(revision) => revision.revises,
+        AnyDocument::FeedbackRevocation(revocation) => revocation.revokes,
+        AnyDocument::ValidationResponse(response) => response.request,
+        AnyDocument::ManifestRevocation(revocation) => revocation.manifest_hash,
+        _ => handed.digest,
+    }
+}
+
+/// The refusal where the database cannot be asked.
+fn away(error: &crate::store::StoreError) -> Refusal {
+    tracing::error!(%error, "a document could not be kept");
+    Reason::Unavailable.because("the database cannot be reached; hand the document in again later")
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
+}
