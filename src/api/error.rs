@@ -13,6 +13,7 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
 use super::tree::or_handed_out;
+use crate::document::{Reason, Refusal};
 use crate::metrics;
 use crate::store::query::QueryError;
 
@@ -21,8 +22,22 @@ use crate::store::query::QueryError;
 pub enum Code {
     /// The question is wrong; the message names the field.
     BadInput,
+    /// Whoever asks may not do that.
+    Forbidden,
     /// What was asked for by name is not held.
     NotFound,
+    /// The signer used the nonce before.
+    NonceReplayed,
+    /// A higher nonce was used before.
+    NonceTooLow,
+    /// The document's time is over, or not yet near.
+    Expired,
+    /// The signer did not sign the document.
+    InvalidSignature,
+    /// Requests would go in a circle.
+    CircularDependency,
+    /// The document contradicts what was said before.
+    Conflict,
     /// The question reaches too much.
     TooComplex,
     /// The body is larger than the node takes.
@@ -40,12 +55,36 @@ pub enum Code {
 }
 
 impl Code {
+    /// The code of a refusal.
+    fn of(reason: &Reason) -> Self {
+        match reason {
+            Reason::BadInput => Self::BadInput,
+            Reason::TooLarge => Self::TooLarge,
+            Reason::InvalidSignature => Self::InvalidSignature,
+            Reason::NonceReplayed => Self::NonceReplayed,
+            Reason::NonceTooLow => Self::NonceTooLow,
+            Reason::Expired => Self::Expired,
+            Reason::Forbidden => Self::Forbidden,
+            Reason::NotFound => Self::NotFound,
+            Reason::Conflict => Self::Conflict,
+            Reason::CircularDependency { .. } => Self::CircularDependency,
+            Reason::Unavailable => Self::Unavailable,
+        }
+    }
+
     /// Its spelling in `extensions.code`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::BadInput => "BAD_INPUT",
+            Self::Forbidden => "FORBIDDEN",
             Self::NotFound => "NOT_FOUND",
+            Self::NonceReplayed => "NONCE_REPLAYED",
+            Self::NonceTooLow => "NONCE_TOO_LOW",
+            Self::Expired => "EXPIRED",
+            Self::InvalidSignature => "INVALID_SIGNATURE",
+            Self::CircularDependency => "CIRCULAR_DEPENDENCY",
+            Self::Conflict => "CONFLICT",
             Self::TooComplex => "TOO_COMPLEX",
             Self::TooLarge => "TOO_LARGE",
             Self::Timeout => "TIMEOUT",
@@ -92,6 +131,17 @@ pub(super) fn from_shared(query_error: &QueryError) -> async_graphql::Error {
         }
     };
     error(code, query_error.to_string())
+}
+
+/// The refusal of a document.
+pub(super) fn from_refusal(refusal: &Refusal) -> async_graphql::Error {
+    let mut error = error(Code::of(&refusal.reason), &refusal.message);
+    if let Reason::CircularDependency { agents } = &refusal.reason {
+        let extensions = error.extensions.get_or_insert_with(ErrorExtensionValues::default);
+        extensions.set("depth", agents.len());
+        extensions.set("agents", Value::List(agents.iter().map(|agent| Value::from(agent.as_str())).collect()));
+    }
+    error
 }
 
 /// A response that is nothing but an error.

@@ -9,6 +9,7 @@ mod cache;
 mod document;
 mod documents;
 mod error;
+mod files;
 pub mod graphiql;
 mod ops;
 mod router;

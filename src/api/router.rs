@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use super::cache::{self, Answer, Answers, Question};
 use super::documents::Documents;
 use super::error::{self, Code};
+use super::files;
 use super::graphiql;
 use super::ops;
 use super::schema;
@@ -39,6 +40,7 @@ use crate::config::Api;
 use crate::metrics;
 use crate::store::Store;
 use crate::store::query::{Limits, Subscriptions};
+use crate::submit::Submitter;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const BLOCK: HeaderName = HeaderName::from_static("x-block");
@@ -77,9 +79,15 @@ impl ApiState {
             answers: Answers::new(config.cache_megabytes),
             documents: Documents::new(),
             store,
-            schema: schema::build(&config),
+            schema: schema::build(&config, None),
             config: Arc::new(config),
         }
+    }
+
+    /// The same, which takes signed documents.
+    #[must_use]
+    pub fn taking(self, submitter: Arc<Submitter>) -> Self {
+        Self { schema: schema::build(&self.config, Some(submitter)), ..self }
     }
 
     /// Waits until the last WebSocket has ended, once the stop is asked for.
@@ -122,6 +130,7 @@ pub fn router(state: ApiState, recorder: Option<PrometheusHandle>) -> Router {
         .layer(limit)
         .with_state(state.clone())
         .merge(graphiql::routes())
+        .merge(files::routes(state.clone()))
         .merge(ops::routes(state, recorder))
         .fallback(nothing)
         .layer(from_fn(with_headers))

@@ -14,8 +14,9 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use super::error;
+use crate::id::AccountId;
 use crate::store::Store;
-use crate::store::query::{Limits, QueryError, Snapshot, Subscriptions, wait_for_block};
+use crate::store::query::{Limits, QueryError, Snapshot, Subscriptions, wait_for_block, wait_for_commit};
 
 /// What a request is answered with.
 pub(super) struct Session {
@@ -111,11 +112,7 @@ impl Session {
                     wait_for_block(&self.store, chain_id, number, self.longest_wait.min(left)).await;
                 }
                 let left = self.deadline.saturating_duration_since(Instant::now());
-                let limits = Limits {
-                    max_rows: self.max_rows,
-                    statement_timeout: left,
-                    validation_expires_after: self.validation_expires_after,
-                };
+                let limits = self.limits(left);
                 if self.in_transaction {
                     Snapshot::open(&self.store, limits).await
                 } else {
@@ -124,6 +121,39 @@ impl Session {
             })
             .await
             .map_err(|reason: QueryError| error::from_query(reason))
+    }
+
+    /// The state in which a commit of a network can be read: another one than the request's, because a mutation moves on.
+    ///
+    /// # Errors
+    /// As of [`Snapshot::open`].
+    pub(super) async fn after(&self, chain_id: i64, seq: u64) -> Result<Snapshot, async_graphql::Error> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        wait_for_commit(&self.store, chain_id, i64::try_from(seq).unwrap_or(i64::MAX), left).await;
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        Snapshot::open(&self.store, self.limits(left)).await.map_err(error::from_query)
+    }
+
+    fn limits(&self, left: Duration) -> Limits {
+        Limits {
+            max_rows: self.max_rows,
+            statement_timeout: left,
+            validation_expires_after: self.validation_expires_after,
+        }
+    }
+
+    /// Makes sure that a document is for the network of the address that it was sent to.
+    ///
+    /// # Errors
+    /// BAD_INPUT where it is for another one.
+    pub(super) fn check_chain(&self, signer: &str) -> Result<(), async_graphql::Error> {
+        let Some(own) = self.chain_id else { return Ok(()) };
+        let other = signer.parse::<AccountId>().ok().filter(|signer| i64::try_from(signer.chain_id) != Ok(own));
+        if other.is_none() {
+            return Ok(());
+        }
+        let message = format!("`signer`: this address takes documents of chain {own} alone; send others to /graphql");
+        Err(error::error(error::Code::BadInput, message))
     }
 
     /// As of which block each network was answered: the value of `x-block`.

@@ -28,6 +28,7 @@ use crate::embedded::{self, Durability, Embedded};
 use crate::follow::{FollowError, Stop, Until, desk, follow_at};
 use crate::metrics;
 use crate::store::Store;
+use crate::submit::Submitter;
 
 pub use self::audit::{AuditOptions, audit};
 pub use self::check::check;
@@ -240,7 +241,8 @@ fn serve(
     if let Some(recorder) = recorder.clone() {
         tasks.spawn(keep_metrics_small(recorder, cancel.clone()));
     }
-    let state = ApiState::until(cancel.clone(), Arc::clone(store), config.api.clone());
+    let submitter = Submitter::new(store, config.documents.clone(), &config.networks);
+    let state = ApiState::until(cancel.clone(), Arc::clone(store), config.api.clone()).taking(Arc::new(submitter));
     let router = api::router(state.clone(), recorder);
     info!("serving GraphQL at http://{address}/graphql");
     let stop = cancel.clone().cancelled_owned();

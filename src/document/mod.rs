@@ -108,6 +108,30 @@ impl Kind {
         }
     }
 
+    /// What a document of the kind says, in a sentence.
+    #[must_use]
+    pub fn doc(self) -> &'static str {
+        match self {
+            Self::Feedback => "Feedback about an agent, signed by the client (EIP-712).",
+            Self::FeedbackRevision => "A new version of feedback, signed by the same client (EIP-712).",
+            Self::FeedbackRevocation => "The end of feedback, signed by the same client (EIP-712).",
+            Self::AgentCard => "What an agent says of itself (A2A), signed by its owner or wallet (EIP-712).",
+            Self::ValidationRequest => {
+                "A wish that a validator looks at something, signed by the agent's owner or wallet (EIP-712)."
+            }
+            Self::ValidationResponse => "What a validator found, signed by that validator (EIP-712).",
+            Self::Manifest => "Where an agent is and by which key, signed by its owner or wallet (EIP-191).",
+            Self::ManifestRevocation => {
+                "The end of a manifest before its time, signed by the agent's owner or wallet (EIP-191)."
+            }
+            Self::ForwardReceipt => "That an agent took over a request, signed by its owner or wallet (EIP-191).",
+            Self::CycleReport => "That requests went in a circle, signed by anybody (EIP-191).",
+            Self::PaymentLink => {
+                "That a transaction paid an agent, signed by who paid or by the agent's owner or wallet (EIP-712)."
+            }
+        }
+    }
+
     /// The kind of that name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {

@@ -13,6 +13,7 @@ mod demo;
 mod demo_queries;
 mod derivation;
 mod digest;
+mod documents;
 mod embedded;
 mod end_to_end;
 mod endpoints;

@@ -10,13 +10,16 @@ mod input;
 mod intent;
 mod leaderboard;
 mod meta;
+mod mutation;
 mod network;
 mod reputation;
 mod series;
+mod signing;
 mod subscription;
 mod validation;
 
 use std::any::Any;
+use std::sync::Arc;
 
 use async_graphql::dynamic::{
     Enum, EnumItem, Field, FieldFuture, InputObject, InputValue, Object, Schema, SchemaBuilder, TypeRef,
@@ -27,13 +30,15 @@ use super::error::Codes;
 use super::scalar;
 use crate::config::Api;
 use crate::store::query::entity::all;
+use crate::submit::Submitter;
 
-/// The schema that this configuration serves: its limits are part of it.
+/// The schema that this configuration serves: its limits are part of it. Documents are handed to the submitter; without one
+/// none are taken.
 ///
 /// # Panics
 /// When the description of the entities contradicts itself; a test builds the schema.
 #[must_use]
-pub fn build(config: &Api) -> Schema {
+pub fn build(config: &Api, submitter: Option<Arc<Submitter>>) -> Schema {
     let query = Object::new("Query").description("Everything that can be asked.");
     let query = all().iter().fold(query, |query, entity| entity::add_roots(query, entity));
     let query = meta::add_root(query);
@@ -44,8 +49,8 @@ pub fn build(config: &Api) -> Schema {
     let query = client::add_roots(query);
     let query = validation::add_root(query);
     let query = intent::add_root(query);
-    let query = digest::add_root(query);
-    let mut builder = Schema::build("Query", None, Some("Subscription"))
+    let query = signing::add_roots(digest::add_root(query));
+    let mut builder = Schema::build("Query", Some("Mutation"), Some("Subscription"))
         .validation_mode(ValidationMode::Strict)
         .limit_depth(config.max_depth)
         .limit_complexity(config.max_complexity)
@@ -62,7 +67,11 @@ pub fn build(config: &Api) -> Schema {
     }
     let builder = digest::register(reputation::register(network::register(meta::register(builder))));
     let builder = client::register(series::register(leaderboard::register(builder)));
-    let builder = subscription::register(intent::register(validation::register(builder)));
+    let mut builder = subscription::register(intent::register(validation::register(builder)));
+    builder = signing::register(mutation::register(builder));
+    if let Some(submitter) = submitter {
+        builder = builder.data(submitter);
+    }
     builder.finish().expect("the entities describe a schema without contradictions")
 }
 
@@ -70,7 +79,7 @@ pub fn build(config: &Api) -> Schema {
 #[must_use]
 pub fn sdl() -> String {
     let options = SDLExportOptions::new().prefer_single_line_descriptions();
-    let mut sdl = build(&Api::default()).sdl_with_options(options).trim().to_owned();
+    let mut sdl = build(&Api::default(), None).sdl_with_options(options).trim().to_owned();
     sdl.push('\n');
     sdl
 }
@@ -193,7 +202,7 @@ mod tests {
 
     #[test]
     fn every_type_field_and_argument_is_described() {
-        let schema: Schema = build(&Api::default());
+        let schema: Schema = build(&Api::default(), None);
         let query = "{ __schema { types { name description fields { name description args { name description } } \
              inputFields { name description } enumValues { name description } } } }";
         let response = futures_util::FutureExt::now_or_never(schema.execute(query)).expect("introspection never waits");

@@ -43,7 +43,7 @@ pub use self::load::{MAX_FIRST, finality_name};
 pub(in crate::store) use self::networks::Networks;
 pub use self::networks::{BlockInfo, Contracts, Network};
 pub use self::observed::Observed;
-pub use self::pin::{BlockPin, Place, Scope, When, wait_for_block};
+pub use self::pin::{BlockPin, Place, Scope, When, wait_for_block, wait_for_commit};
 pub use self::select::{Nested, Page, Record, Related, Selection};
 pub use self::series::{SeriesInterval, SeriesPoint, SeriesQuestion};
 pub use self::snapshot::{Limits, Snapshot};

@@ -145,6 +145,14 @@ pub async fn wait_for_block(store: &Store, chain_id: Option<i64>, number: i64, l
     let _ = tokio::time::timeout(longest, reached).await;
 }
 
+/// Waits until readers see a commit of a network, at most as long as that.
+pub async fn wait_for_commit(store: &Store, chain_id: i64, seq: i64, longest: Duration) {
+    let mut heads = store.feed().heads();
+    let reached = heads
+        .wait_for(|heads| heads.as_ref().and_then(|heads| heads.get(&chain_id)).is_some_and(|head| head.seq >= seq));
+    let _ = tokio::time::timeout(longest, reached).await;
+}
+
 /// The sentence of a network that is not here.
 pub(super) fn no_network(chain_id: i64) -> QueryError {
     QueryError::NotFound(format!("no network with `chainId` {chain_id} is indexed here"))

@@ -16,6 +16,6 @@ mod model;
 mod networks;
 mod real_logs;
 mod reorgs;
-mod stage;
+pub(crate) mod stage;
 mod validations;
 mod witness;

@@ -8,22 +8,22 @@ use meikan::demo::{Anvil, CHAIN_ID, Call, Contracts, Deployment, Limits, Receipt
 use serde_json::{Value, json};
 
 /// Agents that [`Stage::populate`] registers.
-pub(super) const AGENTS: u64 = 8;
+pub(crate) const AGENTS: u64 = 8;
 
 /// Blocks whose states the chain keeps: more than the deepest reorg, and enough for calls of the past.
 const HISTORY_BLOCKS: u64 = 256;
 
 /// A chain without any traffic but what a test sends.
-pub(super) struct Stage {
-    pub(super) rpc: Rpc,
-    pub(super) deployment: Deployment,
-    pub(super) network: Network,
+pub(crate) struct Stage {
+    pub(crate) rpc: Rpc,
+    pub(crate) deployment: Deployment,
+    pub(crate) network: Network,
     accounts: Vec<Address>,
     anvil: Anvil,
 }
 
 impl Stage {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let anvil = Anvil::start(HISTORY_BLOCKS).await.unwrap();
         let rpc = Rpc::connect(&anvil.rpc_url()).unwrap();
         let deployment = Deployment::deploy(&rpc, Limits::WIDE).await.unwrap();
@@ -43,32 +43,32 @@ impl Stage {
     }
 
     /// The chain's WebSocket.
-    pub(super) fn ws_url(&self) -> String {
+    pub(crate) fn ws_url(&self) -> String {
         self.anvil.ws_url()
     }
 
     /// Registers the first agents, each with its owner.
-    pub(super) async fn populate(&self) {
+    pub(crate) async fn populate(&self) {
         self.mine((0..AGENTS).map(|agent| self.register(agent, 0))).await;
     }
 
     /// The contracts, to be asked.
-    pub(super) fn contracts(&self) -> Contracts {
+    pub(crate) fn contracts(&self) -> Contracts {
         Contracts::new(self.rpc.clone(), self.deployment.clone())
     }
 
     /// The owner of one of the first agents.
-    pub(super) fn owner(&self, agent: u64) -> Address {
+    pub(crate) fn owner(&self, agent: u64) -> Address {
         self.accounts[1 + at(agent % AGENTS)]
     }
 
     /// Somebody who owns no agent.
-    pub(super) fn client(&self, number: u64) -> Address {
+    pub(crate) fn client(&self, number: u64) -> Address {
         self.accounts[9 + at(number % 8)]
     }
 
     /// Mines these calls in one block, in their order.
-    pub(super) async fn mine(&self, calls: impl IntoIterator<Item = Call>) -> Vec<Receipt> {
+    pub(crate) async fn mine(&self, calls: impl IntoIterator<Item = Call>) -> Vec<Receipt> {
         for call in calls {
             self.rpc.send(&call).await.unwrap();
         }
@@ -77,7 +77,7 @@ impl Stage {
     }
 
     /// Replaces the newest blocks by as many others with these calls, each in the block of its place.
-    pub(super) async fn reorganise(&self, blocks: Vec<Vec<Call>>) {
+    pub(crate) async fn reorganise(&self, blocks: Vec<Vec<Call>>) {
         let transaction =
             |call: &Call| json!({"from": call.from, "to": call.to, "data": call.data, "gas": U64::from(call.gas)});
         let placed = blocks.iter().enumerate();
@@ -86,17 +86,17 @@ impl Stage {
         self.rpc.request::<Value>("anvil_reorg", json!([blocks.len(), calls])).await.unwrap();
     }
 
-    pub(super) async fn head(&self) -> u64 {
+    pub(crate) async fn head(&self) -> u64 {
         self.rpc.head().await.unwrap().0
     }
 
-    pub(super) fn register(&self, number: u64, branch: u8) -> Call {
+    pub(crate) fn register(&self, number: u64, branch: u8) -> Call {
         let file = format!(r#"{{"name": "Agent {number} of branch {branch}", "mcp": "no"}}"#);
         let uri = format!("data:application/json,{}", file.replace(' ', "%20"));
         self.identity(self.owner(number), &Identity::register_1Call { agentURI: uri })
     }
 
-    pub(super) fn give(&self, client: Address, agent: u64, value: i128, decimals: u8, tags: [&str; 2]) -> Call {
+    pub(crate) fn give(&self, client: Address, agent: u64, value: i128, decimals: u8, tags: [&str; 2]) -> Call {
         let give = Reputation::giveFeedbackCall {
             agentId: U256::from(agent),
             value,
@@ -110,13 +110,13 @@ impl Stage {
         self.reputation(client, &give)
     }
 
-    pub(super) fn revoke(&self, client: Address, agent: u64, index: u64) -> Call {
+    pub(crate) fn revoke(&self, client: Address, agent: u64, index: u64) -> Call {
         self.reputation(client, &Reputation::revokeFeedbackCall { agentId: U256::from(agent), feedbackIndex: index })
     }
 
     /// What happens in a block of a branch: everything that changes a table, and different in each branch. Some calls
     /// are reverted, because another branch or an earlier block took what they need.
-    pub(super) fn busy_block(&self, number: u64, branch: u8) -> Vec<Call> {
+    pub(crate) fn busy_block(&self, number: u64, branch: u8) -> Vec<Call> {
         let turn = number + u64::from(branch);
         let agent = number % AGENTS;
         let (owner, client) = (self.owner(agent), self.client(turn));
@@ -188,7 +188,7 @@ impl Stage {
         ]
     }
 
-    fn identity(&self, from: Address, call: &impl SolCall) -> Call {
+    pub(crate) fn identity(&self, from: Address, call: &impl SolCall) -> Call {
         Call::new(from, self.deployment.identity, call.abi_encode())
     }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
 use meikan::api::{self, ApiState};
 use meikan::block::{Block, BlockRef, DecodedLog, Header, Log};
-use meikan::config::{Addresses, Api, Contracts, Database, Follow, Network};
+use meikan::config::{Addresses, Api, Contracts, Database, Documents, Follow, Network};
 use meikan::event::{Event, IdentityEvent, ReputationEvent, Role, Text, ValidationEvent};
 use meikan::store::{Batch, Store, Tip, Writer};
+use meikan::submit::Submitter;
 use serde_json::{Value, json};
 
 use crate::support::postgres::{TestDatabase, connect};
@@ -210,7 +211,9 @@ impl Node {
         // Stories write and ask at once; an answer that is kept is as old as the news of a commit takes.
         let mut api = Api { wait_for_block_ms: 300, cache_megabytes: 0, ..Api::default() };
         change(&mut api);
-        let router = api::router(ApiState::new(Arc::clone(&store), api), None);
+        let submitter = Submitter::new(&store, Documents::default(), &[network(CHAIN)]);
+        let state = ApiState::new(Arc::clone(&store), api).taking(Arc::new(submitter));
+        let router = api::router(state, None);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });

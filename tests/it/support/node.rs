@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use meikan::api::{self, ApiState};
 use meikan::chain::Chain;
-use meikan::config::{Api, Database, Network};
+use meikan::config::{Api, Database, Documents, Network};
 use meikan::fault::Fault;
 use meikan::follow::{Follower, Outcome};
 use meikan::store::{Store, Writer};
+use meikan::submit::Submitter;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -64,7 +65,10 @@ impl Node {
         }
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let router = api::router(ApiState::new(Arc::new(store), Api { cache_megabytes: 0, ..Api::default() }), None);
+        let store = Arc::new(store);
+        let submitter = Submitter::new(&store, Documents::default(), networks);
+        let state = ApiState::new(store, Api { cache_megabytes: 0, ..Api::default() }).taking(Arc::new(submitter));
+        let router = api::router(state, None);
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { networks: networks.to_vec(), followers, address, server, database }
     }
@@ -121,6 +125,11 @@ impl Node {
             digests.extend(blocks.iter().map(|block| answer[format!("b{block}")].take()));
         }
         digests
+    }
+
+    /// Where it answers.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// The networks that it follows.
