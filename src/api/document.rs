@@ -21,8 +21,18 @@ const MAX_SELECTIONS: u64 = 50_000;
 /// Deepest nesting of selections and fragments that is measured; async-graphql refuses 32.
 const MAX_DEPTH: usize = 64;
 
-/// Fields that tell what no commit tells: how far the chain is, what endpoints said, what a restart configured.
-const OBSERVED: [&str; 7] = ["_meta", "networks", "stateDigest", "dispute", "disputes", "protocol", "protocols"];
+/// Fields that tell what no commit tells: how far the chain is, what endpoints said, what a restart configured, what is over.
+const OBSERVED: [&str; 9] = [
+    "_meta",
+    "networks",
+    "stateDigest",
+    "dispute",
+    "disputes",
+    "protocol",
+    "protocols",
+    "offchainValidation",
+    "offchainValidations",
+];
 
 /// Whether a query has one answer for as long as no commit comes.
 pub(super) fn lasts(document: &ExecutableDocument) -> bool {

@@ -8,12 +8,14 @@ use serde::Deserialize;
 pub struct Documents {
     /// How far ahead a document's deadline may be, in seconds.
     pub max_deadline_seconds: u64,
+    /// How far ahead the end of a request for validation may be, in seconds.
+    pub max_validation_seconds: u64,
     /// How far the signer's clock may be from ours, in seconds.
     pub clock_skew_seconds: u64,
 }
 
 impl Default for Documents {
     fn default() -> Self {
-        Self { max_deadline_seconds: 3_600, clock_skew_seconds: 300 }
+        Self { max_deadline_seconds: 3_600, max_validation_seconds: 2_592_000, clock_skew_seconds: 300 }
     }
 }

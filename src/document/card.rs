@@ -43,6 +43,19 @@ impl AgentCard {
         canonical(&self.card)
     }
 
+    /// One of the card's texts that A2A requires.
+    #[must_use]
+    pub fn text(&self, name: &str) -> &str {
+        self.card.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// The first interface's URL, which A2A prefers.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        let first = self.card.get("supportedInterfaces").and_then(|list| list.get(0));
+        first.and_then(|first| first.get("url")).and_then(Value::as_str).unwrap_or_default()
+    }
+
     /// Keccak-256 of that form: what is signed in the card's place.
     #[must_use]
     pub fn card_hash(&self) -> B256 {

@@ -11,13 +11,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use alloy::primitives::{B256, hex};
+use alloy::primitives::{Address, B256, hex};
 
 use self::desk::Desk;
 pub use self::wallet::Method;
 use self::wallet::Wallets;
 use crate::config::{self, Documents};
-use crate::document::{AnyDocument, Kind, MAX_BYTES, Reason, Refusal};
+use crate::document::{AnyDocument, Kind, MAX_BYTES, Reason, Refusal, Uint};
 use crate::id::{AccountId, ChainId};
 use crate::sign::Payload;
 use crate::store::{Attempt, Handed, Outcome, Sender, Store};
@@ -54,6 +54,15 @@ pub struct Submission<'a> {
     pub signature: &'a str,
 }
 
+/// How what a document is about is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// By a document's digest: of feedback, the one that gave it first; of an answer, the request's.
+    Digest(B256),
+    /// By the agent: its registry and its number.
+    Agent(Address, Uint),
+}
+
 /// A document that was taken, now or before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Receipt {
@@ -61,8 +70,8 @@ pub struct Receipt {
     pub chain_id: ChainId,
     /// The document's digest.
     pub digest: B256,
-    /// The digest that what it is about is known by: of feedback, that of the document that gave it first.
-    pub about: B256,
+    /// What it is about.
+    pub about: About,
     /// Whether it came before.
     pub outcome: Outcome,
     /// The number of the network's commit from which on readers see it.
@@ -123,8 +132,7 @@ impl Submitter {
             signature: read.signature,
             sender,
         };
-        let about = about(&handed);
-        let (chain_id, digest) = (read.signer.chain_id, handed.digest);
+        let (chain_id, digest, about) = (read.signer.chain_id, handed.digest, about(&handed.document, handed.digest));
         let (outcome, seq) = network.desk.hand_in(handed).await?;
         Ok(Receipt { chain_id, digest, about, outcome, seq })
     }
@@ -204,6 +212,13 @@ impl Submitter {
 
     /// Why a document comes at the wrong time.
     fn untimely(&self, document: &AnyDocument, now: u64) -> Option<Refusal> {
+        if let AnyDocument::ValidationRequest(request) = document {
+            let (end, ahead) = (request.expires_at.as_u64(), self.rules.max_validation_seconds);
+            if end < now || end > now.saturating_add(ahead) {
+                let message = format!("`expiresAt` must be a time to come, at most {ahead} seconds ahead");
+                return Some(Reason::Expired.because(message));
+            }
+        }
         let deadline = document.deadline()?.as_u64();
         let (skew, ahead) = (self.rules.clock_skew_seconds, self.rules.max_deadline_seconds);
         if deadline.saturating_add(skew) < now {
@@ -225,14 +240,14 @@ fn read_document(kind: Kind, document: &str) -> Result<AnyDocument, Refusal> {
     AnyDocument::read(kind, document).map_err(|reason| Reason::BadInput.because(format!("`document`: {reason}")))
 }
 
-/// The digest that what a document is about is known by.
-fn about(handed: &Handed) -> B256 {
-    match &handed.document {
-        AnyDocument::FeedbackRevision(revision) => revision.revises,
-        AnyDocument::FeedbackRevocation(revocation) => revocation.revokes,
-        AnyDocument::ValidationResponse(response) => response.request,
-        AnyDocument::ManifestRevocation(revocation) => revocation.manifest_hash,
-        _ => handed.digest,
+/// What a document is about.
+fn about(document: &AnyDocument, digest: B256) -> About {
+    match document {
+        AnyDocument::FeedbackRevision(revision) => About::Digest(revision.revises),
+        AnyDocument::FeedbackRevocation(revocation) => About::Digest(revocation.revokes),
+        AnyDocument::ValidationResponse(response) => About::Digest(response.request),
+        AnyDocument::AgentCard(card) => About::Agent(card.agent_registry.address, card.agent_id),
+        _ => About::Digest(digest),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::document::Kind;
 use crate::store::Sender;
 use crate::store::query::When;
 use crate::store::query::entity::{self, Entity};
-use crate::submit::{Submission, Submitter};
+use crate::submit::{About, Submission, Submitter};
 
 /// A way to hand in documents of a kind.
 struct Mutation {
@@ -29,7 +29,7 @@ struct Mutation {
 }
 
 /// Every way.
-const MUTATIONS: [Mutation; 3] = [
+const MUTATIONS: [Mutation; 6] = [
     Mutation {
         name: "submitFeedback",
         kind: Kind::Feedback,
@@ -47,6 +47,24 @@ const MUTATIONS: [Mutation; 3] = [
         kind: Kind::FeedbackRevocation,
         entity: "OffchainFeedback",
         doc: "Ends feedback for good; it is kept, as revoked.",
+    },
+    Mutation {
+        name: "publishAgentCard",
+        kind: Kind::AgentCard,
+        entity: "AgentCard",
+        doc: "Publishes an agent's card in the place of the one before, by its owner or its wallet; all versions are kept.",
+    },
+    Mutation {
+        name: "requestValidation",
+        kind: Kind::ValidationRequest,
+        entity: "OffchainValidation",
+        doc: "Asks a validator to look at something, by the agent's owner or its wallet.",
+    },
+    Mutation {
+        name: "respondValidation",
+        kind: Kind::ValidationResponse,
+        entity: "OffchainValidation",
+        doc: "Answers a request, by the validator that it names; again, as long as it has not expired.",
     },
 ];
 
@@ -131,7 +149,10 @@ async fn hand_in(
     let chain_id = i64::try_from(receipt.chain_id).unwrap_or_default();
     let snapshot = session.after(chain_id, receipt.seq).await?;
     let scope = snapshot.scope(&When { chain_id: Some(chain_id), ..When::default() }).await.map_err(from_query)?;
-    let id = format!("{chain_id}:{}", receipt.about);
+    let id = match receipt.about {
+        About::Digest(digest) => format!("{chain_id}:{digest}"),
+        About::Agent(registry, agent_id) => snapshot.agent_id(chain_id, registry, &agent_id.to_string()),
+    };
     let record = snapshot.one(&scope, &id, &selection).await.map_err(from_query)?;
     snapshot.close().await;
     let record =

@@ -28,6 +28,26 @@ impl Agent {
 }
 
 impl Acceptance<'_> {
+    /// The agent of a registry, for whom the signer may speak.
+    pub(super) async fn spoken_for(
+        &self,
+        registry: &AccountId,
+        agent_id: &Uint,
+        signer: Address,
+    ) -> Result<Result<Agent, Refusal>, StoreError> {
+        let agent = self.agent(registry, agent_id, signer).await?;
+        Ok(agent.and_then(|agent| {
+            if agent.is_spoken_for_by(signer) {
+                return Ok(agent);
+            }
+            let message = format!(
+                "`signer` is neither the owner of agent {} nor its agentWallet, as of block {}",
+                agent.id, self.block
+            );
+            Err(Reason::Forbidden.because(message))
+        }))
+    }
+
     /// The agent of a registry, and whether an account acts for it.
     pub(super) async fn agent(
         &self,

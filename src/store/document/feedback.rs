@@ -5,7 +5,7 @@
 use alloy::primitives::{Address, B256, keccak256};
 
 use super::agent::Agent;
-use super::{Acceptance, Handed};
+use super::{Acceptance, Done, Handed};
 use crate::document::{Cid, Content, FeedbackRevision, FeedbackRevocation, Reason, Refusal};
 use crate::store::error::StoreError;
 use crate::store::sql::{self, signed};
@@ -18,9 +18,6 @@ struct Current {
     agent_id: String,
     is_revoked: bool,
 }
-
-/// What is done, or why not.
-type Done = Result<Result<(), Refusal>, StoreError>;
 
 impl Acceptance<'_> {
     /// Feedback that is given.

@@ -5,9 +5,11 @@
 //! transaction. No document is ever changed or deleted: what the chain makes of it is found out when it is read.
 
 mod agent;
+mod card;
 mod feedback;
 mod file;
 mod trail;
+mod validation;
 
 use alloy::primitives::{Address, B256};
 
@@ -48,6 +50,9 @@ pub struct Accepted {
     /// The number of the commit from which on readers see what was taken.
     pub seq: u64,
 }
+
+/// What is done with a document, or why not.
+type Done = Result<Result<(), Refusal>, StoreError>;
 
 /// A transaction on the documents of one network.
 struct Acceptance<'a> {
@@ -120,6 +125,9 @@ impl Acceptance<'_> {
             AnyDocument::Feedback(document) => self.give(handed, &document.feedback).await?,
             AnyDocument::FeedbackRevision(document) => self.revise(handed, document).await?,
             AnyDocument::FeedbackRevocation(document) => self.revoke(handed, document).await?,
+            AnyDocument::AgentCard(document) => self.publish_card(handed, document).await?,
+            AnyDocument::ValidationRequest(document) => self.request(handed, document).await?,
+            AnyDocument::ValidationResponse(document) => self.respond(handed, document).await?,
             _ => Err(Reason::BadInput.because("documents of this kind are not taken yet")),
         };
         if let Err(refusal) = taken {

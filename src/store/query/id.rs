@@ -165,6 +165,14 @@ fn hash_of_network(text: &str) -> Option<ParsedId> {
     Some(vec![Some(Datum::Integer(integer(chain_id)?)), Some(Datum::Bytes(fixed_bytes(hash, 32)?))])
 }
 
+/// `agentId:version`.
+pub(super) fn card_version(text: &str, contracts: &Contracts) -> Option<ParsedId> {
+    let (agent_id, version) = text.rsplit_once(':')?;
+    let mut parts = agent(agent_id, contracts)?;
+    parts.push(Some(Datum::Integer(integer(version)?)));
+    Some(parts)
+}
+
 /// `chainId:digest`.
 pub(super) fn document(text: &str, _contracts: &Contracts) -> Option<ParsedId> {
     hash_of_network(text)

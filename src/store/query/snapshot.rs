@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use alloy::primitives::Address;
 use deadpool_postgres::Object;
 use tokio_postgres::Row;
 
@@ -151,6 +152,16 @@ impl Snapshot {
     #[must_use]
     pub fn network(&self, chain_id: i64) -> Option<&Network> {
         self.networks().iter().find(|network| network.chain_id == chain_id)
+    }
+
+    /// The id of an agent that a registry of a network numbered: without the registry, where that is of the primary
+    /// deployment.
+    #[must_use]
+    pub fn agent_id(&self, chain_id: i64, registry: Address, agent_id: &str) -> String {
+        match self.contracts().deployment_of(chain_id, registry.as_slice()) {
+            None | Some(0) => format!("{chain_id}:{agent_id}"),
+            Some(_) => format!("{chain_id}:{registry:#x}:{agent_id}"),
+        }
     }
 
     /// What is known of a block of the chain that is held.

@@ -1,7 +1,9 @@
 //! Signed documents: who may say what, what becomes of it, and what is refused.
 
+mod cards;
 mod feedback;
 mod files;
 mod refused;
 mod support;
+mod validations;
 mod wallets;

@@ -5,7 +5,7 @@ use meikan::demo::abi::Identity;
 use meikan::document::Kind;
 use serde_json::{Value, json};
 
-use super::support::{Desk, Person, Signed, World, document_rows, now, person, revokes};
+use super::support::{Desk, Person, Signed, World, document_rows, now, person, responds, revokes};
 use crate::end_to_end::stage::Stage;
 use crate::support::node::Node;
 use crate::support::postgres::connect;
@@ -27,6 +27,8 @@ struct Scene {
     given: Signed,
     of_other: Signed,
     revoked: Signed,
+    /// A request to the client that waits for an answer.
+    asked: Signed,
 }
 
 impl Scene {
@@ -101,6 +103,7 @@ fn of_any_kind(scene: &Scene, kind: Kind, by: &Person, says: &dyn Fn() -> Value)
     let bytes = hex::decode(&signed.signature).unwrap();
     let cut = |length: usize| hex::encode_prefixed(&bytes[..length]);
     let v = |v: u8| hex::encode_prefixed([&bytes[..64], &[v]].concat());
+    let names_chain = !matches!(kind, Kind::FeedbackRevocation | Kind::ValidationResponse);
     let elsewhere = signed.signer.replace(&scene.world.chain_id.to_string(), "1");
     let mut cases = vec![
         (name("malleated"), malleated(&signed), "INVALID_SIGNATURE"),
@@ -114,11 +117,7 @@ fn of_any_kind(scene: &Scene, kind: Kind, by: &Person, says: &dyn Fn() -> Value)
         (name("a signature without 0x"), with(signed.signature[2..].into()), "BAD_INPUT"),
         (name("a signature beyond all bounds"), with(format!("0x{}", "00".repeat(33_000))), "BAD_INPUT"),
         (name("in another's name"), by_signer(scene.world.account(scene.other.address)), "INVALID_SIGNATURE"),
-        (
-            name("of another chain"),
-            by_signer(elsewhere),
-            if kind == Kind::FeedbackRevocation { "NOT_FOUND" } else { "BAD_INPUT" },
-        ),
+        (name("of another chain"), by_signer(elsewhere), if names_chain { "BAD_INPUT" } else { "NOT_FOUND" }),
         (name("a signer without a chain"), by_signer(format!("{:#x}", by.address)), "BAD_INPUT"),
         (name("a signer with NUL"), by_signer(format!("{}\0", signed.signer)), "BAD_INPUT"),
         scene.unreadable(&name("no JSON"), kind, by, "{".into()),
@@ -238,6 +237,93 @@ fn of_revisions(scene: &Scene) -> Vec<Case> {
     cases
 }
 
+fn of_cards(scene: &Scene) -> Vec<Case> {
+    let Scene { world, owner, operator, client, .. } = scene;
+    let publishes = |change: &dyn Fn(&mut Value)| {
+        let mut says = world.publishes(7, "Agent");
+        change(&mut says);
+        says
+    };
+    let kind = Kind::AgentCard;
+    let mut cases = of_any_kind(scene, kind, owner, &|| publishes(&|_| {}));
+    cases.extend([
+        scene.case("a card by a stranger", client, kind, &publishes(&|_| {}), "FORBIDDEN"),
+        scene.case(
+            "a card by an operator",
+            operator,
+            kind,
+            &publishes(&|says| says["agentId"] = json!(6)),
+            "FORBIDDEN",
+        ),
+        scene.case("another's card", owner, kind, &publishes(&|says| says["agentId"] = json!(5)), "FORBIDDEN"),
+        scene.case("a card of nobody", owner, kind, &publishes(&|says| says["agentId"] = json!(99)), "NOT_FOUND"),
+    ]);
+    for member in [
+        "name",
+        "description",
+        "version",
+        "supportedInterfaces",
+        "capabilities",
+        "defaultInputModes",
+        "defaultOutputModes",
+        "skills",
+    ] {
+        let says = publishes(&|says| says["card"][member] = Value::Null);
+        cases.push(scene.unreadable(&format!("a card without {member}"), kind, owner, says.to_string()));
+    }
+    for (name, url) in
+        [("no", ""), ("a relative", "/a2a"), ("a script for a", "javascript:alert(1)"), ("a file for a", "file:///a")]
+    {
+        let says = publishes(&|says| says["card"]["supportedInterfaces"][0]["url"] = json!(url));
+        cases.push(scene.unreadable(&format!("a card with {name} URL"), kind, owner, says.to_string()));
+    }
+    cases
+}
+
+fn of_validations(scene: &Scene) -> Vec<Case> {
+    let Scene { world, owner, client, other, asked, .. } = scene;
+    let (request, response) = (Kind::ValidationRequest, Kind::ValidationResponse);
+    let asks = |change: &dyn Fn(&mut Value)| {
+        let mut says = world.asks(7, client.address);
+        change(&mut says);
+        says
+    };
+    let mut cases = of_any_kind(scene, request, owner, &|| asks(&|_| {}));
+    cases.extend(of_any_kind(scene, response, client, &|| responds(asked.digest, 50)));
+    let month = 2_592_000;
+    cases.extend([
+        scene.case("a request by a stranger", other, request, &asks(&|_| {}), "FORBIDDEN"),
+        scene.case("a request to oneself", owner, request, &world.asks(7, owner.address), "FORBIDDEN"),
+        scene.case("a request of nobody", owner, request, &world.asks(99, client.address), "NOT_FOUND"),
+        scene.case(
+            "a request that is over",
+            owner,
+            request,
+            &asks(&|says| says["expiresAt"] = json!(now() - 1)),
+            "EXPIRED",
+        ),
+        scene.case(
+            "a request beyond a month",
+            owner,
+            request,
+            &asks(&|says| says["expiresAt"] = json!(now() + month + 60)),
+            "EXPIRED",
+        ),
+        scene.case("an answer to nothing", client, response, &responds(B256::repeat_byte(5), 1), "NOT_FOUND"),
+        scene.case("an answer to feedback", client, response, &responds(scene.given.digest, 1), "NOT_FOUND"),
+        scene.case(
+            "an answer of a validator who is not named",
+            other,
+            response,
+            &responds(asked.digest, 1),
+            "FORBIDDEN",
+        ),
+        scene.case("an answer of the agent's owner", owner, response, &responds(asked.digest, 1), "FORBIDDEN"),
+        scene.unreadable("an answer beyond 100", response, client, responds(asked.digest, 101).to_string()),
+    ]);
+    cases
+}
+
 async fn scene(stage: &Stage, node: &mut Node, desk: &Desk) -> Scene {
     let (owner, operator, client, other) = (person(1), person(4), person(2), person(3));
     stage.populate().await;
@@ -250,10 +336,11 @@ async fn scene(stage: &Stage, node: &mut Node, desk: &Desk) -> Scene {
     let of_other = world.signs(&other, Kind::Feedback, &world.gives(other.address, 7, 87));
     let revoked = world.signs(&client, Kind::Feedback, &world.gives(client.address, 7, 12));
     let revocation = world.signs(&client, Kind::FeedbackRevocation, &revokes(revoked.digest));
-    for signed in [&given, &of_other, &revoked, &revocation] {
+    let asked = world.signs(&owner, Kind::ValidationRequest, &world.asks(7, client.address));
+    for signed in [&given, &of_other, &revoked, &revocation, &asked] {
         desk.hand_in(signed).await.unwrap();
     }
-    Scene { world, owner, operator, client, other, given, of_other, revoked }
+    Scene { world, owner, operator, client, other, given, of_other, revoked, asked }
 }
 
 #[tokio::test]
@@ -262,8 +349,9 @@ async fn each_case_is_refused_by_its_code_and_leaves_no_row() {
     let mut node = Node::start(std::slice::from_ref(&stage.network)).await;
     let desk = Desk::at(&node.url());
     let scene = scene(&stage, &mut node, &desk).await;
-    let cases: Vec<Case> = [of_feedback(&scene), of_revisions(&scene)].concat();
-    assert!(cases.len() >= 100, "{} cases", cases.len());
+    let cases: Vec<Case> =
+        [of_feedback(&scene), of_revisions(&scene), of_cards(&scene), of_validations(&scene)].concat();
+    assert!(cases.len() >= 200, "{} cases", cases.len());
     let rows = document_rows(&node.database).await;
     let mut wrong = Vec::new();
     for (name, signed, code) in &cases {

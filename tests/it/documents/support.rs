@@ -93,10 +93,42 @@ impl World {
         says
     }
 
+    /// What a document says that publishes a card.
+    pub(super) fn publishes(&self, agent_id: u64, name: &str) -> Value {
+        let skill = json!({ "id": "a", "name": "A", "description": "It does a.", "tags": ["a"] });
+        let interface =
+            json!({ "url": "https://agent.example/a2a", "protocolBinding": "JSONRPC", "protocolVersion": "1.0" });
+        json!({
+            "agentRegistry": self.account(self.registry), "agentId": agent_id, "nonce": nonce(), "deadline": now() + 600,
+            "card": {
+                "name": name, "description": "It acts.", "version": "1.2", "supportedInterfaces": [interface],
+                "capabilities": { "streaming": true }, "defaultInputModes": ["text/plain"],
+                "defaultOutputModes": ["text/plain"], "skills": [skill],
+            },
+        })
+    }
+
+    /// What a document says that asks a validator.
+    pub(super) fn asks(&self, agent_id: u64, validator: Address) -> Value {
+        json!({
+            "agentRegistry": self.account(self.registry), "agentId": agent_id, "validator": validator,
+            "dataHash": B256::repeat_byte(0xda), "dataURI": "ipfs://data", "expiresAt": now() + 3_600, "nonce": nonce(),
+            "deadline": now() + 600,
+        })
+    }
+
     /// The id of what a document makes.
     pub(super) fn id(&self, signed: &Signed) -> String {
         format!("{}:{}", self.chain_id, signed.digest)
     }
+}
+
+/// What a document says that answers a request.
+pub(super) fn responds(request: B256, response: u8) -> Value {
+    json!({
+        "request": request, "response": response, "responseURI": "ipfs://answer", "responseHash": B256::repeat_byte(1),
+        "tag": "hard", "nonce": nonce(), "deadline": now() + 600,
+    })
 }
 
 /// What a document says that revokes feedback.
@@ -121,6 +153,9 @@ fn mutation(kind: Kind) -> (&'static str, &'static str) {
         Kind::Feedback => ("submitFeedback", "id version"),
         Kind::FeedbackRevision => ("reviseFeedback", "id version"),
         Kind::FeedbackRevocation => ("revokeFeedback", "id isRevoked"),
+        Kind::AgentCard => ("publishAgentCard", "id version"),
+        Kind::ValidationRequest => ("requestValidation", "id status"),
+        Kind::ValidationResponse => ("respondValidation", "id status response answers"),
         _ => panic!("no mutation takes {kind:?}"),
     }
 }
@@ -186,7 +221,14 @@ impl Desk {
 /// How many rows there are of all that documents make.
 pub(super) async fn document_rows(database: &TestDatabase) -> i64 {
     let client = connect(database.url()).await;
-    let tables = ["document", "offchain_feedback", "served_file"];
+    let tables = [
+        "document",
+        "served_file",
+        "offchain_feedback",
+        "agent_card",
+        "offchain_validation",
+        "offchain_validation_response",
+    ];
     let counts = tables.map(|table| format!("(SELECT count(*) FROM {table})"));
     client.query_one(&format!("SELECT {}", counts.join(" + ")), &[]).await.unwrap().get(0)
 }

@@ -177,6 +177,10 @@ pub fn all() -> &'static [&'static Entity] {
             &dispute::DISPUTE,
             &document::OFFCHAIN_FEEDBACK,
             &document::OFFCHAIN_FEEDBACK_VERSION,
+            &document::AGENT_CARD,
+            &document::AGENT_CARD_VERSION,
+            &document::OFFCHAIN_VALIDATION,
+            &document::OFFCHAIN_VALIDATION_RESPONSE,
         ]
     });
     &ALL

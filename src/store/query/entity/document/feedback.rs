@@ -1,20 +1,13 @@
-//! Signed documents, joined to the chain where it speaks of the same.
-//!
-//! Documents are not of the chain: they stand in every answer, as of whatever block. What joins them to it is found out as
-//! of the block that is read, so that a reorganisation moves the join and never the document.
+//! Feedback that was handed in, and its versions.
 
 use std::sync::LazyLock;
 
-use super::{Cardinality, Entity, Field, KeyPart, Life, Link, Relation, Template, agent_links, cursor_field};
+use super::{account, signed_fields};
+use crate::store::query::entity::{
+    Cardinality, Entity, Field, KeyPart, Life, Link, Relation, Template, agent, agent_links, cursor_field, feedback,
+};
 use crate::store::query::id;
 use crate::store::query::sql::SqlType;
-
-/// SQL of an account's id (CAIP-10).
-macro_rules! account {
-    ($column:literal) => {
-        concat!("'eip155:' || {t}.chain_id || ':0x' || encode(", $column, ", 'hex')")
-    };
-}
 
 /// SQL of a list of texts in the file.
 macro_rules! texts {
@@ -36,7 +29,7 @@ const FEEDBACK_TABLE: &str = "(SELECT o.*, d.signature, d.nonce, d.checked_block
      FROM offchain_feedback o JOIN document d ON d.chain_id = o.chain_id AND d.digest = o.digest)";
 
 /// Feedback that was handed in, as it is now.
-pub(super) static OFFCHAIN_FEEDBACK: LazyLock<Entity> = LazyLock::new(|| {
+pub(in crate::store::query::entity) static OFFCHAIN_FEEDBACK: LazyLock<Entity> = LazyLock::new(|| {
     let mut fields = vec![Field::id(
         "{t}.chain_id || ':0x' || encode({t}.original, 'hex')",
         "`chainId:digest` of the document that gave it first.",
@@ -97,7 +90,7 @@ pub(super) static OFFCHAIN_FEEDBACK: LazyLock<Entity> = LazyLock::new(|| {
 });
 
 /// One version of such feedback.
-pub(super) static OFFCHAIN_FEEDBACK_VERSION: LazyLock<Entity> = LazyLock::new(|| {
+pub(in crate::store::query::entity) static OFFCHAIN_FEEDBACK_VERSION: LazyLock<Entity> = LazyLock::new(|| {
     let mut fields = vec![Field::id(
         "{t}.chain_id || ':0x' || encode({t}.original, 'hex') || ':' || {t}.version",
         "`chainId:digest:version`, by the digest of the document that gave it first.",
@@ -146,14 +139,14 @@ fn feedback_relations() -> Vec<Relation> {
         Relation::new(
             "agent",
             Cardinality::Optional,
-            || &super::agent::AGENT,
+            || &agent::AGENT,
             agent_links(),
             "The agent that it is about; null where the chain has dropped it since.",
         ),
         Relation::new(
             "anchor",
             Cardinality::Optional,
-            || &super::feedback::FEEDBACK,
+            || &feedback::FEEDBACK,
             anchor,
             "The feedback on the chain that names the same file, by its hash or its CID; null while there is none.",
         ),
@@ -190,7 +183,7 @@ fn feedback_fields() -> Vec<Field> {
         Field::boolean("anchored", "({t}.anchor IS NOT NULL)", "Whether feedback on the chain names the same file."),
     ];
     fields.extend(file_fields());
-    fields.extend(signed_fields());
+    fields.extend(signed_fields(account!("{t}.client")));
     fields
 }
 
@@ -216,15 +209,5 @@ fn file_fields() -> Vec<Field> {
             "The payment's transaction.",
         )
         .nullable(),
-    ]
-}
-
-/// How it came.
-fn signed_fields() -> Vec<Field> {
-    vec![
-        Field::text("signer", account!("{t}.client"), "Who signed the document (CAIP-10)."),
-        Field::bytes("signature", "{t}.signature", "The signature."),
-        Field::numeric("nonce", "{t}.nonce", "The document's nonce."),
-        Field::integer("checkedBlock", "{t}.checked_block", "The block as of which the signer's right was checked."),
     ]
 }
