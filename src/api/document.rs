@@ -22,7 +22,7 @@ const MAX_SELECTIONS: u64 = 50_000;
 const MAX_DEPTH: usize = 64;
 
 /// Fields that tell what no commit tells: how far the chain is, what endpoints said, what a restart configured, what is over.
-const OBSERVED: [&str; 9] = [
+const OBSERVED: [&str; 12] = [
     "_meta",
     "networks",
     "stateDigest",
@@ -32,6 +32,9 @@ const OBSERVED: [&str; 9] = [
     "protocols",
     "offchainValidation",
     "offchainValidations",
+    "endpointManifest",
+    "endpointManifests",
+    "manifest",
 ];
 
 /// Whether a query has one answer for as long as no commit comes.

@@ -10,12 +10,19 @@ pub struct Documents {
     pub max_deadline_seconds: u64,
     /// How far ahead the end of a request for validation may be, in seconds.
     pub max_validation_seconds: u64,
+    /// How long a manifest may hold, in seconds.
+    pub max_manifest_seconds: u64,
     /// How far the signer's clock may be from ours, in seconds.
     pub clock_skew_seconds: u64,
 }
 
 impl Default for Documents {
     fn default() -> Self {
-        Self { max_deadline_seconds: 3_600, max_validation_seconds: 2_592_000, clock_skew_seconds: 300 }
+        Self {
+            max_deadline_seconds: 3_600,
+            max_validation_seconds: 2_592_000,
+            max_manifest_seconds: 86_400,
+            clock_skew_seconds: 300,
+        }
     }
 }

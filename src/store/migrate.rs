@@ -54,6 +54,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(27, "0027_nearer_milestones"),
     migration!(28, "0028_documents"),
     migration!(29, "0029_cards"),
+    migration!(30, "0030_manifests"),
 ];
 
 /// The advisory lock that migrations run under; any number that nothing else in the database uses ("meikan" in ASCII).

@@ -4,12 +4,12 @@
 //! handed in again; every attempt is written down with what became of it.
 
 mod desk;
+mod time;
 mod trail;
 mod wallet;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use alloy::primitives::{Address, B256, hex};
 
@@ -127,7 +127,7 @@ impl Submitter {
             body: submission.document.to_owned(),
             digest: read.payload.digest,
             signer: read.signer.address,
-            untimely: self.untimely(&read.document, now()),
+            untimely: time::untimely(&self.rules, &read.document, time::now()),
             document: read.document,
             signature: read.signature,
             sender,
@@ -209,28 +209,6 @@ impl Submitter {
         let unknown = || Reason::NotFound.because(format!("documents of chain {chain_id} are not taken here"));
         self.networks.get(&chain_id).ok_or_else(unknown)
     }
-
-    /// Why a document comes at the wrong time.
-    fn untimely(&self, document: &AnyDocument, now: u64) -> Option<Refusal> {
-        if let AnyDocument::ValidationRequest(request) = document {
-            let (end, ahead) = (request.expires_at.as_u64(), self.rules.max_validation_seconds);
-            if end < now || end > now.saturating_add(ahead) {
-                let message = format!("`expiresAt` must be a time to come, at most {ahead} seconds ahead");
-                return Some(Reason::Expired.because(message));
-            }
-        }
-        let deadline = document.deadline()?.as_u64();
-        let (skew, ahead) = (self.rules.clock_skew_seconds, self.rules.max_deadline_seconds);
-        if deadline.saturating_add(skew) < now {
-            return Some(Reason::Expired.because("`deadline` is over; sign the document again with a later one"));
-        }
-        if deadline > now.saturating_add(ahead).saturating_add(skew) {
-            let message =
-                format!("`deadline` is more than {ahead} seconds ahead; sign the document again with an earlier one");
-            return Some(Reason::Expired.because(message));
-        }
-        None
-    }
 }
 
 fn read_document(kind: Kind, document: &str) -> Result<AnyDocument, Refusal> {
@@ -246,6 +224,7 @@ fn about(document: &AnyDocument, digest: B256) -> About {
         AnyDocument::FeedbackRevision(revision) => About::Digest(revision.revises),
         AnyDocument::FeedbackRevocation(revocation) => About::Digest(revocation.revokes),
         AnyDocument::ValidationResponse(response) => About::Digest(response.request),
+        AnyDocument::ManifestRevocation(revocation) => About::Digest(revocation.manifest_hash),
         AnyDocument::AgentCard(card) => About::Agent(card.agent_registry.address, card.agent_id),
         _ => About::Digest(digest),
     }
@@ -255,9 +234,4 @@ fn about(document: &AnyDocument, digest: B256) -> About {
 fn away(error: &crate::store::StoreError) -> Refusal {
     tracing::error!(%error, "a document could not be kept");
     Reason::Unavailable.because("the database cannot be reached; hand the document in again later")
-}
-
-/// Seconds since 1970.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
 }

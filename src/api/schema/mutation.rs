@@ -29,7 +29,7 @@ struct Mutation {
 }
 
 /// Every way.
-const MUTATIONS: [Mutation; 6] = [
+const MUTATIONS: [Mutation; 9] = [
     Mutation {
         name: "submitFeedback",
         kind: Kind::Feedback,
@@ -65,6 +65,25 @@ const MUTATIONS: [Mutation; 6] = [
         kind: Kind::ValidationResponse,
         entity: "OffchainValidation",
         doc: "Answers a request, by the validator that it names; again, as long as it has not expired.",
+    },
+    Mutation {
+        name: "publishManifest",
+        kind: Kind::Manifest,
+        entity: "EndpointManifest",
+        doc: "Says where an agent is and by which key, by its owner or its wallet, in the place of the manifest before.",
+    },
+    Mutation {
+        name: "revokeManifest",
+        kind: Kind::ManifestRevocation,
+        entity: "EndpointManifest",
+        doc: "Ends a manifest before its time, by the agent's owner or its wallet.",
+    },
+    Mutation {
+        name: "recordForward",
+        kind: Kind::ForwardReceipt,
+        entity: "ForwardReceipt",
+        doc: "Records that an agent took over a request, by that agent's owner or its wallet. One that would lead back to an \
+              agent that had the request is refused.",
     },
 ];
 

@@ -8,6 +8,8 @@ mod agent;
 mod card;
 mod feedback;
 mod file;
+mod manifest;
+mod receipt;
 mod trail;
 mod validation;
 
@@ -128,6 +130,9 @@ impl Acceptance<'_> {
             AnyDocument::AgentCard(document) => self.publish_card(handed, document).await?,
             AnyDocument::ValidationRequest(document) => self.request(handed, document).await?,
             AnyDocument::ValidationResponse(document) => self.respond(handed, document).await?,
+            AnyDocument::Manifest(document) => self.publish_manifest(handed, document).await?,
+            AnyDocument::ManifestRevocation(document) => self.revoke_manifest(handed, document).await?,
+            AnyDocument::ForwardReceipt(document) => self.record_forward(handed, document).await?,
             _ => Err(Reason::BadInput.because("documents of this kind are not taken yet")),
         };
         if let Err(refusal) = taken {

@@ -54,7 +54,10 @@ pub(super) fn flip(text: &str, contracts: &Contracts) -> Option<ParsedId> {
 /// `agentId:ONCHAIN`: so far there is no other source.
 pub(super) fn flip_metrics(text: &str, contracts: &Contracts) -> Option<ParsedId> {
     match agent_and_rest(text, contracts)? {
-        (parts, Some("ONCHAIN")) => Some(parts),
+        (mut parts, Some(source @ ("ONCHAIN" | "SIGNED"))) => {
+            parts.push(Some(Datum::Text(source.to_owned())));
+            Some(parts)
+        }
         _ => None,
     }
 }

@@ -3,6 +3,7 @@
 mod cards;
 mod feedback;
 mod files;
+mod manifests;
 mod refused;
 mod support;
 mod validations;

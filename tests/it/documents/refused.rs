@@ -2,7 +2,7 @@
 
 use alloy::primitives::{Address, B256, U256, hex};
 use meikan::demo::abi::Identity;
-use meikan::document::Kind;
+use meikan::document::{Kind, canonical};
 use serde_json::{Value, json};
 
 use super::support::{Desk, Person, Signed, World, document_rows, now, person, responds, revokes};
@@ -29,6 +29,9 @@ struct Scene {
     revoked: Signed,
     /// A request to the client that waits for an answer.
     asked: Signed,
+    /// A manifest of the owner's agent that is in force, and one that was revoked.
+    manifest: Signed,
+    over: Signed,
 }
 
 impl Scene {
@@ -54,7 +57,7 @@ fn altered(world: &World, kind: Kind, by: &Person, says: &Value) -> Vec<Case> {
         let mut other = document.clone();
         let leaf = other.pointer_mut(&pointer).unwrap();
         *leaf = another(&pointer, leaf);
-        let altered = Signed { document: meikan::document::canonical(&other).unwrap(), ..signed.clone() };
+        let altered = Signed { document: canonical(&other).unwrap(), ..signed.clone() };
         cases.push((format!("{} with another {pointer}", kind.name()), altered, "INVALID_SIGNATURE"));
     }
     cases
@@ -324,6 +327,101 @@ fn of_validations(scene: &Scene) -> Vec<Case> {
     cases
 }
 
+fn of_manifests(scene: &Scene) -> Vec<Case> {
+    let Scene { world, owner, operator, client, manifest, over, .. } = scene;
+    let (publish, revoke, forward) = (Kind::Manifest, Kind::ManifestRevocation, Kind::ForwardReceipt);
+    let moves = |change: &dyn Fn(&mut Value)| {
+        let mut says = world.moves(7, 1_000, "https://a.example", "key");
+        change(&mut says);
+        says
+    };
+    let root = B256::repeat_byte(0xaa);
+    let forwards = |hop: u8, from: u64, to: u64, manifest: B256| world.forwards(root, hop, from, to, manifest);
+    let held = manifest.digest;
+    let mut cases = of_any_kind(scene, publish, owner, &|| moves(&|_| {}));
+    cases.extend(of_any_kind(scene, revoke, owner, &|| world.stops(7, held)));
+    cases.extend(of_any_kind(scene, forward, owner, &|| forwards(0, 5, 7, held)));
+    let day = 86_400;
+    cases.extend([
+        scene.case("a manifest by a stranger", client, publish, &moves(&|_| {}), "FORBIDDEN"),
+        scene.case(
+            "a manifest by an operator",
+            operator,
+            publish,
+            &moves(&|says| says["agentId"] = json!(6)),
+            "FORBIDDEN",
+        ),
+        scene.case("a manifest of nobody", owner, publish, &moves(&|says| says["agentId"] = json!(99)), "NOT_FOUND"),
+        scene.case(
+            "a manifest with an old nonce",
+            owner,
+            publish,
+            &moves(&|says| says["nonce"] = json!(9)),
+            "NONCE_TOO_LOW",
+        ),
+        scene.case(
+            "a manifest with a used nonce",
+            owner,
+            publish,
+            &moves(&|says| says["nonce"] = json!(10)),
+            "NONCE_REPLAYED",
+        ),
+        scene.case(
+            "a manifest that is over",
+            owner,
+            publish,
+            &moves(&|says| (says["validFrom"], says["validUntil"]) = (json!(now() - 900), json!(now() - 800))),
+            "EXPIRED",
+        ),
+        scene.case(
+            "a manifest far ahead",
+            owner,
+            publish,
+            &moves(&|says| {
+                (says["validFrom"], says["validUntil"]) = (json!(now() + 2 * day), json!(now() + 2 * day + 1))
+            }),
+            "EXPIRED",
+        ),
+        scene.case(
+            "a manifest for longer than a day",
+            owner,
+            publish,
+            &moves(&|says| says["validUntil"] = json!(now() + day)),
+            "BAD_INPUT",
+        ),
+        scene.case("a revocation by a stranger", client, revoke, &world.stops(7, held), "FORBIDDEN"),
+        scene.case("a revocation of no manifest", owner, revoke, &world.stops(7, root), "NOT_FOUND"),
+        scene.case("a second revocation of a manifest", owner, revoke, &world.stops(7, over.digest), "CONFLICT"),
+        scene.case("a receipt of a stranger", client, forward, &forwards(0, 5, 7, held), "FORBIDDEN"),
+        scene.case("a receipt of the source", owner, forward, &forwards(0, 7, 5, held), "FORBIDDEN"),
+        scene.case("a receipt from nobody", owner, forward, &forwards(0, 99, 7, held), "NOT_FOUND"),
+        scene.case("a receipt by no manifest", owner, forward, &forwards(0, 5, 7, root), "NOT_FOUND"),
+        scene.case("a receipt by a revoked manifest", owner, forward, &forwards(0, 5, 7, over.digest), "EXPIRED"),
+        scene.case("a receipt without the hop before", owner, forward, &forwards(1, 5, 7, held), "NOT_FOUND"),
+        scene.case("a receipt to oneself", owner, forward, &forwards(0, 7, 7, held), "CIRCULAR_DEPENDENCY"),
+        scene.unreadable("an eleventh hop", forward, owner, canonical(&forwards(11, 5, 7, held)).unwrap()),
+        scene.unreadable(
+            "a manifest with spaces",
+            publish,
+            owner,
+            serde_json::to_string_pretty(&moves(&|_| {})).unwrap(),
+        ),
+        scene.unreadable(
+            "a manifest with a number as text",
+            publish,
+            owner,
+            canonical(&moves(&|says| says["nonce"] = json!("1000"))).unwrap(),
+        ),
+        scene.unreadable(
+            "a manifest that ends before it begins",
+            publish,
+            owner,
+            canonical(&moves(&|says| says["validUntil"] = says["validFrom"].clone())).unwrap(),
+        ),
+    ]);
+    cases
+}
+
 async fn scene(stage: &Stage, node: &mut Node, desk: &Desk) -> Scene {
     let (owner, operator, client, other) = (person(1), person(4), person(2), person(3));
     stage.populate().await;
@@ -337,10 +435,13 @@ async fn scene(stage: &Stage, node: &mut Node, desk: &Desk) -> Scene {
     let revoked = world.signs(&client, Kind::Feedback, &world.gives(client.address, 7, 12));
     let revocation = world.signs(&client, Kind::FeedbackRevocation, &revokes(revoked.digest));
     let asked = world.signs(&owner, Kind::ValidationRequest, &world.asks(7, client.address));
-    for signed in [&given, &of_other, &revoked, &revocation, &asked] {
+    let over = world.signs(&owner, Kind::Manifest, &world.moves(7, 5, "https://a.example", "key"));
+    let manifest = world.signs(&owner, Kind::Manifest, &world.moves(7, 10, "https://a.example", "key"));
+    let stopped = world.signs(&owner, Kind::ManifestRevocation, &world.stops(7, over.digest));
+    for signed in [&given, &of_other, &revoked, &revocation, &asked, &over, &manifest, &stopped] {
         desk.hand_in(signed).await.unwrap();
     }
-    Scene { world, owner, operator, client, other, given, of_other, revoked, asked }
+    Scene { world, owner, operator, client, other, given, of_other, revoked, asked, manifest, over }
 }
 
 #[tokio::test]
@@ -350,8 +451,9 @@ async fn each_case_is_refused_by_its_code_and_leaves_no_row() {
     let desk = Desk::at(&node.url());
     let scene = scene(&stage, &mut node, &desk).await;
     let cases: Vec<Case> =
-        [of_feedback(&scene), of_revisions(&scene), of_cards(&scene), of_validations(&scene)].concat();
-    assert!(cases.len() >= 200, "{} cases", cases.len());
+        [of_feedback(&scene), of_revisions(&scene), of_cards(&scene), of_validations(&scene), of_manifests(&scene)]
+            .concat();
+    assert!(cases.len() >= 300, "{} cases", cases.len());
     let rows = document_rows(&node.database).await;
     let mut wrong = Vec::new();
     for (name, signed, code) in &cases {

@@ -117,6 +117,28 @@ impl World {
         })
     }
 
+    /// What a document says that tells where an agent is.
+    pub(super) fn moves(&self, agent_id: u64, nonce: u64, endpoint: &str, pubkey: &str) -> Value {
+        json!({
+            "agentRegistry": self.account(self.registry), "agentId": agent_id, "endpointUri": endpoint, "pubkey": pubkey,
+            "nonce": nonce, "validFrom": now() - 60, "validUntil": now() + 3_600,
+        })
+    }
+
+    /// What a document says that revokes a manifest.
+    pub(super) fn stops(&self, agent_id: u64, manifest: B256) -> Value {
+        let registry = self.account(self.registry);
+        json!({ "agentRegistry": registry, "agentId": agent_id, "manifestHash": manifest, "nonce": nonce() })
+    }
+
+    /// What a document says that records a step of a path.
+    pub(super) fn forwards(&self, root: B256, hop: u8, from: u64, to: u64, manifest: B256) -> Value {
+        json!({
+            "agentRegistry": self.account(self.registry), "rootTxHash": root, "hop": hop, "sourceAgentId": from,
+            "destinationAgentId": to, "manifestHash": manifest, "nextHopHash": B256::ZERO, "nonce": nonce(),
+        })
+    }
+
     /// The id of what a document makes.
     pub(super) fn id(&self, signed: &Signed) -> String {
         format!("{}:{}", self.chain_id, signed.digest)
@@ -156,6 +178,9 @@ fn mutation(kind: Kind) -> (&'static str, &'static str) {
         Kind::AgentCard => ("publishAgentCard", "id version"),
         Kind::ValidationRequest => ("requestValidation", "id status"),
         Kind::ValidationResponse => ("respondValidation", "id status response answers"),
+        Kind::Manifest => ("publishManifest", "id status"),
+        Kind::ManifestRevocation => ("revokeManifest", "id status"),
+        Kind::ForwardReceipt => ("recordForward", "id hop"),
         _ => panic!("no mutation takes {kind:?}"),
     }
 }
@@ -228,6 +253,9 @@ pub(super) async fn document_rows(database: &TestDatabase) -> i64 {
         "agent_card",
         "offchain_validation",
         "offchain_validation_response",
+        "endpoint_manifest",
+        "signed_flip",
+        "forward_receipt",
     ];
     let counts = tables.map(|table| format!("(SELECT count(*) FROM {table})"));
     client.query_one(&format!("SELECT {}", counts.join(" + ")), &[]).await.unwrap().get(0)

@@ -181,6 +181,8 @@ pub fn all() -> &'static [&'static Entity] {
             &document::AGENT_CARD_VERSION,
             &document::OFFCHAIN_VALIDATION,
             &document::OFFCHAIN_VALIDATION_RESPONSE,
+            &document::ENDPOINT_MANIFEST,
+            &document::FORWARD_RECEIPT,
         ]
     });
     &ALL

@@ -141,7 +141,7 @@ fn validation_fields() -> Vec<Field> {
 /// Changes of manifests.
 pub(super) static FLIP_CHURN: LazyLock<Entity> = LazyLock::new(|| {
     let mut fields = vec![
-        Field::choice("source", &super::flip::FLIP_SOURCE, "'ONCHAIN'::text", "Where the manifests come from."),
+        Field::choice("source", &super::flip::FLIP_SOURCE, "{t}.source", "Where the manifests come from."),
         Field::integer("flips", "{t}.flips", "Changes of manifests in the interval."),
         Field::integer("suspiciousFlips", "{t}.suspicious_flips", "Those with a score of at least 70."),
         Field::integer("endpointChanges", "{t}.endpoint_changes", "Those that changed the endpoint."),
@@ -157,14 +157,22 @@ pub(super) static FLIP_CHURN: LazyLock<Entity> = LazyLock::new(|| {
         plurals: &["flipChurns", "flipChurn_collection"],
         derivation: 1,
         table: Some(&FLIPS),
-        ..of_protocol(fields)
+        ..aggregation(fields, vec![protocol()], vec![KeyPart { sql: "{t}.source", ty: SqlType::Text }])
     }
 });
 
 static FLIPS: LazyLock<String> = LazyLock::new(|| {
     let measures =
         [("flips", false), ("suspicious_flips", false), ("endpoint_changes", false), ("flip_seconds", false)];
-    protocol_table(&measures, "flips")
+    // Numbers of what is on the chain are a block's, times a million, and a deployment's; those of documents lie between.
+    format!(
+        "(SELECT 'ONCHAIN'::text AS source, p.* FROM {} p UNION ALL SELECT 'SIGNED', f.chain_id, f.deployment, \
+             f.created_at / {{interval}} * {{interval}} * 1000000 AS micros, max(f.begin_block), \
+             max(f.begin_block) * 1000000 + 500000 + f.deployment, count(*), sum((f.score >= 70)::integer)::bigint, \
+             sum(f.endpoint_changed::integer)::bigint, sum(f.time_delta) \
+         FROM signed_flip f WHERE {{begun f}} GROUP BY f.chain_id, f.deployment, micros)",
+        protocol_table(&measures, "flips")
+    )
 });
 
 /// The hours as of the block that is read: those that lie below it whole, and what is below it of those that reach beyond.
