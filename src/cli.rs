@@ -7,11 +7,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use alloy::primitives::Address;
 use clap::{Args, Parser, Subcommand};
 
-use crate::app::{self, AppError, AuditOptions, Exit, LogFormat, Parts};
+use crate::app::{self, AppError, AuditOptions, Exit, KeyOrder, LogFormat, Parts};
 use crate::config::{Config, ConfigError, redact_within};
 use crate::follow::{Reindex, Until};
+use crate::key::Tier;
 use crate::store::Source;
 
 /// What is followed when no configuration is named.
@@ -97,6 +99,14 @@ enum Command {
     Check,
     /// Print the GraphQL schema (SDL)
     Schema,
+    /// Make, list and revoke API keys
+    ///
+    /// Who shows a key (Authorization: Bearer mk_...) is held to the limits of its tier in the place of those of its IP
+    /// address. The keys are in the node's database; a running node hears of a change within limits.key_cache_seconds.
+    /// An embedded Postgres belongs to one process: stop the node first, or name the URL that its log tells with
+    /// --database-url.
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Try it: a local chain with the contracts, live traffic, Postgres and the node, all on this machine
     Demo(DemoArgs),
 }
@@ -164,6 +174,55 @@ impl ReindexArgs {
             },
             dry_run: self.dry_run,
             accept_deep_reorg: self.accept_deep_reorg,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum KeyCommand {
+    /// Make a key and print it, once: only a hash of it is stored
+    Create {
+        /// Whose limits apply to it: limits.tier.free, .pro or .enterprise of the configuration
+        #[arg(long, env = "MEIKAN_KEY_TIER", value_enum)]
+        tier: TierArg,
+        /// The address of who answers for what is done with it
+        #[arg(long, env = "MEIKAN_KEY_OWNER", value_name = "ADDRESS")]
+        owner: Address,
+    },
+    /// List every key that was made: id, tier, owner, when it was made and revoked
+    List,
+    /// Revoke a key for good
+    Revoke {
+        /// The key's id, as `meikan key list` tells it: the 12 digits behind mk_
+        #[arg(env = "MEIKAN_KEY_ID", value_name = "ID")]
+        id: String,
+    },
+}
+
+/// [`Tier`] on the command line.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum TierArg {
+    /// Whoever asks for a key
+    Free,
+    /// Who pays
+    Pro,
+    /// Who has a contract
+    Enterprise,
+}
+
+impl KeyCommand {
+    fn asked(self) -> KeyOrder {
+        match self {
+            Self::Create { tier, owner } => {
+                let tier = match tier {
+                    TierArg::Free => Tier::Free,
+                    TierArg::Pro => Tier::Pro,
+                    TierArg::Enterprise => Tier::Enterprise,
+                };
+                KeyOrder::Create { tier, owner }
+            }
+            Self::List => KeyOrder::List,
+            Self::Revoke { id } => KeyOrder::Revoke { id },
         }
     }
 }
@@ -266,6 +325,7 @@ async fn run(cli: Cli) -> Result<Exit, AppError> {
             app::audit(cli.common.read()?, &options).await
         }
         Command::Check => app::check(cli.common.read()?).await,
+        Command::Key(command) => app::key(cli.common.read()?, command.asked()).await,
     }
 }
 
@@ -331,7 +391,9 @@ mod tests {
 
     #[test]
     fn every_flag_has_an_environment_variable_and_a_help_text() {
-        for command in std::iter::once(&Cli::command()).chain(Cli::command().get_subcommands()) {
+        let root = Cli::command();
+        let nested = root.get_subcommands().flat_map(clap::Command::get_subcommands);
+        for command in std::iter::once(&root).chain(root.get_subcommands()).chain(nested) {
             for argument in command.get_arguments().filter(|a| !["help", "version"].contains(&a.get_id().as_str())) {
                 assert!(argument.get_env().is_some(), "{argument}");
                 assert!(argument.get_help().is_some(), "{argument}");

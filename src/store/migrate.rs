@@ -55,6 +55,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(28, "0028_documents"),
     migration!(29, "0029_cards"),
     migration!(30, "0030_manifests"),
+    migration!(31, "0031_keys"),
 ];
 
 /// The advisory lock that migrations run under; any number that nothing else in the database uses ("meikan" in ASCII).

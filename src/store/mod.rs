@@ -13,6 +13,7 @@ mod feed;
 mod fixed;
 mod generation;
 mod hours;
+mod keys;
 mod migrate;
 mod network;
 mod numeric;
@@ -39,6 +40,7 @@ pub use self::apply::{Applied, Batch, ChangeEntity, ChangeOp, DERIVATION, FlipCo
 pub use self::document::{Accepted, Attempt, Handed, Outcome, Sender};
 pub use self::error::StoreError;
 use self::feed::Feed;
+pub use self::keys::ApiKey;
 pub use self::numeric::Numeric;
 use self::pool::{Canceller, Connections, Target};
 pub use self::preview::Preview;

@@ -16,7 +16,8 @@ pub(crate) const USAGE: i32 = 2;
 pub(crate) const DATABASE: i32 = 3;
 pub(crate) const CHAIN: i32 = 4;
 
-const COMMANDS: [&str; 9] = ["run", "follow", "serve", "reindex", "migrate", "audit", "check", "schema", "demo"];
+const COMMANDS: [&str; 10] =
+    ["run", "follow", "serve", "reindex", "migrate", "audit", "check", "schema", "key", "demo"];
 
 /// Runs it to its end, which must be a refusal with that code, nothing on standard output and one sentence that says
 /// all of that.

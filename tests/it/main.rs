@@ -23,6 +23,7 @@ mod generations;
 mod generations_reindex;
 mod graphiql;
 mod graphql;
+mod limits;
 mod one_writer;
 mod ops;
 mod quorum;

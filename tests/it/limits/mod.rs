@@ -1,0 +1,3 @@
+//! Who may do how much: API keys.
+
+mod keys;
