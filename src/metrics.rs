@@ -95,6 +95,10 @@ pub const SUBSCRIPTIONS_CUT: &str = "subscriptions_cut_total";
 /// Answers by where they came from; label `result`: `hit` (kept), `joined` (another request worked it out at that time),
 /// `miss` (worked out, and kept if it lasts), `pass` (never kept).
 pub const CACHE_OPERATIONS: &str = "cache_operations_total";
+/// What was refused because of a limit; label `kind`: `ip`, `key`, `signer`, `operation`.
+pub const RATE_LIMIT_HITS: &str = "rate_limit_hits_total";
+/// What this process counted for itself because the server of shared limits did not answer.
+pub const RATE_LIMIT_FALLBACKS: &str = "rate_limit_fallbacks_total";
 
 /// Most agents that labels name: a series is kept for each as long as the process lives.
 const MAX_NAMED_AGENTS: usize = 1_000;
@@ -188,6 +192,11 @@ fn describe() {
     describe_gauge!(SUBSCRIPTIONS, "Subscriptions that are open");
     describe_counter!(SUBSCRIPTION_MESSAGES, "Messages that subscribers took");
     describe_counter!(CACHE_OPERATIONS, "Answers by whether they were kept, joined, worked out or never kept");
+    describe_counter!(RATE_LIMIT_HITS, "Requests and operations refused because of a limit");
+    describe_counter!(
+        RATE_LIMIT_FALLBACKS,
+        "What was counted by this process alone because the server of shared limits did not answer"
+    );
     describe_counter!(SUBSCRIPTIONS_CUT, "Subscriptions cut off because their client was too slow");
 }
 

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that the tests need, where they are missing: a browser, and LLVM's coverage tools.
+# Installs the Debian packages that the tests need, where they are missing: a browser, a Redis, and LLVM's coverage tools.
 set -euo pipefail
 
 missing=()
 command -v chromium >/dev/null || missing+=(chromium)
+command -v redis-server >/dev/null || missing+=(redis-server)
 # An older LLVM than 19 cannot read the profiles of this Rust.
 if ! compgen -G '/usr/lib/llvm-19/bin/llvm-cov' >/dev/null && ! compgen -G '/usr/lib/llvm-2?/bin/llvm-cov' >/dev/null &&
     ! find "$(rustc --print sysroot)/lib/rustlib" -name llvm-cov 2>/dev/null | grep -q .; then

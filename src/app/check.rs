@@ -7,6 +7,7 @@ use crate::chain::{Chain, ChainError, EndpointRole, Probe, probe};
 use crate::config::{self, Config, redact};
 use crate::event::Role;
 use crate::id::ChainId;
+use crate::limit;
 use crate::store::StoreError;
 
 use super::{AppError, Exit, open_database, say, until_interrupted};
@@ -40,6 +41,7 @@ async fn look(config: &Config) -> Result<Exit, AppError> {
     let mut findings = Findings::default();
     findings.good("configuration", &format!("{} network(s)", config.networks.len()));
     check_database(config, &mut findings).await;
+    check_limits(&config.limits, &mut findings).await;
     for network in &config.networks {
         check_network(network, &mut findings).await;
     }
@@ -66,6 +68,17 @@ async fn check_database(config: &Config, findings: &mut Findings) {
         Err(error) => findings.bad("database", error.into()),
     }
     database.close().await;
+}
+
+/// A node without its server of shared limits serves all the same, and counts for itself: that is a failure to be told of.
+async fn check_limits(limits: &config::Limits, findings: &mut Findings) {
+    if limits.redis_url.is_empty() {
+        return;
+    }
+    match limit::probe(limits).await {
+        Ok(what) => findings.good("shared limits", &format!("{} is {what}", redact(&limits.redis_url))),
+        Err(error) => findings.bad("shared limits", error.into()),
+    }
 }
 
 /// Each endpoint by itself, so that one that is down does not hide behind the others; then whether those that work are

@@ -10,6 +10,7 @@ use crate::config::ConfigError;
 use crate::demo::DemoError;
 use crate::embedded::EmbeddedError;
 use crate::follow::{FollowError, ReindexError};
+use crate::limit::LimitError;
 use crate::store::StoreError;
 
 /// How a command ended that did not fail.
@@ -56,6 +57,8 @@ pub enum AppError {
     Embedded(EmbeddedError),
     /// The database.
     Store(StoreError),
+    /// The server of shared limits.
+    Limit(LimitError),
     /// A network cannot be followed.
     Follow {
         /// Its name.
@@ -93,7 +96,7 @@ impl AppError {
         match self {
             Self::Config(_) | Self::Listen { .. } | Self::Usage { .. } => 2,
             Self::Serve(_) => 1,
-            Self::Embedded(_) | Self::Store(_) => 3,
+            Self::Embedded(_) | Self::Store(_) | Self::Limit(_) => 3,
             Self::Follow { source, .. } => of_follow(source),
             Self::Reindex { source, .. } => match &**source {
                 ReindexError::Refused { .. } => 2,
@@ -133,6 +136,7 @@ impl Display for AppError {
             Self::Serve(error) => write!(f, "the server ended: {error}; start it again"),
             Self::Embedded(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
+            Self::Limit(error) => error.fmt(f),
             Self::Follow { network, source } => write_follow(f, network, source),
             Self::Usage { reason } => f.write_str(reason),
             Self::Reindex { network, source } => match &**source {
@@ -168,6 +172,12 @@ impl From<EmbeddedError> for AppError {
 impl From<StoreError> for AppError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<LimitError> for AppError {
+    fn from(error: LimitError) -> Self {
+        Self::Limit(error)
     }
 }
 

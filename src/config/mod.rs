@@ -6,6 +6,7 @@
 mod contracts;
 mod documents;
 mod error;
+mod limits;
 mod network;
 mod redact;
 
@@ -19,6 +20,7 @@ pub use self::contracts::{Addresses, Contracts, Generations};
 pub use self::documents::Documents;
 pub use self::error::ConfigError;
 use self::error::invalid;
+pub use self::limits::{Limits, Quota, Tiers, TrustedProxies};
 pub use self::network::{Follow, Network};
 pub use self::redact::{redact, redact_within};
 
@@ -34,6 +36,8 @@ pub struct Config {
     pub api: Api,
     /// Signed documents.
     pub documents: Documents,
+    /// How much anybody may do.
+    pub limits: Limits,
     /// The networks to follow, at least one.
     #[serde(rename = "network")]
     pub networks: Vec<Network>,
@@ -160,6 +164,9 @@ impl Config {
         if let Some(path) = &self.database.read_url_file {
             self.database.read_url = read_secret(path)?.trim().into();
         }
+        if let Some(path) = &self.limits.redis_url_file {
+            self.limits.redis_url = read_secret(path)?.trim().into();
+        }
         for network in &mut self.networks {
             for (urls, path) in [
                 (&mut network.rpc_urls, &network.rpc_urls_file),
@@ -201,7 +208,7 @@ impl Config {
         if self.api.max_subscriptions == 0 || self.api.slow_client_ms == 0 {
             return Err(invalid("api.max_subscriptions and api.slow_client_ms must be at least 1"));
         }
-        Ok(())
+        self.limits.check()
     }
 }
 
@@ -267,6 +274,9 @@ mod tests {
         for (text, key) in [
             ("[database]\nurll = ''", "urll"),
             ("[api]\nport = 1", "port"),
+            ("[limits]\nper_minute = 1", "per_minute"),
+            ("[limits.public]\nlookups_per_minute = 1", "lookups_per_minute"),
+            ("[limits.tier.gold]\nrequests_per_minute = 1", "gold"),
             ("[[network]]\nname = 'a'\nchain_id = 1\nspeed = 2", "speed"),
             ("[[network]]\nname = 'a'\nchain_id = 1\n[network.follow]\npoll = 2", "poll"),
             ("[[network]]\nname = 'a'\nchain_id = 1\n[network.contracts]\nregistry = '0x'", "registry"),
@@ -310,6 +320,10 @@ mod tests {
             (NETWORK.replace("= \"taiko\"", "= \"t a\""), "is not made of letters"),
             (format!("[api]\nmax_subscriptions = 0\n{NETWORK}"), "api.max_subscriptions and"),
             (format!("[api]\nslow_client_ms = 0\n{NETWORK}"), "api.slow_client_ms must be at least 1"),
+            (format!("[limits]\ntrusted_proxies = ['10.0.0.0/33']\n{NETWORK}"), "is no address or network"),
+            (format!("[limits]\nredis_url = 'rediss://u:p@db'\n{NETWORK}"), "rediss://db does not begin with"),
+            (format!("[limits]\nredis_timeout_ms = 0\n{NETWORK}"), "redis_timeout_ms is 0"),
+            (format!("[limits.signer]\nlookups_per_hour = 1\n{NETWORK}"), "queries are not"),
         ] {
             let refusal = refusal(&text);
             assert!(refusal.contains(said), "{refusal}");

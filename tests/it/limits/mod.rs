@@ -1,3 +1,5 @@
-//! Who may do how much: API keys.
+//! Who may do how much: API keys, and limits that nodes share.
 
 mod keys;
+mod redis;
+mod shared;
