@@ -95,6 +95,9 @@ pub const SUBSCRIPTIONS_CUT: &str = "subscriptions_cut_total";
 /// Answers by where they came from; label `result`: `hit` (kept), `joined` (another request worked it out at that time),
 /// `miss` (worked out, and kept if it lasts), `pass` (never kept).
 pub const CACHE_OPERATIONS: &str = "cache_operations_total";
+/// Requests whose key or origin was not taken; label `reason`: `malformed`, `unknown`, `revoked`, `unavailable` (the database
+/// did not tell), `origin`.
+pub const AUTH_FAILURES: &str = "auth_failures_total";
 /// What was refused because of a limit; label `kind`: `ip`, `key`, `signer`, `operation`.
 pub const RATE_LIMIT_HITS: &str = "rate_limit_hits_total";
 /// What this process counted for itself because the server of shared limits did not answer.
@@ -192,6 +195,7 @@ fn describe() {
     describe_gauge!(SUBSCRIPTIONS, "Subscriptions that are open");
     describe_counter!(SUBSCRIPTION_MESSAGES, "Messages that subscribers took");
     describe_counter!(CACHE_OPERATIONS, "Answers by whether they were kept, joined, worked out or never kept");
+    describe_counter!(AUTH_FAILURES, "Requests whose API key or origin was not taken");
     describe_counter!(RATE_LIMIT_HITS, "Requests and operations refused because of a limit");
     describe_counter!(
         RATE_LIMIT_FALLBACKS,

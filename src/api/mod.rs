@@ -11,6 +11,7 @@ mod documents;
 mod error;
 mod files;
 pub mod graphiql;
+mod headers;
 mod ops;
 mod router;
 mod scalar;

@@ -1,12 +1,11 @@
 //! HTTP: where questions come in, and what every response carries.
 //!
 //! `POST /graphql` answers for all networks, `POST /graphql/{chainId}` for one; both answer errors of GraphQL with 200.
-//! A GET of either is a browser's look at the page, or the handshake of a WebSocket. Every response has an `x-request-id`, every answer from the database an `x-block`. Reads are open to any origin.
+//! A GET of either is a browser's look at the page, or the handshake of a WebSocket, and asks nothing. Every answer from the
+//! database has an `x-block`.
 
-use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_graphql::dynamic::Schema;
 use async_graphql::{Request, Response as GraphResponse};
@@ -15,13 +14,10 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Path, Request as HttpRequest, State};
-use axum::http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CONTENT_TYPE,
-};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use axum::middleware::{Next, from_fn};
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::header::{CONTENT_TYPE, ORIGIN};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -32,6 +28,7 @@ use super::documents::Documents;
 use super::error::{self, Code};
 use super::files;
 use super::graphiql;
+use super::headers::with_headers;
 use super::ops;
 use super::schema;
 use super::session::Session;
@@ -42,11 +39,7 @@ use crate::store::Store;
 use crate::store::query::{Limits, Subscriptions};
 use crate::submit::Submitter;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const BLOCK: HeaderName = HeaderName::from_static("x-block");
-
-/// Longest `x-request-id` of a client that is passed on, in bytes.
-const MAX_REQUEST_ID_BYTES: usize = 128;
 
 /// What every request is answered with. Cloning is cheap.
 #[derive(Clone)]
@@ -124,6 +117,7 @@ impl ApiState {
 /// metrics of this process.
 pub fn router(state: ApiState, recorder: Option<PrometheusHandle>) -> Router {
     let limit = DefaultBodyLimit::max(state.config.max_body_bytes);
+    let config = Arc::clone(&state.config);
     Router::new()
         .route("/graphql", post(all_networks).get(page_or_socket_of_all))
         .route("/graphql/{chain_id}", post(one_network).get(page_or_socket_of_one))
@@ -133,7 +127,7 @@ pub fn router(state: ApiState, recorder: Option<PrometheusHandle>) -> Router {
         .merge(files::routes(state.clone()))
         .merge(ops::routes(state, recorder))
         .fallback(nothing)
-        .layer(from_fn(with_headers))
+        .layer(from_fn_with_state(config, with_headers))
 }
 
 /// Nothing is at that address.
@@ -168,7 +162,7 @@ async fn page_or_socket_of_all(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     match upgrade {
-        Ok(upgrade) => socket::accept(state, None, upgrade),
+        Ok(upgrade) => open_socket(state, None, &headers, upgrade),
         Err(_) => graphiql::page(headers).await,
     }
 }
@@ -180,10 +174,19 @@ async fn page_or_socket_of_one(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     match (upgrade, read_chain_id(&chain_id)) {
-        (Ok(upgrade), Ok(chain_id)) => socket::accept(state, Some(chain_id), upgrade),
+        (Ok(upgrade), Ok(chain_id)) => open_socket(state, Some(chain_id), &headers, upgrade),
         (Ok(_), Err(refusal)) => *refusal,
         (Err(_), _) => graphiql::page(headers).await,
     }
+}
+
+/// Opens a WebSocket. A browser asks no leave for one, as it does for a request, so its origin is looked at here.
+fn open_socket(state: ApiState, chain_id: Option<i64>, headers: &HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+    if headers.get(ORIGIN).is_some_and(|origin| !state.config.allowed_origins.takes(origin.as_bytes())) {
+        ::metrics::counter!(metrics::AUTH_FAILURES, "reason" => "origin").increment(1);
+        return refuse(StatusCode::FORBIDDEN, Code::Forbidden, "pages of this origin may not connect to this node");
+    }
+    socket::accept(state, chain_id, upgrade)
 }
 
 fn read_chain_id(text: &str) -> Result<i64, Box<Response>> {
@@ -305,13 +308,18 @@ fn receive(state: &ApiState, headers: &HeaderMap, body: Result<Bytes, BytesRejec
             Box::new(refuse(StatusCode::BAD_REQUEST, Code::BadInput, "the body did not arrive in full"))
         }
     })?;
-    let json = headers.get(CONTENT_TYPE).is_none_or(|value| value.as_bytes().starts_with(b"application/json"));
-    // A browser asks before it sends JSON to another origin, but not before it sends a form or plain text.
-    if !json {
+    // A browser asks before it sends JSON to another origin, but not before it sends a form, plain text or bytes.
+    if !is_json(headers) {
         let message = "send the query as JSON, with content-type: application/json";
         return Err(Box::new(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::BadInput, message)));
     }
     Ok(body)
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = value.split(';').next().unwrap_or_default().trim();
+    media_type.eq_ignore_ascii_case("application/json")
 }
 
 /// Reads one question out of a body.
@@ -333,47 +341,4 @@ fn as_http(status: StatusCode, response: &GraphResponse) -> Response {
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
-}
-
-/// Gives every response its request id, and any origin leave to read it.
-async fn with_headers(request: HttpRequest, next: Next) -> Response {
-    let id = request_id(request.headers());
-    let started = Instant::now();
-    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
-    let mut response = if request.method() == Method::OPTIONS {
-        preflight()
-    } else {
-        let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
-        tracing::Instrument::instrument(next.run(request), span).await
-    };
-    let status = response.status().as_str().to_owned();
-    ::metrics::histogram!(metrics::HTTP_DURATION, "route" => route, "status" => status).record(started.elapsed());
-    let headers = response.headers_mut();
-    headers.insert(REQUEST_ID, id);
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-request-id, x-block"));
-    response
-}
-
-fn preflight() -> Response {
-    let headers = [
-        (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
-        (ACCESS_CONTROL_ALLOW_HEADERS, "content-type, authorization, x-request-id"),
-        (ACCESS_CONTROL_MAX_AGE, "86400"),
-    ];
-    (StatusCode::NO_CONTENT, headers).into_response()
-}
-
-/// The client's own request id, if it is one, else a new one that no other process draws.
-fn request_id(headers: &HeaderMap) -> HeaderValue {
-    static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(std::process::id()));
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let own = headers.get(REQUEST_ID).filter(|id| {
-        (1..=MAX_REQUEST_ID_BYTES).contains(&id.len())
-            && id.as_bytes().iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte))
-    });
-    own.cloned().unwrap_or_else(|| {
-        let id = format!("{:016x}-{:x}", *PROCESS, COUNT.fetch_add(1, Ordering::Relaxed));
-        HeaderValue::from_str(&id).expect("hex digits are a header's value")
-    })
 }

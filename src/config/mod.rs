@@ -8,6 +8,7 @@ mod documents;
 mod error;
 mod limits;
 mod network;
+mod origin;
 mod redact;
 
 use std::collections::HashMap;
@@ -22,6 +23,7 @@ pub use self::error::ConfigError;
 use self::error::invalid;
 pub use self::limits::{Limits, Quota, Tiers, TrustedProxies};
 pub use self::network::{Follow, Network};
+pub use self::origin::Origins;
 pub use self::redact::{redact, redact_within};
 
 /// Everything that can be configured.
@@ -107,6 +109,8 @@ pub struct Api {
     pub max_subscriptions: u32,
     /// A WebSocket whose client takes nothing for so long is cut off, in milliseconds.
     pub slow_client_ms: u64,
+    /// The origins whose pages may ask and open WebSockets, such as `"https://app.example"`; none: any.
+    pub allowed_origins: Origins,
     /// A validation that nobody has answered is EXPIRED once it is older than this, in seconds of the chain's time.
     pub validation_expires_after_seconds: u64,
 }
@@ -127,6 +131,7 @@ impl Default for Api {
             cache_megabytes: 32,
             max_subscriptions: 2_000,
             slow_client_ms: 10_000,
+            allowed_origins: Origins::default(),
             validation_expires_after_seconds: 604_800,
         }
     }
@@ -320,6 +325,8 @@ mod tests {
             (NETWORK.replace("= \"taiko\"", "= \"t a\""), "is not made of letters"),
             (format!("[api]\nmax_subscriptions = 0\n{NETWORK}"), "api.max_subscriptions and"),
             (format!("[api]\nslow_client_ms = 0\n{NETWORK}"), "api.slow_client_ms must be at least 1"),
+            (format!("[api]\nallowed_origins = ['app.example']\n{NETWORK}"), "\"app.example\" is no origin"),
+            (format!("[api]\nallowed_origins = ['https://a.example/']\n{NETWORK}"), "is no origin"),
             (format!("[limits]\ntrusted_proxies = ['10.0.0.0/33']\n{NETWORK}"), "is no address or network"),
             (format!("[limits]\nredis_url = 'rediss://u:p@db'\n{NETWORK}"), "rediss://db does not begin with"),
             (format!("[limits]\nredis_timeout_ms = 0\n{NETWORK}"), "redis_timeout_ms is 0"),

@@ -3,8 +3,6 @@
 //! A connection is one task that reads, answers, and hands each operation's messages on as fast as the client takes them.
 //! Nothing waits in memory for a client: an operation is asked for its next message when the one before is written. What
 //! must always hold: a client that is cut off, because it is too slow or because the node stops, can go on where it was.
-//!
-//! Reads are open to any origin, over a socket as over HTTP.
 
 mod operation;
 

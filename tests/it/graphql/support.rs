@@ -1,5 +1,6 @@
 //! A node with a history made by hand: events go in through the store's writer, questions go in over HTTP.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
@@ -212,11 +213,7 @@ impl Node {
         let mut api = Api { wait_for_block_ms: 300, cache_megabytes: 0, ..Api::default() };
         change(&mut api);
         let submitter = Submitter::new(&store, Documents::default(), &[network(CHAIN)]);
-        let state = ApiState::new(Arc::clone(&store), api).taking(Arc::new(submitter));
-        let router = api::router(state, None);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let address = serve(ApiState::new(Arc::clone(&store), api).taking(Arc::new(submitter))).await;
         // reqwest wants a provider of TLS even for plain HTTP; a second installation says so, and changes nothing.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Self { store, address, client: reqwest::Client::new(), database }
@@ -240,7 +237,21 @@ impl Node {
     }
 
     pub(crate) async fn post(&self, path: &str, body: String) -> Answer {
-        let request = self.client.post(format!("{}{path}", self.address)).header("content-type", "application/json");
+        self.send(reqwest::Method::POST, path, &[("content-type", "application/json")], body).await
+    }
+
+    /// A request as it is written.
+    pub(crate) async fn send(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> Answer {
+        let mut request = self.client.request(method, format!("{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         let response = request.body(body).send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = response.text().await.unwrap();
@@ -295,6 +306,15 @@ impl Node {
     pub(crate) async fn feedbacks(&self, filter: &str) -> Vec<String> {
         self.list(&format!("{{ feedbacks(where: {filter}) {{ id }} }}"), "feedbacks", "id").await
     }
+}
+
+/// Serves it, with the addresses of who comes; tells where.
+async fn serve(state: ApiState) -> String {
+    let service = api::router(state, None).into_make_service_with_connect_info::<SocketAddr>();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
+    address
 }
 
 /// A mint with its registration, as the registry emits them.

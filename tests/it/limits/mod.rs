@@ -1,5 +1,7 @@
-//! Who may do how much: API keys, and limits that nodes share.
+//! Who may do how much: API keys, limits that nodes share, and what browsers may do.
 
+mod browser;
 mod keys;
+mod queries;
 mod redis;
 mod shared;

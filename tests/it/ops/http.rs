@@ -25,7 +25,8 @@ async fn every_answer_has_an_id_and_may_be_read_from_anywhere() {
         (Method::GET, "/nothing/here", &[], 404),
         (Method::POST, "/health", &[], 405),
         (Method::POST, "/graphql/nonsense", &[], 404),
-        (Method::POST, "/graphql", &[], 400),
+        (Method::POST, "/graphql", &[("content-type", "application/json")], 400),
+        (Method::POST, "/graphql", &[], 415),
         (Method::OPTIONS, "/graphql", &[], 204),
     ] {
         let answer = site.request(method.clone(), path, headers, String::new()).await.unwrap();

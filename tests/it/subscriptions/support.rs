@@ -4,8 +4,8 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::support::node::DEADLINE;
@@ -35,6 +35,20 @@ impl Client {
         request.headers_mut().insert("sec-websocket-protocol", protocol.parse().unwrap());
         let (socket, _) = timeout(DEADLINE, connect_async(request)).await.expect("in time").expect("a handshake");
         Self(socket)
+    }
+
+    /// The status that refuses a handshake with these headers; nothing when it is taken.
+    pub(crate) async fn refused(address: &str, headers: &[(&'static str, &str)]) -> Option<u16> {
+        let mut request = format!("{}/graphql", address.replace("http://", "ws://")).into_client_request().unwrap();
+        request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().unwrap());
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        match timeout(DEADLINE, connect_async(request)).await.expect("in time") {
+            Ok(_) => None,
+            Err(Error::Http(response)) => Some(response.status().as_u16()),
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// A connection that is acknowledged.
