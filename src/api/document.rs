@@ -14,6 +14,30 @@ use async_graphql::Name;
 use async_graphql::parser::types::{ExecutableDocument, Field, OperationType, Selection, SelectionSet};
 
 use super::error::Code;
+use super::lexer;
+
+/// How much of a query is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// Most names, numbers, texts and signs of its text.
+    pub(super) max_tokens: usize,
+    /// Most fields that it renames, its fragments written out.
+    pub(super) max_aliases: u64,
+}
+
+impl Bounds {
+    /// Makes sure that a text is worth parsing, which takes many times what it takes to count.
+    ///
+    /// # Errors
+    /// Code and sentence for the client.
+    pub(super) fn measure(self, text: &str) -> Result<(), (Code, String)> {
+        if lexer::has_more_tokens_than(text, self.max_tokens) {
+            let message = format!("the query has more than {} tokens; put values into variables", self.max_tokens);
+            return Err((Code::TooComplex, message));
+        }
+        Ok(())
+    }
+}
 
 /// Most selections of a query, its fragments written out: more than a body of 100 kB holds without fragments.
 const MAX_SELECTIONS: u64 = 50_000;
@@ -61,9 +85,14 @@ pub(super) fn lasts(document: &ExecutableDocument) -> bool {
 ///
 /// # Errors
 /// Code and sentence for the client.
-pub(super) fn check(document: &ExecutableDocument) -> Result<(), (Code, String)> {
-    if is_too_large(document) {
+pub(super) fn check(document: &ExecutableDocument, bounds: Bounds) -> Result<(), (Code, String)> {
+    let size = size(document);
+    if size.selections > MAX_SELECTIONS {
         let message = "the query's fragments stand for too many fields; ask for fewer".to_owned();
+        return Err((Code::TooComplex, message));
+    }
+    if size.aliases > bounds.max_aliases {
+        let message = format!("the query has more than {} aliases; ask for fewer fields anew", bounds.max_aliases);
         return Err((Code::TooComplex, message));
     }
     let operations = document.operations.iter();
@@ -118,42 +147,66 @@ fn is_same(one: &Field, other: &Field) -> bool {
             .all(|(name, value)| other.get_argument(&name.node).is_some_and(|same| same.node == value.node))
 }
 
-/// Whether the query, written out, is larger than this node reads. A fragment that leads to itself is.
-fn is_too_large(document: &ExecutableDocument) -> bool {
+/// What a query selects, written out.
+#[derive(Debug, Clone, Copy, Default)]
+struct Size {
+    selections: u64,
+    /// Fields that are renamed: the way to ask one thing many times.
+    aliases: u64,
+}
+
+impl Size {
+    /// More than anything.
+    const ENDLESS: Self = Self { selections: u64::MAX, aliases: u64::MAX };
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            selections: self.selections.saturating_add(other.selections),
+            aliases: self.aliases.saturating_add(other.aliases),
+        }
+    }
+}
+
+/// The size of a query, written out. A fragment that leads to itself has no end.
+fn size(document: &ExecutableDocument) -> Size {
     let mut measure = Measure { document, known: HashMap::new() };
     let operations = document.operations.iter();
     let all = operations.map(|(_, operation)| measure.selections(&operation.node.selection_set.node, 0));
-    all.fold(0_u64, u64::saturating_add) > MAX_SELECTIONS
+    all.fold(Size::default(), Size::and)
 }
 
 struct Measure<'a> {
     document: &'a ExecutableDocument,
     /// What is known of fragments; nothing of one that is being measured.
-    known: HashMap<&'a Name, Option<u64>>,
+    known: HashMap<&'a Name, Option<Size>>,
 }
 
 impl<'a> Measure<'a> {
-    fn selections(&mut self, set: &'a SelectionSet, depth: usize) -> u64 {
+    fn selections(&mut self, set: &'a SelectionSet, depth: usize) -> Size {
         if depth > MAX_DEPTH {
-            return u64::MAX;
+            return Size::ENDLESS;
         }
-        let mut sum = 0_u64;
+        let mut sum = Size::default();
         for item in &set.items {
+            let mut itself = Size { selections: 1, aliases: 0 };
             let below = match &item.node {
-                Selection::Field(field) => self.selections(&field.node.selection_set.node, depth + 1),
+                Selection::Field(field) => {
+                    itself.aliases = u64::from(field.node.alias.is_some());
+                    self.selections(&field.node.selection_set.node, depth + 1)
+                }
                 Selection::InlineFragment(fragment) => self.selections(&fragment.node.selection_set.node, depth + 1),
                 Selection::FragmentSpread(spread) => self.fragment(&spread.node.fragment_name.node, depth + 1),
             };
-            sum = sum.saturating_add(below).saturating_add(1);
+            sum = sum.and(below).and(itself);
         }
         sum
     }
 
-    fn fragment(&mut self, name: &Name, depth: usize) -> u64 {
+    fn fragment(&mut self, name: &Name, depth: usize) -> Size {
         // Validation tells of a fragment that does not exist.
-        let Some((name, fragment)) = self.document.fragments.get_key_value(name) else { return 0 };
+        let Some((name, fragment)) = self.document.fragments.get_key_value(name) else { return Size::default() };
         if let Some(known) = self.known.get(name) {
-            return known.unwrap_or(u64::MAX);
+            return known.unwrap_or(Size::ENDLESS);
         }
         self.known.insert(name, None);
         let sum = self.selections(&fragment.node.selection_set.node, depth);
@@ -168,7 +221,13 @@ mod tests {
 
     use async_graphql::parser::parse_query;
 
-    use super::{check, is_too_large};
+    use super::{Bounds, MAX_SELECTIONS, size};
+
+    const BOUNDS: Bounds = Bounds { max_tokens: 1_000, max_aliases: 4 };
+
+    fn check(document: &async_graphql::parser::types::ExecutableDocument) -> bool {
+        super::check(document, BOUNDS).is_ok()
+    }
 
     /// Fragments each of which spreads the next one so many times.
     fn chain(fragments: usize, times: usize) -> String {
@@ -181,7 +240,7 @@ mod tests {
     }
 
     fn refused(query: &str) -> bool {
-        is_too_large(&parse_query(query).expect("this is a query"))
+        size(&parse_query(query).expect("this is a query")).selections > MAX_SELECTIONS
     }
 
     #[test]
@@ -204,6 +263,20 @@ mod tests {
     }
 
     #[test]
+    fn aliases_count_as_often_as_they_are_written_out() {
+        for (query, aliases) in [
+            ("{ agents { id owner } }", 0),
+            ("{ a: agents { b: id owner } agents { id } }", 2),
+            ("{ agents { ...F } feedbacks { agent { ...F } } } fragment F on Agent { a: id b: owner }", 4),
+        ] {
+            assert_eq!(size(&parse_query(query).expect("this is a query")).aliases, aliases, "{query}");
+        }
+        let many = |count: usize| (0..count).map(|number| format!("a{number}: agents {{ id }} ")).collect::<String>();
+        let is_taken = |count| check(&parse_query(format!("{{ {} }}", many(count))).expect("this is a query"));
+        assert!(is_taken(4) && !is_taken(5));
+    }
+
+    #[test]
     fn what_no_commit_tells_does_not_last() {
         let lasts = |query: &str| super::lasts(&parse_query(query).expect("this is a query"));
         assert!(lasts("{ agents { id feedback { value } } x: reputationSummary(agent: \"1:2\") { count } }"));
@@ -219,7 +292,7 @@ mod tests {
 
     #[test]
     fn fields_of_one_name_must_be_the_same_wherever_they_stand() {
-        let is_refused = |query: &str| check(&parse_query(query).expect("this is a query")).is_err();
+        let is_refused = |query: &str| !check(&parse_query(query).expect("this is a query"));
         for query in [
             "{ agents { feedback(first: 1) { id } ... on Agent { feedback(first: 2) { id } } } }",
             "{ agents { x: feedback { id } ...More } } fragment More on Agent { x: metadata { id } }",

@@ -12,6 +12,7 @@ mod error;
 mod files;
 pub mod graphiql;
 mod headers;
+mod lexer;
 mod ops;
 mod router;
 mod scalar;

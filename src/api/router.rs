@@ -70,7 +70,7 @@ impl ApiState {
             subscriptions: Arc::new(Subscriptions::new(Arc::clone(&store), limits)),
             sockets: Sockets::new(&config, stop),
             answers: Answers::new(config.cache_megabytes),
-            documents: Documents::new(),
+            documents: Documents::new(&config),
             store,
             schema: schema::build(&config, None),
             config: Arc::new(config),
@@ -110,6 +110,10 @@ impl ApiState {
 
     pub(super) fn sockets(&self) -> &Sockets {
         &self.sockets
+    }
+
+    pub(super) fn documents(&self) -> &Documents {
+        &self.documents
     }
 }
 
@@ -214,7 +218,8 @@ async fn respond(
         return as_sent(&answer);
     }
     let Some(mut request) = read(&body) else {
-        let message = "the body must be one JSON object with `query`, and `variables` if it has any";
+        let message = "the body must be one JSON object with `query`, and `variables` if it has any; lists of queries are \
+                       not taken, send each in a request of its own";
         return refuse(StatusCode::BAD_REQUEST, Code::BadInput, message);
     };
     let lasts = match state.documents.read(&mut request).await {

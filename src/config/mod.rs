@@ -93,6 +93,10 @@ pub struct Api {
     pub max_depth: usize,
     /// Most fields that a query may select, fragments written out.
     pub max_complexity: usize,
+    /// Most names, numbers, texts and signs that a query is written with.
+    pub max_tokens: usize,
+    /// Most fields that a query renames, fragments written out.
+    pub max_aliases: u64,
     /// Most rows that a query may read, nested lists included.
     pub max_rows: u32,
     /// `/ready` turns red when a network is further behind than this, in blocks.
@@ -123,6 +127,8 @@ impl Default for Api {
             request_timeout_ms: 30_000,
             max_depth: 16,
             max_complexity: 5_000,
+            max_tokens: 10_000,
+            max_aliases: 100,
             max_rows: 250_000,
             ready_lag_blocks: 30,
             ready_lag_seconds: 120,

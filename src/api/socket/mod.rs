@@ -233,7 +233,7 @@ impl Connection {
             let message = format!("a connection has at most {MAX_OPERATIONS} operations; open another one");
             return self.refuse(&id, Code::TooComplex, &message).await;
         }
-        match begin(&self.state, self.chain_id, request) {
+        match begin(&self.state, self.chain_id, request).await {
             Ok(begun) => {
                 let (messages, abort) = futures_util::stream::abortable(begun.messages);
                 let name = id.clone();

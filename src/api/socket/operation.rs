@@ -8,7 +8,6 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::api::document;
 use crate::api::error::Code;
 use crate::api::router::{ApiState, answer};
 use crate::api::session::Subscriber;
@@ -34,15 +33,17 @@ pub(super) struct Begun {
 ///
 /// # Errors
 /// Code and sentence for the client.
-pub(super) fn begin(state: &ApiState, chain_id: Option<i64>, mut request: Request) -> Result<Begun, (Code, String)> {
+pub(super) async fn begin(
+    state: &ApiState,
+    chain_id: Option<i64>,
+    mut request: Request,
+) -> Result<Begun, (Code, String)> {
+    state.documents().read(&mut request).await?;
     let subscriber = Arc::new(Subscriber::new(Arc::clone(state.subscriptions()), chain_id));
     let name = request.operation_name.clone();
     // A query that does not parse is told of by the schema, as every other mistake of a query.
     let is_subscription = match request.parsed_query() {
-        Ok(document) => {
-            document::check(document)?;
-            is_subscription(document, name.as_deref())?
-        }
+        Ok(document) => is_subscription(document, name.as_deref())?,
         Err(_) => false,
     };
     let messages = if is_subscription {

@@ -1,4 +1,4 @@
-//! Who may do how much: API keys, limits that nodes share, and what browsers may do.
+//! Who may do how much: API keys, limits that nodes share, what a query may be, and what browsers may do.
 
 mod browser;
 mod keys;
