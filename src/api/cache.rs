@@ -13,6 +13,7 @@ use axum::http::HeaderValue;
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 
+use super::gate::Asked;
 use crate::metrics;
 
 /// What an entry takes beside its texts, in bytes, about.
@@ -27,6 +28,8 @@ pub(super) struct Answer {
     pub(super) blocks: Option<HeaderValue>,
     /// Whether it is the answer to the same question for as long as no commit comes.
     pub(super) lasts: bool,
+    /// What it counts as, each time that it is given.
+    pub(super) asked: Asked,
 }
 
 /// A question in a state of the database.

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::document::{Bounds, check, lasts};
 use super::error::Code;
+use super::gate::Asked;
 use crate::config::Api;
 
 /// What a query that was read takes for each byte of its text, about.
@@ -50,26 +51,27 @@ impl Documents {
         }
     }
 
-    /// Reads a request's query, once for each text, and tells whether its answer lasts. One that does not parse is told of by
-    /// the schema, as every other mistake of a query.
+    /// Reads a request's query, once for each text, and tells whether its answer lasts and what it counts as. One that does
+    /// not parse is told of by the schema, as every other mistake of a query.
     ///
     /// # Errors
     /// As [`check`], and of a hash that is no text's.
-    pub(super) async fn read(&self, request: &mut Request) -> Result<bool, (Code, String)> {
+    pub(super) async fn read(&self, request: &mut Request) -> Result<(bool, Asked), (Code, String)> {
         let hash = self.find_text(request).await?;
         if let Some(read) = self.read.get(&request.query).await {
             request.set_parsed_query(read.document.clone());
             self.persist(hash, &request.query).await;
-            return Ok(read.lasts);
+            return Ok((read.lasts, Asked::of(&read.document, request.operation_name.as_deref())));
         }
         self.bounds.measure(&request.query)?;
-        let Ok(document) = request.parsed_query() else { return Ok(false) };
+        let name = request.operation_name.clone();
+        let Ok(document) = request.parsed_query() else { return Ok((false, Asked::default())) };
         check(document, self.bounds)?;
         let read = Arc::new(Read { document: document.clone(), lasts: lasts(document) });
-        let lasts = read.lasts;
+        let (lasts, asked) = (read.lasts, Asked::of(document, name.as_deref()));
         self.read.insert(request.query.clone(), read).await;
         self.persist(hash, &request.query).await;
-        Ok(lasts)
+        Ok((lasts, asked))
     }
 
     /// Puts in the text that a request names by its hash, and tells the hash if one is given.

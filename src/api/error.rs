@@ -22,6 +22,8 @@ use crate::store::query::QueryError;
 pub enum Code {
     /// The question is wrong; the message names the field.
     BadInput,
+    /// The key that was shown is none, or holds no more.
+    Unauthenticated,
     /// Whoever asks may not do that.
     Forbidden,
     /// What was asked for by name is not held.
@@ -38,6 +40,8 @@ pub enum Code {
     CircularDependency,
     /// The document contradicts what was said before.
     Conflict,
+    /// Too much was asked in too little time; the error says when to ask again.
+    RateLimited,
     /// The question reaches too much.
     TooComplex,
     /// The body is larger than the node takes.
@@ -77,6 +81,7 @@ impl Code {
     pub fn name(self) -> &'static str {
         match self {
             Self::BadInput => "BAD_INPUT",
+            Self::Unauthenticated => "UNAUTHENTICATED",
             Self::Forbidden => "FORBIDDEN",
             Self::NotFound => "NOT_FOUND",
             Self::NonceReplayed => "NONCE_REPLAYED",
@@ -85,6 +90,7 @@ impl Code {
             Self::InvalidSignature => "INVALID_SIGNATURE",
             Self::CircularDependency => "CIRCULAR_DEPENDENCY",
             Self::Conflict => "CONFLICT",
+            Self::RateLimited => "RATE_LIMITED",
             Self::TooComplex => "TOO_COMPLEX",
             Self::TooLarge => "TOO_LARGE",
             Self::Timeout => "TIMEOUT",
@@ -149,6 +155,18 @@ pub(super) fn response(code: Code, message: &str) -> Response {
     let mut error = ServerError::new(message, None);
     error.extensions.get_or_insert_with(ErrorExtensionValues::default).set("code", code.name());
     Response::from_errors(vec![error])
+}
+
+/// A response that no schema gave, counted as those that one gives are.
+pub(super) fn counted(response: Response) -> Response {
+    with_codes(response)
+}
+
+/// Adds to a refusal in how many seconds to ask again.
+pub(super) fn with_retry_after(extensions: &mut Option<ErrorExtensionValues>, seconds: Option<u64>) {
+    if let Some(seconds) = seconds {
+        extensions.get_or_insert_with(ErrorExtensionValues::default).set("retryAfter", seconds);
+    }
 }
 
 /// Adds to an error of a subscription what to go on from.

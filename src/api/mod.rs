@@ -10,6 +10,7 @@ mod document;
 mod documents;
 mod error;
 mod files;
+mod gate;
 pub mod graphiql;
 mod headers;
 mod lexer;

@@ -2,7 +2,7 @@
 //!
 //! `POST /graphql` answers for all networks, `POST /graphql/{chainId}` for one; both answer errors of GraphQL with 200.
 //! A GET of either is a browser's look at the page, or the handshake of a WebSocket, and asks nothing. Every answer from the
-//! database has an `x-block`.
+//! database has an `x-block`. Whoever asks comes in by the [`gate`](super::gate).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,14 +27,15 @@ use super::cache::{self, Answer, Answers, Question};
 use super::documents::Documents;
 use super::error::{self, Code};
 use super::files;
+use super::gate::{Asked, Caller, Gate, Peer, Refusal, count_failure};
 use super::graphiql;
 use super::headers::with_headers;
 use super::ops;
 use super::schema;
 use super::session::Session;
 use super::socket::{self, Sockets};
-use crate::config::Api;
-use crate::metrics;
+use crate::config::{Api, Limits as Allowances};
+use crate::limit::Limiter;
 use crate::store::Store;
 use crate::store::query::{Limits, Subscriptions};
 use crate::submit::Submitter;
@@ -51,6 +52,7 @@ pub struct ApiState {
     sockets: Sockets,
     answers: Answers,
     documents: Documents,
+    gate: Arc<Gate>,
 }
 
 impl ApiState {
@@ -71,6 +73,7 @@ impl ApiState {
             sockets: Sockets::new(&config, stop),
             answers: Answers::new(config.cache_megabytes),
             documents: Documents::new(&config),
+            gate: Arc::new(Gate::new(Arc::clone(&store), Allowances::default(), Limiter::alone())),
             store,
             schema: schema::build(&config, None),
             config: Arc::new(config),
@@ -81,6 +84,12 @@ impl ApiState {
     #[must_use]
     pub fn taking(self, submitter: Arc<Submitter>) -> Self {
         Self { schema: schema::build(&self.config, Some(submitter)), ..self }
+    }
+
+    /// The same, with limits on what anybody may do.
+    #[must_use]
+    pub fn limited(self, limits: Allowances, limiter: Limiter) -> Self {
+        Self { gate: Arc::new(Gate::new(Arc::clone(&self.store), limits, limiter)), ..self }
     }
 
     /// Waits until the last WebSocket has ended, once the stop is asked for.
@@ -112,6 +121,10 @@ impl ApiState {
         &self.sockets
     }
 
+    pub(super) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
     pub(super) fn documents(&self) -> &Documents {
         &self.documents
     }
@@ -141,20 +154,22 @@ async fn nothing() -> (StatusCode, &'static str) {
 
 async fn all_networks(
     State(state): State<ApiState>,
+    peer: Peer,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    respond(&state, None, &headers, body).await
+    respond(&state, None, peer, &headers, body).await
 }
 
 async fn one_network(
     State(state): State<ApiState>,
     Path(chain_id): Path<String>,
+    peer: Peer,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     match read_chain_id(&chain_id) {
-        Ok(chain_id) => respond(&state, Some(chain_id), &headers, body).await,
+        Ok(chain_id) => respond(&state, Some(chain_id), peer, &headers, body).await,
         Err(refusal) => *refusal,
     }
 }
@@ -162,11 +177,12 @@ async fn one_network(
 /// A GET is a WebSocket's handshake, or a browser's look at the page.
 async fn page_or_socket_of_all(
     State(state): State<ApiState>,
+    peer: Peer,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     match upgrade {
-        Ok(upgrade) => open_socket(state, None, &headers, upgrade),
+        Ok(upgrade) => open_socket(state, None, peer, &headers, upgrade).await,
         Err(_) => graphiql::page(headers).await,
     }
 }
@@ -174,23 +190,33 @@ async fn page_or_socket_of_all(
 async fn page_or_socket_of_one(
     State(state): State<ApiState>,
     Path(chain_id): Path<String>,
+    peer: Peer,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     match (upgrade, read_chain_id(&chain_id)) {
-        (Ok(upgrade), Ok(chain_id)) => open_socket(state, Some(chain_id), &headers, upgrade),
+        (Ok(upgrade), Ok(chain_id)) => open_socket(state, Some(chain_id), peer, &headers, upgrade).await,
         (Ok(_), Err(refusal)) => *refusal,
         (Err(_), _) => graphiql::page(headers).await,
     }
 }
 
 /// Opens a WebSocket. A browser asks no leave for one, as it does for a request, so its origin is looked at here.
-fn open_socket(state: ApiState, chain_id: Option<i64>, headers: &HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+async fn open_socket(
+    state: ApiState,
+    chain_id: Option<i64>,
+    peer: Peer,
+    headers: &HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Response {
     if headers.get(ORIGIN).is_some_and(|origin| !state.config.allowed_origins.takes(origin.as_bytes())) {
-        ::metrics::counter!(metrics::AUTH_FAILURES, "reason" => "origin").increment(1);
+        count_failure("origin");
         return refuse(StatusCode::FORBIDDEN, Code::Forbidden, "pages of this origin may not connect to this node");
     }
-    socket::accept(state, chain_id, upgrade)
+    match state.gate.enter(peer, headers).await {
+        Ok(caller) => socket::accept(state, chain_id, caller, upgrade),
+        Err(refusal) => refusal.response(),
+    }
 }
 
 fn read_chain_id(text: &str) -> Result<i64, Box<Response>> {
@@ -203,41 +229,63 @@ fn read_chain_id(text: &str) -> Result<i64, Box<Response>> {
 async fn respond(
     state: &ApiState,
     chain_id: Option<i64>,
+    peer: Peer,
     headers: &HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let body = match receive(state, headers, body) {
-        Ok(body) => body,
-        Err(refusal) => return *refusal,
+    let caller = match state.gate.enter(peer, headers).await {
+        Ok(caller) => Arc::new(caller),
+        Err(refusal) => return refusal.response(),
     };
+    let mut response = match receive(state, headers, body) {
+        Ok(body) => respond_to(state, chain_id, &caller, body).await.unwrap_or_else(|refusal| refusal.response()),
+        Err(refusal) => *refusal,
+    };
+    caller.tell(&mut response);
+    response
+}
+
+/// Answers somebody who was let in.
+async fn respond_to(
+    state: &ApiState,
+    chain_id: Option<i64>,
+    caller: &Arc<Caller>,
+    body: Bytes,
+) -> Result<Response, Refusal> {
     let known = if state.answers.is_on() { state.store.state() } else { None };
     let question = known.map(|known| Question { state: known, chain_id, body: body.clone() });
     if let Some(question) = &question
         && let Some(answer) = state.answers.get(question).await
     {
-        return as_sent(&answer);
+        caller.asks(answer.asked).await?;
+        return Ok(as_sent(&answer));
     }
     let Some(mut request) = read(&body) else {
         let message = "the body must be one JSON object with `query`, and `variables` if it has any; lists of queries are \
                        not taken, send each in a request of its own";
-        return refuse(StatusCode::BAD_REQUEST, Code::BadInput, message);
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, Code::BadInput, message));
     };
-    let lasts = match state.documents.read(&mut request).await {
-        Ok(lasts) => lasts,
-        Err((code, message)) => return refuse(StatusCode::OK, code, &message),
-    };
+    let known = state.documents.read(&mut request).await;
+    let (lasts, asked) = known.map_err(|(code, message)| Refusal::new(StatusCode::OK, code, message))?;
+    caller.asks(asked).await?;
     // Boxed, because an answer that is kept must not carry the future of one that is not.
-    let work = Box::pin(worked_out(state, chain_id, request));
+    let work = Box::pin(worked_out(state, chain_id, Arc::clone(caller), request, asked));
     let Some(question) = question.filter(|_| lasts) else {
         cache::pass();
-        return as_sent(&work.await);
+        return Ok(as_sent(&work.await));
     };
-    as_sent(&*state.answers.get_or(question, work).await)
+    Ok(as_sent(&*state.answers.get_or(question, work).await))
 }
 
 /// Answers a query, as it is sent.
-async fn worked_out(state: &ApiState, chain_id: Option<i64>, request: Request) -> Answer {
-    let Answered { response, blocks, is_newest } = answer(state, chain_id, request).await;
+async fn worked_out(
+    state: &ApiState,
+    chain_id: Option<i64>,
+    caller: Arc<Caller>,
+    request: Request,
+    asked: Asked,
+) -> Answer {
+    let Answered { response, blocks, is_newest } = answer(state, chain_id, caller, request).await;
     let written = serde_json::to_vec(&response).inspect_err(|reason| {
         tracing::error!(%reason, "a response could not be written");
     });
@@ -245,6 +293,7 @@ async fn worked_out(state: &ApiState, chain_id: Option<i64>, request: Request) -
         lasts: is_newest && response.errors.is_empty() && written.is_ok(),
         body: written.unwrap_or_default().into(),
         blocks: blocks.and_then(|blocks| HeaderValue::from_str(&blocks).ok()),
+        asked,
     }
 }
 
@@ -269,19 +318,19 @@ pub(super) struct Answered {
     is_newest: bool,
 }
 
-/// Answers a query.
-pub(super) async fn answer(state: &ApiState, chain_id: Option<i64>, request: Request) -> Answered {
+/// Answers a query of somebody.
+pub(super) async fn answer(state: &ApiState, chain_id: Option<i64>, caller: Arc<Caller>, request: Request) -> Answered {
     let session = Session::new(Arc::clone(&state.store), &state.config, chain_id);
     let (query, variables, operation) =
         (request.query.clone(), request.variables.clone(), request.operation_name.clone());
     let in_transaction = session.anew();
-    let (answered, has_moved) = try_to_answer(state, session, request).await;
+    let (answered, has_moved) = try_to_answer(state, session, request.data(Arc::clone(&caller))).await;
     if !has_moved {
         return answered;
     }
     let mut again = Request::new(query).variables(variables);
     again.operation_name = operation;
-    try_to_answer(state, in_transaction, again).await.0
+    try_to_answer(state, in_transaction, again.data(caller)).await.0
 }
 
 /// What comes out of a query, and whether a commit came meanwhile, so that it is not of one state.
@@ -338,7 +387,7 @@ pub(super) fn refuse(status: StatusCode, code: Code, message: &str) -> Response 
     as_http(status, &error::response(code, message))
 }
 
-fn as_http(status: StatusCode, response: &GraphResponse) -> Response {
+pub(super) fn as_http(status: StatusCode, response: &GraphResponse) -> Response {
     match serde_json::to_vec(response) {
         Ok(body) => (status, [(CONTENT_TYPE, "application/json")], body).into_response(),
         Err(reason) => {

@@ -13,6 +13,7 @@ mod reindex;
 mod signals;
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,7 @@ use crate::api::{self, ApiState};
 use crate::config::{self, Config};
 use crate::embedded::{self, Durability, Embedded};
 use crate::follow::{FollowError, Stop, Until, desk, follow_at};
+use crate::limit::Limiter;
 use crate::metrics;
 use crate::store::Store;
 use crate::submit::Submitter;
@@ -243,9 +245,11 @@ fn serve(
     if let Some(recorder) = recorder.clone() {
         tasks.spawn(keep_metrics_small(recorder, cancel.clone()));
     }
+    let limiter = Limiter::new(&config.limits)?;
     let submitter = Submitter::new(store, config.documents.clone(), &config.networks);
     let state = ApiState::until(cancel.clone(), Arc::clone(store), config.api.clone()).taking(Arc::new(submitter));
-    let router = api::router(state.clone(), recorder);
+    let state = state.limited(config.limits.clone(), limiter);
+    let router = api::router(state.clone(), recorder).into_make_service_with_connect_info::<SocketAddr>();
     info!("serving GraphQL at http://{address}/graphql");
     let stop = cancel.clone().cancelled_owned();
     tasks.spawn(async move {

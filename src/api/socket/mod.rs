@@ -3,6 +3,9 @@
 //! A connection is one task that reads, answers, and hands each operation's messages on as fast as the client takes them.
 //! Nothing waits in memory for a client: an operation is asked for its next message when the one before is written. What
 //! must always hold: a client that is cut off, because it is too slow or because the node stops, can go on where it was.
+//!
+//! A connection is its caller's, who may show an API key in `connection_init`, because a browser sets no headers here. Each
+//! operation counts as a request.
 
 mod operation;
 
@@ -10,9 +13,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_graphql::Request;
+use async_graphql::{Request, Response};
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Response as HttpResponse};
 use futures_util::stream::{AbortHandle, BoxStream, SelectAll};
 use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
@@ -23,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::operation::{Said, begin};
 use super::error::{self, Code};
+use super::gate::{Caller, Refusal};
 use super::router::ApiState;
 use super::session::Subscriber;
 use crate::metrics;
@@ -75,7 +79,12 @@ impl Sockets {
 }
 
 /// Answers a handshake.
-pub(super) fn accept(state: ApiState, chain_id: Option<i64>, upgrade: WebSocketUpgrade) -> Response {
+pub(super) fn accept(
+    state: ApiState,
+    chain_id: Option<i64>,
+    caller: Caller,
+    upgrade: WebSocketUpgrade,
+) -> HttpResponse {
     let Ok(place) = Arc::clone(&state.sockets().connections).try_acquire_owned() else {
         let message = "this node has as many connections as it takes; try again later";
         return super::router::refuse(axum::http::StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, message);
@@ -87,13 +96,13 @@ pub(super) fn accept(state: ApiState, chain_id: Option<i64>, upgrade: WebSocketU
         .max_frame_size(most_bytes)
         .read_buffer_size(BUFFER_BYTES)
         .write_buffer_size(BUFFER_BYTES)
-        .on_upgrade(move |socket| serve(state, chain_id, socket, place))
+        .on_upgrade(move |socket| serve(Connection::new(state, chain_id, caller, socket), place))
         .into_response()
 }
 
-async fn serve(state: ApiState, chain_id: Option<i64>, socket: WebSocket, _place: OwnedSemaphorePermit) {
-    let speaks = socket.protocol().is_some_and(|protocol| protocol.as_bytes() == PROTOCOL.as_bytes());
-    let mut connection = Connection::new(state, chain_id, socket);
+async fn serve(mut connection: Connection, _place: OwnedSemaphorePermit) {
+    let protocol = connection.socket.protocol();
+    let speaks = protocol.is_some_and(|protocol| protocol.as_bytes() == PROTOCOL.as_bytes());
     let end = if speaks { connection.run().await } else { End::Close(4406, "Subprotocol not acceptable".into()) };
     connection.end(end).await;
 }
@@ -102,7 +111,7 @@ async fn serve(state: ApiState, chain_id: Option<i64>, socket: WebSocket, _place
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum ClientMessage {
-    ConnectionInit,
+    ConnectionInit { payload: Option<Value> },
     Subscribe { id: String, payload: Box<Request> },
     Complete { id: String },
     Ping { payload: Option<Value> },
@@ -127,9 +136,23 @@ struct Operation {
     subscriber: Arc<Subscriber>,
 }
 
+/// The key that the first message shows: under either name, because it stands in the place of a header.
+fn authorization(payload: &Value) -> Option<&str> {
+    // What is there and is no text is no key, which is told.
+    let shown = payload.get("authorization").or_else(|| payload.get("Authorization"))?;
+    Some(shown.as_str().unwrap_or_default())
+}
+
+/// The end of a connection whose key is not taken; "try again later" where another time may be better.
+fn not_taken(refusal: Refusal) -> End {
+    let code = if refusal.code == Code::Unauthenticated { 4403 } else { 1013 };
+    End::Close(code, refusal.message)
+}
+
 struct Connection {
     state: ApiState,
     chain_id: Option<i64>,
+    caller: Caller,
     socket: WebSocket,
     is_acknowledged: bool,
     init_deadline: Instant,
@@ -141,12 +164,13 @@ struct Connection {
 }
 
 impl Connection {
-    fn new(state: ApiState, chain_id: Option<i64>, socket: WebSocket) -> Self {
+    fn new(state: ApiState, chain_id: Option<i64>, caller: Caller, socket: WebSocket) -> Self {
         let mut pings = interval_at(Instant::now() + PING_PAUSE, PING_PAUSE);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             state,
             chain_id,
+            caller,
             socket,
             is_acknowledged: false,
             init_deadline: Instant::now() + INIT_DEADLINE,
@@ -179,10 +203,15 @@ impl Connection {
         }
     }
 
-    /// Both ends notice that the other one is gone without a word.
+    /// Both ends notice that the other one is gone without a word, and this one that a key was revoked.
     async fn ping(&mut self) -> Result<(), End> {
         if self.unanswered >= MISSED_PINGS {
             return Err(End::Gone);
+        }
+        if let Err(refusal) = self.state.gate().look_again(&self.caller).await
+            && refusal.code == Code::Unauthenticated
+        {
+            return Err(not_taken(refusal));
         }
         self.unanswered += 1;
         self.send(Message::Ping(axum::body::Bytes::new())).await
@@ -201,10 +230,14 @@ impl Connection {
             return Err(End::Close(4400, format!("Messages are those of {PROTOCOL}")));
         };
         match message {
-            ClientMessage::ConnectionInit if self.is_acknowledged => {
+            ClientMessage::ConnectionInit { .. } if self.is_acknowledged => {
                 Err(End::Close(4429, "Too many initialisation requests".into()))
             }
-            ClientMessage::ConnectionInit => {
+            ClientMessage::ConnectionInit { payload } => {
+                if let Some(authorization) = payload.as_ref().and_then(authorization) {
+                    let shown = self.state.gate().show(&self.caller, authorization).await;
+                    self.caller = shown.map_err(not_taken)?;
+                }
                 self.is_acknowledged = true;
                 self.say(&json!({ "type": "connection_ack" })).await
             }
@@ -231,9 +264,9 @@ impl Connection {
         }
         if self.operations.len() >= MAX_OPERATIONS {
             let message = format!("a connection has at most {MAX_OPERATIONS} operations; open another one");
-            return self.refuse(&id, Code::TooComplex, &message).await;
+            return self.refuse(&id, error::response(Code::TooComplex, &message)).await;
         }
-        match begin(&self.state, self.chain_id, request).await {
+        match begin(&self.state, self.chain_id, self.caller.anew(), request).await {
             Ok(begun) => {
                 let (messages, abort) = futures_util::stream::abortable(begun.messages);
                 let name = id.clone();
@@ -241,7 +274,7 @@ impl Connection {
                 self.operations.insert(id, Operation { abort, subscriber: begun.subscriber });
                 Ok(())
             }
-            Err((code, message)) => self.refuse(&id, code, &message).await,
+            Err(refusal) => self.refuse(&id, refusal.graphql()).await,
         }
     }
 
@@ -275,9 +308,8 @@ impl Connection {
         }
     }
 
-    async fn refuse(&mut self, id: &str, code: Code, message: &str) -> Result<(), End> {
-        let errors = error::response(code, message).errors;
-        ::metrics::counter!(metrics::GRAPHQL_ERRORS, "code" => code.name()).increment(1);
+    async fn refuse(&mut self, id: &str, refusal: Response) -> Result<(), End> {
+        let errors = error::counted(refusal).errors;
         self.say(&json!({ "type": "error", "id": id, "payload": errors })).await
     }
 

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, OperationType, Selection};
 use async_graphql::{Request, Response, ServerError};
+use axum::http::StatusCode;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::api::error::Code;
+use crate::api::gate::{Caller, Refusal};
 use crate::api::router::{ApiState, answer};
 use crate::api::session::Subscriber;
 use crate::metrics;
@@ -29,30 +31,34 @@ pub(super) struct Begun {
     pub(super) subscriber: Arc<Subscriber>,
 }
 
-/// Begins an operation.
+/// Begins an operation, once it is counted as a request and as what it asks.
 ///
 /// # Errors
-/// Code and sentence for the client.
+/// What the client is told.
 pub(super) async fn begin(
     state: &ApiState,
     chain_id: Option<i64>,
+    caller: Caller,
     mut request: Request,
-) -> Result<Begun, (Code, String)> {
-    state.documents().read(&mut request).await?;
+) -> Result<Begun, Refusal> {
+    let refusal = |(code, message)| Refusal::new(StatusCode::OK, code, message);
+    caller.request().await?;
+    let (_, asked) = state.documents().read(&mut request).await.map_err(refusal)?;
+    caller.asks(asked).await?;
     let subscriber = Arc::new(Subscriber::new(Arc::clone(state.subscriptions()), chain_id));
     let name = request.operation_name.clone();
     // A query that does not parse is told of by the schema, as every other mistake of a query.
     let is_subscription = match request.parsed_query() {
-        Ok(document) => is_subscription(document, name.as_deref())?,
+        Ok(document) => is_subscription(document, name.as_deref()).map_err(refusal)?,
         Err(_) => false,
     };
     let messages = if is_subscription {
-        let place = Place::take(state)?;
+        let place = Place::take(state).map_err(refusal)?;
         let answers = state.schema().execute_stream(request.data(Arc::clone(&subscriber)));
         answers.map(move |answer| said(answer, &place)).boxed()
     } else {
-        let state = state.clone();
-        stream::once(async move { said(answer(&state, chain_id, request).await.response, &()) }).boxed()
+        let (state, caller) = (state.clone(), Arc::new(caller));
+        stream::once(async move { said(answer(&state, chain_id, caller, request).await.response, &()) }).boxed()
     };
     // An operation ends with its first error, which says so itself.
     let end = stream::once(async { Said::End });

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
 use meikan::api::{self, ApiState};
 use meikan::block::{Block, BlockRef, DecodedLog, Header, Log};
-use meikan::config::{Addresses, Api, Contracts, Database, Documents, Follow, Network};
+use meikan::config::{Addresses, Api, Contracts, Database, Documents, Follow, Limits, Network};
 use meikan::event::{Event, IdentityEvent, ReputationEvent, Role, Text, ValidationEvent};
+use meikan::limit::Limiter;
 use meikan::store::{Batch, Store, Tip, Writer};
 use meikan::submit::Submitter;
 use serde_json::{Value, json};
@@ -217,6 +218,14 @@ impl Node {
         // reqwest wants a provider of TLS even for plain HTTP; a second installation says so, and changes nothing.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Self { store, address, client: reqwest::Client::new(), database }
+    }
+
+    /// A node that keeps answers and limits what anybody may do.
+    pub(crate) async fn gated(limits: Limits) -> Self {
+        let node = Self::start().await;
+        let state = ApiState::new(Arc::clone(&node.store), Api::default());
+        let limiter = Limiter::new(&limits).unwrap();
+        Self { address: serve(state.limited(limits, limiter)).await, ..node }
     }
 
     /// From how much feedback on an aspect has milestones, and as often, in networks that are registered from now on.

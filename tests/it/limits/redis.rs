@@ -33,6 +33,26 @@ impl Redis {
         self.child.kill().await.expect("it runs");
     }
 
+    /// Starts it anew in its place.
+    pub(crate) async fn start_again(&mut self) {
+        self.child = launch(&self.folder);
+        self.answers().await;
+    }
+
+    /// The names of what it holds, with the seconds that each is kept for.
+    pub(crate) async fn held(&self) -> Vec<(String, i64)> {
+        let client = redis::Client::open(self.url()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let mut names: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut connection).await.unwrap();
+        names.sort();
+        let mut held = Vec::new();
+        for name in names {
+            let seconds = redis::cmd("TTL").arg(&name).query_async(&mut connection).await.unwrap();
+            held.push((name, seconds));
+        }
+        held
+    }
+
     async fn answers(&self) {
         let deadline = Instant::now() + PATIENCE;
         while tokio::net::UnixStream::connect(socket(&self.folder)).await.is_err() {
