@@ -20,7 +20,8 @@ use axum::response::{IntoResponse, Response};
 use crate::config::{Api, Origins};
 use crate::metrics;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The request's id: the client's own, or one that is made for it.
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Longest `x-request-id` of a client that is passed on, in bytes.
 const MAX_REQUEST_ID_BYTES: usize = 128;
@@ -32,8 +33,9 @@ const EXPOSED: &str = "x-request-id, x-block, x-ratelimit-limit, x-ratelimit-rem
 const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'";
 
 /// Gives every response its headers, and measures it.
-pub(super) async fn with_headers(State(config): State<Arc<Api>>, request: Request, next: Next) -> Response {
+pub(super) async fn with_headers(State(config): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
+    request.headers_mut().insert(REQUEST_ID, id.clone());
     let started = Instant::now();
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let origin = request.headers().get(ORIGIN).cloned();

@@ -54,6 +54,21 @@ pub struct Submission<'a> {
     pub signature: &'a str,
 }
 
+/// A document that its signer signed, and that is yet to be taken.
+#[derive(Debug)]
+pub struct Checked {
+    chain_id: ChainId,
+    handed: Handed,
+}
+
+impl Checked {
+    /// Who signed it.
+    #[must_use]
+    pub fn signer(&self) -> Address {
+        self.handed.signer
+    }
+}
+
 /// How what a document is about is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum About {
@@ -97,44 +112,62 @@ impl Submitter {
         Self { store: Arc::clone(store), rules, networks: networks.collect() }
     }
 
-    /// Hands a document in.
+    /// Reads a document and makes sure that its signer signed it, which is the first half of handing it in.
     ///
     /// # Errors
     /// [`Refusal`]; then nothing is kept of it but the attempt.
-    pub async fn submit(&self, submission: Submission<'_>, sender: Sender) -> Result<Receipt, Refusal> {
-        let mut sender = sender;
+    pub async fn check(&self, submission: Submission<'_>, mut sender: Sender) -> Result<Checked, Refusal> {
         sender.signer = submission.signer.chars().filter(|letter| *letter != '\0').take(MAX_SIGNER_BYTES).collect();
-        let read = match self.checked(submission).await {
-            Ok(read) => read,
-            Err((refusal, digest)) => {
-                let signer = submission.signer.parse::<AccountId>().ok();
-                let attempt = Attempt {
-                    kind: submission.kind.name(),
-                    chain_id: signer.map(|signer| signer.chain_id),
-                    digest,
-                    outcome: refusal.reason.code(),
-                    reason: refusal.message.clone(),
+        let kind = submission.kind;
+        match self.checked(submission).await {
+            Ok(read) => Ok(Checked {
+                chain_id: read.signer.chain_id,
+                handed: Handed {
+                    kind,
+                    body: submission.document.to_owned(),
+                    digest: read.payload.digest,
+                    signer: read.signer.address,
+                    untimely: time::untimely(&self.rules, &read.document, time::now()),
+                    document: read.document,
+                    signature: read.signature,
                     sender,
-                };
-                trail::tell(&attempt);
-                self.store.note_attempt(&attempt).await.map_err(|error| away(&error))?;
-                return Err(refusal);
+                },
+            }),
+            Err((refusal, digest)) => {
+                let chain_id = submission.signer.parse::<AccountId>().ok().map(|signer| signer.chain_id);
+                let (outcome, reason) = (refusal.reason.code(), refusal.message.clone());
+                self.note(Attempt { kind: kind.name(), chain_id, digest, outcome, reason, sender }).await?;
+                Err(refusal)
             }
-        };
-        let network = self.network(read.signer.chain_id)?;
-        let handed = Handed {
-            kind: submission.kind,
-            body: submission.document.to_owned(),
-            digest: read.payload.digest,
-            signer: read.signer.address,
-            untimely: time::untimely(&self.rules, &read.document, time::now()),
-            document: read.document,
-            signature: read.signature,
-            sender,
-        };
-        let (chain_id, digest, about) = (read.signer.chain_id, handed.digest, about(&handed.document, handed.digest));
-        let (outcome, seq) = network.desk.hand_in(handed).await?;
+        }
+    }
+
+    /// Takes a document that was checked, which is the second half.
+    ///
+    /// # Errors
+    /// As [`Submitter::check`].
+    pub async fn take(&self, checked: Checked) -> Result<Receipt, Refusal> {
+        let Checked { chain_id, handed } = checked;
+        let (digest, about) = (handed.digest, about(&handed.document, handed.digest));
+        let (outcome, seq) = self.network(chain_id)?.desk.hand_in(handed).await?;
         Ok(Receipt { chain_id, digest, about, outcome, seq })
+    }
+
+    /// Writes down that a document that was checked is not taken, because its signer, or whoever sends it, has handed in too
+    /// many.
+    ///
+    /// # Errors
+    /// [`Refusal`] where that cannot be written down.
+    pub async fn turn_away(&self, checked: Checked, reason: String) -> Result<(), Refusal> {
+        let Checked { chain_id, handed } = checked;
+        let (kind, digest) = (handed.kind.name(), Some(handed.digest));
+        let chain_id = Some(chain_id);
+        self.note(Attempt { kind, chain_id, digest, outcome: "RATE_LIMITED", reason, sender: handed.sender }).await
+    }
+
+    async fn note(&self, attempt: Attempt) -> Result<(), Refusal> {
+        trail::tell(&attempt);
+        self.store.note_attempt(&attempt).await.map_err(|error| away(&error))
     }
 
     /// What is signed of a document; nothing is kept.

@@ -12,11 +12,10 @@ use super::refusal::{Refusal, write};
 use crate::config::{Limits, Quota};
 use crate::key::Token;
 use crate::limit::{Kind, Limiter, Rule, Verdict};
-use crate::store::ApiKey;
+use crate::store::{ApiKey, Sender};
 
 /// A kind of document that somebody signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code, reason = "mutations name what they take")]
 pub(in crate::api) enum Signed {
     /// An agent's card.
     Registration,
@@ -59,22 +58,29 @@ pub(in crate::api) struct Caller {
     counters: Arc<Counters>,
     pub(super) address: IpAddr,
     pub(super) key: Option<Held>,
+    /// The request's id, as its response bears it.
+    request_id: String,
     told: Mutex<Option<Verdict>>,
 }
 
 impl Caller {
-    pub(super) fn new(counters: Arc<Counters>, address: IpAddr, key: Option<Held>) -> Self {
-        Self { counters, address, key, told: Mutex::default() }
+    pub(super) fn new(counters: Arc<Counters>, address: IpAddr, key: Option<Held>, request_id: &str) -> Self {
+        Self { counters, address, key, request_id: request_id.to_owned(), told: Mutex::default() }
+    }
+
+    /// Who hands a document in, but for who signed it.
+    pub(in crate::api) fn sender(&self) -> Sender {
+        Sender { signer: String::new(), request_id: self.request_id.clone(), address: self.address.to_string() }
     }
 
     /// The same caller with another request, which is yet to be counted.
     pub(in crate::api) fn anew(&self) -> Self {
-        Self::new(Arc::clone(&self.counters), self.address, self.key.clone())
+        Self::new(Arc::clone(&self.counters), self.address, self.key.clone(), &self.request_id)
     }
 
     /// The same caller with that key.
     pub(super) fn holding(&self, key: Option<Held>) -> Self {
-        Self::new(Arc::clone(&self.counters), self.address, key)
+        Self::new(Arc::clone(&self.counters), self.address, key, &self.request_id)
     }
 
     /// Counts a request.
@@ -167,7 +173,7 @@ mod tests {
 
     fn from(limits: Limits) -> impl Fn() -> Caller {
         let counters = Arc::new(Counters::new(limits, Limiter::alone()));
-        move || Caller::new(Arc::clone(&counters), IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), None)
+        move || Caller::new(Arc::clone(&counters), IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), None, "id")
     }
 
     async fn signs(caller: &Caller, signer: u8, signed: Signed) -> Result<(), String> {

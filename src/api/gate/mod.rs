@@ -26,6 +26,7 @@ use self::caller::{Counters, Held};
 use self::keys::{Keys, Shown, Untold};
 pub(super) use self::refusal::Refusal;
 use super::error::Code;
+use super::headers::REQUEST_ID;
 use crate::config::Limits;
 use crate::key::Token;
 use crate::limit::Limiter;
@@ -37,7 +38,6 @@ use crate::store::{ApiKey, Store};
 ///
 /// # Errors
 /// `RATE_LIMITED` with `retryAfter`, which the resolver hands on.
-#[allow(dead_code, reason = "mutations call it")]
 pub(super) async fn admit_signer(
     ctx: &async_graphql::Context<'_>,
     signer: Address,
@@ -77,7 +77,8 @@ impl Gate {
     pub(super) async fn enter(&self, peer: Peer, headers: &HeaderMap) -> Result<Caller, Refusal> {
         let address = address::client(peer.0, headers, &self.counters.limits.trusted_proxies);
         let key = self.key(address, Shown::in_headers(headers)).await?;
-        let caller = Caller::new(Arc::clone(&self.counters), address, key);
+        let request_id = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
+        let caller = Caller::new(Arc::clone(&self.counters), address, key, request_id);
         caller.request().await?;
         Ok(caller)
     }

@@ -10,14 +10,14 @@ use async_graphql::dynamic::{
 use super::described;
 use crate::api::argument::Arguments;
 use crate::api::error::{Code, error, from_query, from_refusal};
+use crate::api::gate::{Caller, Signed, admit_signer};
 use crate::api::selection;
 use crate::api::session::Session;
 use crate::api::tree::{Tree, hand_out};
-use crate::document::Kind;
-use crate::store::Sender;
+use crate::document::{Kind, Refusal};
 use crate::store::query::When;
 use crate::store::query::entity::{self, Entity};
-use crate::submit::{About, Submission, Submitter};
+use crate::submit::{About, Receipt, Submission, Submitter};
 
 /// A way to hand in documents of a kind.
 struct Mutation {
@@ -163,8 +163,7 @@ async fn hand_in(
     let selection = selection::of(entity, &[ctx.field()])?;
     let given = Given::read(kind, &Arguments::of(&ctx.args));
     session.check_chain(&given.signer)?;
-    let sender = ctx.data_opt::<Sender>().cloned().unwrap_or_default();
-    let receipt = submitter(ctx)?.submit(given.submission(), sender).await.map_err(|refusal| from_refusal(&refusal))?;
+    let receipt = take(ctx, &given).await?;
     let chain_id = i64::try_from(receipt.chain_id).unwrap_or_default();
     let snapshot = session.after(chain_id, receipt.seq).await?;
     let scope = snapshot.scope(&When { chain_id: Some(chain_id), ..When::default() }).await.map_err(from_query)?;
@@ -177,6 +176,28 @@ async fn hand_in(
     let record =
         record.ok_or_else(|| error(Code::Unavailable, "the document is kept, and cannot be read yet; ask again"))?;
     Ok(hand_out(Tree::of(entity, &[ctx.field()]).one(&record)?))
+}
+
+/// Hands a document in: it is counted once its signature is found good, so that nobody uses up another's limit.
+async fn take(ctx: &ResolverContext<'_>, given: &Given) -> async_graphql::Result<Receipt> {
+    let (submitter, refused) = (submitter(ctx)?, |refusal: Refusal| from_refusal(&refusal));
+    let sender = ctx.data::<Arc<Caller>>()?.sender();
+    let checked = submitter.check(given.submission(), sender).await.map_err(refused)?;
+    if let Err(limited) = admit_signer(ctx.ctx, checked.signer(), counted_as(given.kind)).await {
+        submitter.turn_away(checked, limited.message.clone()).await.map_err(refused)?;
+        return Err(limited);
+    }
+    submitter.take(checked).await.map_err(refused)
+}
+
+/// The limit that documents of a kind are counted against.
+fn counted_as(kind: Kind) -> Signed {
+    match kind {
+        Kind::Feedback | Kind::FeedbackRevision | Kind::FeedbackRevocation => Signed::Feedback,
+        Kind::AgentCard => Signed::Registration,
+        Kind::PaymentLink => Signed::PaymentLink,
+        _ => Signed::Other,
+    }
 }
 
 /// A kind by its name in the API.

@@ -6,5 +6,6 @@ mod files;
 mod manifests;
 mod refused;
 mod support;
+mod trail;
 mod validations;
 mod wallets;

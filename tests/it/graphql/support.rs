@@ -188,6 +188,12 @@ impl Answer {
     }
 }
 
+/// What answers, and takes documents of the stories' network, whose endpoint is away.
+fn taking(store: &Arc<Store>, api: Api) -> ApiState {
+    let submitter = Submitter::new(store, Documents::default(), &[network(CHAIN)]);
+    ApiState::new(Arc::clone(store), api).taking(Arc::new(submitter))
+}
+
 impl Node {
     pub(crate) async fn start() -> Self {
         Self::with(|_| {}).await
@@ -213,8 +219,7 @@ impl Node {
         // Stories write and ask at once; an answer that is kept is as old as the news of a commit takes.
         let mut api = Api { wait_for_block_ms: 300, cache_megabytes: 0, ..Api::default() };
         change(&mut api);
-        let submitter = Submitter::new(&store, Documents::default(), &[network(CHAIN)]);
-        let address = serve(ApiState::new(Arc::clone(&store), api).taking(Arc::new(submitter))).await;
+        let address = serve(taking(&store, api)).await;
         // reqwest wants a provider of TLS even for plain HTTP; a second installation says so, and changes nothing.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Self { store, address, client: reqwest::Client::new(), database }
@@ -223,7 +228,7 @@ impl Node {
     /// A node that keeps answers and limits what anybody may do.
     pub(crate) async fn gated(limits: Limits) -> Self {
         let node = Self::start().await;
-        let state = ApiState::new(Arc::clone(&node.store), Api::default());
+        let state = taking(&node.store, Api::default());
         let limiter = Limiter::new(&limits).unwrap();
         Self { address: serve(state.limited(limits, limiter)).await, ..node }
     }

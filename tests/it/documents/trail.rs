@@ -1,0 +1,75 @@
+//! The trail of writes, and how many of them somebody may make.
+
+use meikan::config::{Limits, Quota};
+use meikan::document::Kind;
+use serde_json::json;
+
+use super::support::{Desk, Signed, by_hand, document_rows, person, registered};
+use crate::graphql::support::{CHAIN, Node};
+use crate::support::postgres::connect;
+
+#[tokio::test]
+async fn every_attempt_is_written_down_and_no_signature_is() {
+    let node = Node::start().await;
+    let (world, desk) = (by_hand(), Desk::at(&node.address));
+    let mut history = node.history(CHAIN).await;
+    let (owner, client) = (person(1), person(2));
+    history.block(registered(7, owner.address)).await;
+    let given = world.signs(&client, Kind::Feedback, &world.gives(client.address, 7, 1));
+    let by_owner = world.signs(&owner, Kind::Feedback, &world.gives(owner.address, 7, 1));
+    let broken = Signed { document: "{".into(), ..given.clone() };
+    desk.hand_in(&given).await.unwrap();
+    desk.hand_in(&given).await.unwrap();
+    desk.hand_in(&by_owner).await.unwrap_err();
+    desk.hand_in(&broken).await.unwrap_err();
+
+    let database = connect(node.database.url()).await;
+    let select = "SELECT kind, chain_id, signer, digest, outcome, reason, request_id, sender, w::text FROM write_audit w \
+                  ORDER BY id";
+    let rows = database.query(select, &[]).await.unwrap();
+    let outcomes: Vec<&str> = rows.iter().map(|row| row.get(4)).collect();
+    assert_eq!(outcomes, ["ACCEPTED", "REPEATED", "FORBIDDEN", "BAD_INPUT"]);
+    for (row, (signed, has_digest)) in
+        rows.iter().zip([(&given, true), (&given, true), (&by_owner, true), (&broken, false)])
+    {
+        assert_eq!((row.get::<_, &str>(0), row.get::<_, i64>(1)), ("FEEDBACK", i64::try_from(CHAIN).unwrap()));
+        assert_eq!(row.get::<_, &str>(2), signed.signer);
+        assert_eq!(row.get::<_, Option<&[u8]>>(3), has_digest.then(|| signed.digest.as_slice()));
+        assert!(row.get::<_, &str>(6).len() >= 8, "{row:?}");
+        assert!(!row.get::<_, &str>(8).contains(&signed.signature[2..34]), "{row:?}");
+    }
+    let reasons: Vec<&str> = rows.iter().map(|row| row.get(5)).collect();
+    assert_eq!(reasons[..2], ["", ""]);
+    assert!(reasons[2].contains("cannot give feedback") && reasons[3].contains("not JSON"), "{reasons:?}");
+}
+
+#[tokio::test]
+async fn whoever_hands_in_too_much_is_turned_away_and_nobody_uses_up_another_s_limit() {
+    let signer = Quota { feedback_per_hour: 2, ..Quota::default() };
+    let node = Node::gated(Limits { signer, ..Limits::default() }).await;
+    let (world, desk) = (by_hand(), Desk::at(&node.address));
+    let mut history = node.history(CHAIN).await;
+    let (client, other) = (person(2), person(3));
+    history.block(registered(7, person(1).address)).await;
+    let gives = |value: i64| world.signs(&client, Kind::Feedback, &world.gives(client.address, 7, value));
+    // In another's name without their signature: it counts against nobody.
+    let forged = Signed {
+        signer: world.account(client.address),
+        ..world.signs(&other, Kind::Feedback, &world.gives(client.address, 7, 0))
+    };
+    for _ in 0..3 {
+        assert_eq!(desk.refusal(&forged).await, "UNAVAILABLE");
+    }
+    desk.hand_in(&gives(1)).await.unwrap();
+    desk.hand_in(&gives(2)).await.unwrap();
+    let rows = document_rows(&node.database).await;
+    let (code, message) = desk.hand_in(&gives(3)).await.unwrap_err();
+    assert_eq!(code, "RATE_LIMITED", "{message}");
+    assert_eq!(document_rows(&node.database).await, rows);
+    desk.hand_in(&world.signs(&other, Kind::Feedback, &world.gives(other.address, 7, 1))).await.unwrap();
+    let database = connect(node.database.url()).await;
+    let limited = "SELECT signer, reason FROM write_audit WHERE outcome = 'RATE_LIMITED'";
+    let limited = database.query_one(limited, &[]).await.unwrap();
+    assert_eq!(json!(limited.get::<_, &str>(0)), json!(world.account(client.address)));
+    assert_eq!(limited.get::<_, &str>(1), message);
+}
