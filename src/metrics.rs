@@ -84,6 +84,8 @@ pub const SQL_DURATION: &str = "sql_duration_seconds";
 pub const HTTP_DURATION: &str = "http_request_duration_seconds";
 /// Signed documents that were handed in; labels `kind`, `outcome`.
 pub const DOCUMENTS: &str = "documents_total";
+/// Time of a look at whether a request may be passed on.
+pub const MANIFEST_VERIFICATION: &str = "manifest_verification_duration_seconds";
 /// GraphQL errors answered; label `code`.
 pub const GRAPHQL_ERRORS: &str = "graphql_errors_total";
 /// Subscriptions that are open.
@@ -189,6 +191,7 @@ fn describe() {
     describe_counter!(AUDIT_FINDINGS, "What an audit found to differ from the chain");
     describe_counter!(AUDIT_REPAIRED, "Findings that were repaired");
     describe_histogram!(SQL_DURATION, Unit::Seconds, "Time of a database transaction or query");
+    describe_histogram!(MANIFEST_VERIFICATION, Unit::Seconds, "Time of a look at whether a request may be passed on");
     describe_histogram!(HTTP_DURATION, Unit::Seconds, "Time of an HTTP request");
     describe_counter!(DOCUMENTS, "Signed documents that were handed in, by what became of them");
     describe_counter!(GRAPHQL_ERRORS, "GraphQL errors answered");

@@ -46,7 +46,7 @@ const MAX_SELECTIONS: u64 = 50_000;
 const MAX_DEPTH: usize = 64;
 
 /// Fields that tell what no commit tells: how far the chain is, what endpoints said, what a restart configured, what is over.
-const OBSERVED: [&str; 12] = [
+const OBSERVED: [&str; 14] = [
     "_meta",
     "networks",
     "stateDigest",
@@ -59,6 +59,8 @@ const OBSERVED: [&str; 12] = [
     "endpointManifest",
     "endpointManifests",
     "manifest",
+    "verifyForward",
+    "verifySignature",
 ];
 
 /// Whether a query has one answer for as long as no commit comes.

@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::id::AgentId;
+
 pub use self::contracts::{Addresses, Contracts, Generations};
 pub use self::documents::Documents;
 pub use self::error::ConfigError;
@@ -85,6 +87,10 @@ impl Default for Database {
 pub struct Api {
     /// Address and port; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Where others reach this server, such as `https://node.example`; empty: as it is asked.
+    pub public_url: String,
+    /// The id of the agent whose card is served at `/.well-known/agent-card.json`; empty: none.
+    pub served_agent: String,
     /// Largest request body, in bytes.
     pub max_body_bytes: usize,
     /// Longest time a request may take, in milliseconds.
@@ -123,6 +129,8 @@ impl Default for Api {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8004)),
+            public_url: String::new(),
+            served_agent: String::new(),
             max_body_bytes: 100_000,
             request_timeout_ms: 30_000,
             max_depth: 16,
@@ -219,6 +227,20 @@ impl Config {
         if self.api.max_subscriptions == 0 || self.api.slow_client_ms == 0 {
             return Err(invalid("api.max_subscriptions and api.slow_client_ms must be at least 1"));
         }
+        let api = &self.api;
+        if !api.served_agent.is_empty() && api.served_agent.parse::<AgentId>().is_err() {
+            return Err(invalid(format!(
+                "api.served_agent is {:?}; an agent's id is such as 167000:42",
+                api.served_agent
+            )));
+        }
+        let is_url = ["http://", "https://"].iter().any(|scheme| api.public_url.starts_with(scheme));
+        if !api.public_url.is_empty() && (!is_url || api.public_url.ends_with('/')) {
+            return Err(invalid(format!(
+                "api.public_url is {:?}; write it with its scheme and without a / at its end",
+                api.public_url
+            )));
+        }
         self.limits.check()
     }
 }
@@ -313,6 +335,8 @@ mod tests {
         for (text, said) in [
             (String::new(), "no network is configured"),
             (NETWORK.replace("https://", "ftp://"), "does not begin with"),
+            (format!("[api]\nserved_agent = '42'\n{NETWORK}"), "an agent's id is such as 167000:42"),
+            (format!("[api]\npublic_url = 'node.example'\n{NETWORK}"), "write it with its scheme"),
             (NETWORK.replace("rpc_urls", "#"), "no endpoint"),
             (NETWORK.replace("identity", "#"), "watches no contract"),
             (format!("{NETWORK}\n{NETWORK}"), "two networks are named"),

@@ -6,6 +6,7 @@
 mod client;
 mod digest;
 mod entity;
+mod forward;
 mod input;
 mod intent;
 mod leaderboard;
@@ -49,7 +50,7 @@ pub fn build(config: &Api, submitter: Option<Arc<Submitter>>) -> Schema {
     let query = client::add_roots(query);
     let query = validation::add_root(query);
     let query = intent::add_root(query);
-    let query = signing::add_roots(digest::add_root(query));
+    let query = forward::add_root(signing::add_roots(digest::add_root(query)));
     let mut builder = Schema::build("Query", Some("Mutation"), Some("Subscription"))
         .validation_mode(ValidationMode::Strict)
         .limit_depth(config.max_depth)
@@ -68,7 +69,7 @@ pub fn build(config: &Api, submitter: Option<Arc<Submitter>>) -> Schema {
     let builder = digest::register(reputation::register(network::register(meta::register(builder))));
     let builder = client::register(series::register(leaderboard::register(builder)));
     let mut builder = subscription::register(intent::register(validation::register(builder)));
-    builder = signing::register(mutation::register(builder));
+    builder = forward::register(signing::register(mutation::register(builder)));
     if let Some(submitter) = submitter {
         builder = builder.data(submitter);
     }

@@ -1,8 +1,50 @@
 //! Agent cards: each one takes the place of the one before.
 
+use alloy::primitives::Address;
+
 use super::{Acceptance, Done, Handed};
 use crate::document::{AgentCard, Cid};
+use crate::id::AgentId;
+use crate::store::Store;
+use crate::store::error::StoreError;
 use crate::store::sql;
+
+/// A card that is in force, and which registry numbered its agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServedCard {
+    /// The card in its canonical form.
+    pub content: String,
+    /// The agent's identity registry.
+    pub registry: Address,
+}
+
+impl Store {
+    /// An agent's newest card, as long as whoever signed it speaks for the agent.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn served_card(&self, agent: &AgentId) -> Result<Option<ServedCard>, StoreError> {
+        let failed = || StoreError::database("read a card");
+        let connection = self.read().await?;
+        let select = "SELECT f.content, k.address FROM contract k \
+                      JOIN agent a ON a.chain_id = k.chain_id AND a.deployment = k.deployment \
+                          AND a.agent_id = $3::text::numeric AND a.end_block IS NULL \
+                      JOIN agent_card c ON c.chain_id = a.chain_id AND c.deployment = a.deployment \
+                          AND c.agent_id = a.agent_id AND c.is_current AND c.signer IN (a.owner, a.agent_wallet) \
+                      JOIN served_file f ON f.sha256 = c.file_sha256 \
+                      WHERE k.chain_id = $1 AND k.role = 'identity' \
+                      AND CASE WHEN $2::bytea IS NULL THEN k.deployment = 0 ELSE k.address = $2 END";
+        let Ok(chain_id) = i64::try_from(agent.chain_id) else { return Ok(None) };
+        let registry = agent.registry.map(|registry| registry.to_vec());
+        let statement = connection.prepare_cached(select).await.map_err(failed())?;
+        let rows = connection.query(&statement, &[&chain_id, &registry, &agent.agent_id.to_string()]).await;
+        let rows = rows.map_err(failed())?;
+        let served = rows.first().map(|row| {
+            Ok(ServedCard { content: sql::column(row, "content")?, registry: sql::address(row, "address")? })
+        });
+        served.transpose()
+    }
+}
 
 impl Acceptance<'_> {
     /// A card that is published.

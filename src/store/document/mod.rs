@@ -15,6 +15,7 @@ mod validation;
 
 use alloy::primitives::{Address, B256};
 
+pub use self::card::ServedCard;
 pub use self::trail::{Attempt, Outcome, Sender};
 use super::Store;
 use super::error::StoreError;

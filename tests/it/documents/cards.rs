@@ -8,6 +8,45 @@ use super::support::{Desk, by_hand, person, registered};
 use crate::graphql::support::{CHAIN, Node, metadata};
 
 #[tokio::test]
+async fn the_card_of_the_served_agent_is_where_others_look_for_it() {
+    let node = Node::with(|api| {
+        api.served_agent = format!("{CHAIN}:7");
+        api.public_url = "https://node.example".into();
+    });
+    let node = node.await;
+    let (world, desk) = (by_hand(), Desk::at(&node.address));
+    let mut history = node.history(CHAIN).await;
+    let owner = person(1);
+    history.block(registered(7, owner.address)).await;
+    let get = || desk.get("/.well-known/agent-card.json");
+    assert_eq!(get().send().await.unwrap().status(), 404);
+    let says = world.publishes(7, "One");
+    desk.hand_in(&world.signs(&owner, Kind::AgentCard, &says)).await.unwrap();
+    let response = get().send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["cache-control"], "public, max-age=300, must-revalidate");
+    assert_eq!(response.headers()["content-type"], "application/json");
+    let tag = response.headers()["etag"].clone();
+    let served: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+    let mut expected = says["card"].clone();
+    expected["registrations"] = json!([{ "agentId": 7, "agentRegistry": world.account(world.registry) }]);
+    for name in ["feedbackDataURI", "validationRequestsURI", "validationResponsesURI"] {
+        expected[name] = json!(format!("https://node.example/graphql/{CHAIN}"));
+    }
+    assert_eq!(served, expected);
+    assert_eq!(get().header("if-none-match", &tag).send().await.unwrap().status(), 304);
+    desk.hand_in(&world.signs(&owner, Kind::AgentCard, &world.publishes(7, "Two"))).await.unwrap();
+    let response = get().header("if-none-match", &tag).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert!(response.text().await.unwrap().contains("\"Two\""));
+    // Sold: what the owner before said is served no more.
+    let token_id = alloy::primitives::U256::from(7);
+    let sold = IdentityEvent::Transfer { from: owner.address, to: person(3).address, token_id };
+    history.block(vec![metadata(7, "agentWallet", &[]), Event::Identity(sold)]).await;
+    assert_eq!(get().send().await.unwrap().status(), 404);
+}
+
+#[tokio::test]
 async fn the_owner_and_the_wallet_publish_cards_and_every_version_is_kept() {
     let node = Node::start().await;
     let (world, desk) = (by_hand(), Desk::at(&node.address));

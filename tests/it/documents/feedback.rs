@@ -183,3 +183,52 @@ async fn of_sixty_four_who_use_one_nonce_at_once_one_is_taken() {
     // One document, one version, one file.
     assert_eq!(document_rows(&node.database).await, 3);
 }
+
+#[tokio::test]
+async fn an_answer_that_is_kept_is_worked_out_anew_once_a_document_is_taken() {
+    let node = Node::with(|api| api.cache_megabytes = 32).await;
+    let (world, desk) = (by_hand(), Desk::at(&node.address));
+    let mut history = node.history(CHAIN).await;
+    let client = person(2);
+    history.block(registered(7, person(1).address)).await;
+    let query = "{ offchainFeedbacks { value } }";
+    for value in 1..=5 {
+        // Whoever was told that it is taken finds it, however often they asked before.
+        for _ in 0..3 {
+            let told = desk.ask(query).await["offchainFeedbacks"].as_array().unwrap().len();
+            assert_eq!(told, usize::try_from(value - 1).unwrap());
+        }
+        desk.hand_in(&world.signs(&client, Kind::Feedback, &world.gives(client.address, 7, value))).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn documents_and_blocks_that_come_at_once_are_all_taken() {
+    let node = Node::start().await;
+    let (world, desk) = (by_hand(), Desk::at(&node.address));
+    let mut history = node.history(CHAIN).await;
+    let client = person(2);
+    let born = history.block(registered(7, person(1).address)).await;
+    let documents: Vec<_> =
+        (0..48).map(|value| world.signs(&client, Kind::Feedback, &world.gives(client.address, 7, value))).collect();
+    let handed_in = futures_util::future::join_all(documents.iter().map(|signed| desk.hand_in(signed)));
+    let written = async {
+        for round in 0..12 {
+            history.block(vec![]).await;
+            if round % 4 == 3 {
+                history.reorg(born + 1, vec![]).await;
+            }
+        }
+    };
+    let (answers, ()) = tokio::join!(handed_in, written);
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    let data = desk.ask("{ offchainFeedbacks(first: 100, orderBy: value) { value agent { id } } }").await;
+    let expected: Vec<Value> = (0..48)
+        .map(|value: i64| json!({ "value": value.to_string(), "agent": { "id": format!("{CHAIN}:7") } }))
+        .collect();
+    assert_eq!(data["offchainFeedbacks"], json!(expected));
+    // Every commit has a number of its own: the blocks', the reorganisations' and the documents'.
+    let database = connect(node.database.url()).await;
+    let seqs = "SELECT count(*) = count(DISTINCT seq) AND max(seq) <= (SELECT max(seq) FROM cursor) FROM change";
+    assert!(database.query_one(seqs, &[]).await.unwrap().get::<_, bool>(0));
+}

@@ -1,11 +1,12 @@
 //! Manifests, the flips between them, and the paths of requests.
 
-use alloy::primitives::B256;
+use alloy::primitives::{Address, B256, U256};
 use meikan::document::Kind;
+use meikan::event::{Event, IdentityEvent};
 use serde_json::{Value, json};
 
 use super::support::{Desk, Person, Signed, World, by_hand, document_rows, now, person, registered};
-use crate::graphql::support::{CHAIN, Node};
+use crate::graphql::support::{CHAIN, History, Node, metadata};
 use crate::support::postgres::connect;
 
 /// Moves everything that was handed in so many seconds into the past.
@@ -107,7 +108,7 @@ async fn a_manifest_that_is_revoked_is_in_force_no_more() {
 }
 
 /// Agents 1 to 13, all of one owner, each with a manifest.
-async fn agents(node: &Node, world: &World, desk: &Desk, owner: &Person) -> Vec<Signed> {
+async fn agents(node: &Node, world: &World, desk: &Desk, owner: &Person) -> (History, Vec<Signed>) {
     let mut history = node.history(CHAIN).await;
     let events = (1..=13).flat_map(|agent| registered(agent, owner.address)).collect();
     history.block(events).await;
@@ -118,7 +119,7 @@ async fn agents(node: &Node, world: &World, desk: &Desk, owner: &Person) -> Vec<
         desk.hand_in(&manifest).await.unwrap();
         manifests.push(manifest);
     }
-    manifests
+    (history, manifests)
 }
 
 #[tokio::test]
@@ -126,7 +127,7 @@ async fn receipts_make_a_path_and_none_leads_back() {
     let node = Node::start().await;
     let (world, desk) = (by_hand(), Desk::at(&node.address));
     let owner = person(1);
-    let manifests = agents(&node, &world, &desk, &owner).await;
+    let (mut history, manifests) = agents(&node, &world, &desk, &owner).await;
     let root = B256::repeat_byte(0xaa);
     let receipt = |root: B256, hop: u8, from: u64, to: u64| {
         let manifest = manifests[usize::try_from(to).unwrap() - 1].digest;
@@ -170,4 +171,46 @@ async fn receipts_make_a_path_and_none_leads_back() {
     assert_eq!(desk.refusal(&receipt(other, 2, 2, 3)).await, "NOT_FOUND");
     assert_eq!(desk.refusal(&receipt(other, 1, 3, 5)).await, "NOT_FOUND");
     assert_eq!(desk.refusal(&receipt(other, 0, 4, 2)).await, "CONFLICT");
+
+    let verify = async |arguments: &str| {
+        let query = format!("{{ verifyForward({arguments}) {{ outcome agents depth }} }}");
+        desk.ask(&query).await["verifyForward"].take()
+    };
+    let check = |outcome: &str, agents: &[u64]| {
+        let ids: Vec<String> = agents.iter().map(|agent| format!("{CHAIN}:{agent}")).collect();
+        json!({ "outcome": outcome, "agents": ids, "depth": ids.len() })
+    };
+    let of = |agent: usize| format!("manifestHash: \"{}\"", manifests[agent - 1].digest);
+    let on = |root: B256, source: u64| format!("rootTxHash: \"{root}\", source: \"{CHAIN}:{source}\"");
+    let ahead = now() + 7_200;
+    for (arguments, expected) in [
+        (format!("manifestHash: \"{root}\""), check("MANIFEST_NOT_FOUND", &[])),
+        (format!("{}, at: \"{ahead}\"", of(2)), check("MANIFEST_EXPIRED", &[])),
+        (of(2), check("OK", &[])),
+        (format!("{}, {}", of(2), on(root, 4)), check("CYCLE_DETECTED", &[2, 3, 4])),
+        (format!("{}, {}", of(1), on(root, 4)), check("CYCLE_DETECTED", &[1, 2, 3, 4])),
+        (format!("{}, {}", of(13), on(root, 4)), check("OK", &[])),
+        (format!("{}, {}", of(4), on(other, 2)), check("CYCLE_DETECTED", &[4, 2])),
+        (format!("{}, source: \"{CHAIN}:2\"", of(2)), check("CYCLE_DETECTED", &[2])),
+        (format!("{}, {}", of(5), on(other, 2)), check("OK", &[])),
+    ] {
+        assert_eq!(verify(&arguments).await, expected, "{arguments}");
+    }
+    // Sold since: whoever signed the manifest speaks for the agent no more; and gone.
+    let sold = Event::Identity(IdentityEvent::Transfer {
+        from: owner.address,
+        to: person(9).address,
+        token_id: U256::from(2),
+    });
+    history.block(vec![metadata(2, "agentWallet", &[]), sold]).await;
+    assert_eq!(verify(&of(2)).await, check("INVALID_SIGNATURE", &[]));
+    let burnt = Event::Identity(IdentityEvent::Transfer {
+        from: person(9).address,
+        to: Address::ZERO,
+        token_id: U256::from(2),
+    });
+    history.block(vec![burnt]).await;
+    assert_eq!(verify(&of(2)).await, check("AGENT_NOT_FOUND", &[]));
+    let answer = desk.answer("{ verifyForward(manifestHash: \"0x12\") { outcome } }", json!({})).await;
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_INPUT", "{answer}");
 }

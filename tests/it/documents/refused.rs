@@ -363,7 +363,7 @@ fn of_manifests(scene: &Scene) -> Vec<Case> {
             "a manifest with a used nonce",
             owner,
             publish,
-            &moves(&|says| says["nonce"] = json!(10)),
+            &moves(&|says| (says["nonce"], says["pubkey"]) = (json!(10), json!("other"))),
             "NONCE_REPLAYED",
         ),
         scene.case(

@@ -151,7 +151,7 @@ fn as_json(value: &DynSolValue, components: &[Param]) -> Value {
         DynSolValue::Bytes(value) => json!(encode_prefixed(value)),
         DynSolValue::String(value) => json!(value.replace('\0', "\u{fffd}")),
         DynSolValue::Array(values) => values.iter().map(|value| as_json(value, components)).collect(),
-        DynSolValue::Tuple(values) => {
+        DynSolValue::Tuple(values) | DynSolValue::CustomStruct { tuple: values, .. } => {
             let members = values.iter().zip(components);
             Value::Object(members.map(|(value, of)| (camel_case(&of.name), as_json(value, &of.components))).collect())
         }
