@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::sol_types::SolCall;
+use meikan::demo::abi::Identity;
 use meikan::demo::{self, Demo, Options, Step};
 use meikan::event::{
     AgentRegistryEvent, AuditLogEvent, Event, ExecutorEvent, GovernanceEvent, IdentityEvent, PolicyEvent,
     ReputationEvent, Role, ValidationEvent,
 };
+use serde_json::{Value, json};
 
 use crate::support::emitter::Emitter;
 
@@ -199,7 +202,7 @@ async fn a_reorg_replaces_blocks_and_leaves_the_accounts_usable() {
 async fn time_does_not_go_back_in_a_reorg() {
     let demo = start(12).await;
     let rpc = demo::Rpc::connect(&demo.environment.rpc_url).unwrap();
-    rpc.request::<serde_json::Value>("evm_increaseTime", serde_json::json!([1_000])).await.unwrap();
+    rpc.request::<Value>("evm_increaseTime", json!([1_000])).await.unwrap();
     let (_, before) = rpc.mine().await.unwrap();
     rpc.reorganise(3).await.unwrap();
     let (_, after) = rpc.mine().await.unwrap();
@@ -216,7 +219,7 @@ async fn the_timelock_of_the_demo_is_waited_for() {
         steps.push(demo.traffic.step().await.unwrap());
         // The chain's clock goes on by one second for each block, as it does in a demo.
         let next = rpc.head().await.unwrap().1 + 1;
-        rpc.request::<serde_json::Value>("evm_setNextBlockTimestamp", serde_json::json!([next])).await.unwrap();
+        rpc.request::<Value>("evm_setNextBlockTimestamp", json!([next])).await.unwrap();
     }
     assert_eq!(reverted(&steps), []);
     assert!(steps.len() <= 20, "{} seconds", steps.len());
@@ -295,4 +298,24 @@ async fn the_environment_is_a_valid_configuration() {
     let config = meikan::config::Config { networks: vec![demo.environment.network.clone()], ..Default::default() };
     config.check().unwrap();
     assert!(demo.environment.ws_url.starts_with("ws://127.0.0.1:"));
+}
+
+/// Whoever tries the demo registers agents with keys of their own, which the chain does not hold.
+#[tokio::test]
+async fn a_stranger_s_agents_are_left_alone() {
+    let mut demo = start(5).await;
+    tour(&mut demo).await;
+    let rpc = demo::Rpc::connect(&demo.environment.rpc_url).unwrap();
+    let (_, _, registry) = demo.environment.network.contracts.all().find(|(role, ..)| *role == Role::Identity).unwrap();
+    for stranger in (1..=16).map(Address::repeat_byte) {
+        let balance = U256::from(10_u64.pow(18));
+        rpc.request::<Value>("anvil_setBalance", json!([stranger, balance])).await.unwrap();
+        rpc.request::<Value>("anvil_impersonateAccount", json!([stranger])).await.unwrap();
+        rpc.send(&demo::Call::new(stranger, registry, Identity::register_0Call {}.abi_encode())).await.unwrap();
+        demo.traffic.step().await.unwrap();
+        rpc.request::<Value>("anvil_stopImpersonatingAccount", json!([stranger])).await.unwrap();
+    }
+    for _ in 0..40 {
+        demo.traffic.step().await.unwrap();
+    }
 }

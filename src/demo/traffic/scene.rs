@@ -60,10 +60,12 @@ impl Scene<'_> {
         self.draw.pick(&self.cast.people)
     }
 
-    /// An agent for which something holds; new ones are as likely as all the old ones together.
+    /// An agent of somebody with that part for which something holds; new ones are as likely as all the old ones together.
+    /// Whoever watches the demo may register agents too, for whom the traffic cannot speak.
     pub(super) fn agent(&mut self, fits: impl Fn(&Agent) -> bool) -> Option<Agent> {
         const NEWEST: usize = 8;
-        let fitting: Vec<&Agent> = self.world.agents.values().filter(|agent| fits(agent)).collect();
+        let ours = self.world.agents.values().filter(|agent| self.cast.people.contains(&agent.owner));
+        let fitting: Vec<&Agent> = ours.filter(|agent| fits(agent)).collect();
         let from = if self.draw.one_in(2) { fitting.len().saturating_sub(NEWEST) } else { 0 };
         self.draw.pick(&fitting[from..]).cloned()
     }
