@@ -15,7 +15,7 @@ NPM_INSTALL := npm install --no-save --no-audit --no-fund --loglevel=error --pre
 CONTRACT_SOURCES := $(shell find contracts/src contracts/foundry.toml -type f)
 WEB_SOURCES := $(shell find web/src web/build.mjs -type f)
 
-.PHONY: help demo build test simulate kill bench failures check contracts web postgres system unit coverage clean
+.PHONY: help demo build test simulate kill bench examples failures check contracts web postgres system unit coverage clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,14 @@ kill: postgres ## Kill the node at random moments, KILLS times (200), and compar
 
 bench: web postgres ## Fill large databases and ask them, beside pgbench (ARGS="--help")
 	cargo bench --locked --profile release --bench bench -- $(ARGS)
+
+examples: build contracts postgres examples/typescript/node_modules/.package-lock.json examples/python/.venv/.installed ## Hand in a document of each kind by the example programs
+	examples/run.sh
+
+examples/python/.venv/.installed: examples/python/requirements.txt
+	python3 -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 failures: ## Say which tests show what is done about each known failure
 	tests/failures.sh
