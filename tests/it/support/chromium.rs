@@ -95,6 +95,18 @@ impl Browser {
         self.wire.seen().requests.clone()
     }
 
+    /// Waits until a page or worker has asked for a URL that begins so.
+    pub(crate) async fn wait_for_request(&self, start: &str) {
+        let requested = async {
+            while !self.requests().iter().any(|url| url.starts_with(start)) {
+                sleep(LOOK_EVERY).await;
+            }
+        };
+        if timeout(DEADLINE, requested).await.is_err() {
+            panic!("waited in vain for a request of {start}, and there are: {:#?}", self.requests());
+        }
+    }
+
     /// What a developer would see in red or yellow so far: errors and warnings on the console, uncaught exceptions,
     /// violations of a content security policy, failed requests, crashes.
     pub(crate) fn complaints(&self) -> Vec<String> {
