@@ -88,9 +88,6 @@ pub(crate) fn network() -> Network {
         name: "bench".into(),
         chain_id: CHAIN_ID,
         rpc_urls: vec!["http://127.0.0.1:1".into()],
-        rpc_urls_file: None,
-        fallback_rpc_urls: vec![],
-        fallback_rpc_urls_file: None,
         start_block: 1,
         contracts: Contracts {
             identity: one(Role::Identity),
@@ -103,6 +100,7 @@ pub(crate) fn network() -> Network {
             ..Contracts::default()
         },
         follow: Follow::default(),
+        ..Network::default()
     }
 }
 

@@ -1,10 +1,15 @@
 //! Blocks and logs as this node holds them: plain values, apart from any wire format.
 //!
-//! A [`Block`] owns the logs of watched contracts in it, in log order, each with what it decoded to.
+//! A [`Block`] owns the logs of watched contracts in it, in log order, each with what it decoded to. A [`Transaction`] is one
+//! that somebody named, with all of its logs; [`payments`] are what it paid.
 
-use alloy::primitives::{Address, B256, Bloom, Bytes};
+mod payment;
+
+use alloy::primitives::{Address, B256, Bloom, Bytes, U256};
 
 use crate::event::{Event, Undecoded};
+
+pub use self::payment::{Means, Payment, payments};
 
 /// A block, named so that another block of the same height cannot be meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,7 +43,7 @@ impl Header {
     }
 }
 
-/// A log of a watched contract, as the chain has it.
+/// A log, as the chain has it: of a watched contract, or of a transaction that somebody named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
     /// The contract.
@@ -73,6 +78,29 @@ pub struct Block {
     pub header: Header,
     /// Its logs in rising order of `log_index`.
     pub logs: Vec<DecodedLog>,
+}
+
+/// A transaction that a block holds, with what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transaction {
+    /// Its hash.
+    pub hash: B256,
+    /// The block it is in.
+    pub block: BlockRef,
+    /// When that block was made, in seconds since 1970.
+    pub timestamp: u64,
+    /// Who sent it.
+    pub from: Address,
+    /// Whom it calls or pays; nothing where it makes a contract.
+    pub to: Option<Address>,
+    /// How much of the chain's own coin it moves to that account, in its smallest unit.
+    pub value: U256,
+    /// What it calls with.
+    pub input: Bytes,
+    /// Whether it did what it says; else all of it was undone.
+    pub succeeded: bool,
+    /// The logs that it left, of whatever contracts, in rising order of `log_index`; none where it failed.
+    pub logs: Vec<Log>,
 }
 
 /// How sure it is that a block stays.

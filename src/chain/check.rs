@@ -131,7 +131,7 @@ pub(super) fn logs(
 }
 
 /// A log of a sealed block (F11).
-fn sealed(log: WireLog) -> Result<Log, String> {
+pub(super) fn sealed(log: WireLog) -> Result<Log, String> {
     let (Some(number), Some(hash), Some(log_index)) = (log.block_number, log.block_hash, log.log_index) else {
         return Err("a log is not of a sealed block".into());
     };

@@ -12,7 +12,7 @@
 //! `classify` knows what a refusal means, `check` what belongs together, `range` how much to ask for, `finality` what
 //! Taiko says about L1: all pure. `head` and `logs` ask for what their names say, `hint` listens, `transport` and
 //! `wire` are the format below, `probe` is for an operator who wants to know what endpoints can do. `proof` is what a block's
-//! hash proves, and `witness` asks for it: for an audit of what is stored already.
+//! hash proves, and `witness` asks for it: for an audit of what is stored already. `transaction` is one that somebody names.
 
 mod batch;
 mod check;
@@ -37,6 +37,7 @@ mod quorum;
 mod range;
 mod rate;
 mod score;
+mod transaction;
 mod transport;
 mod vote;
 mod watch;

@@ -1,7 +1,7 @@
 //! What is read of an endpoint's answers: only the fields that are needed, because others are missing here and there
 //! (F44), and all that may be null is optional (F9, F11).
 
-use alloy::primitives::{Address, B256, Bloom, Bytes, U64};
+use alloy::primitives::{Address, B256, Bloom, Bytes, U64, U256};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -60,6 +60,32 @@ pub(super) struct WireReceipt {
     pub(super) transaction_index: Option<U64>,
 }
 
+/// A receipt of `eth_getTransactionReceipt`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct WireOutcome {
+    pub(super) transaction_hash: B256,
+    pub(super) block_hash: B256,
+    pub(super) block_number: U64,
+    pub(super) status: U64,
+    pub(super) logs: Vec<WireLog>,
+}
+
+/// A transaction of `eth_getTransactionByHash`; it is in no block where it is still to come.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct WireTransaction {
+    pub(super) hash: B256,
+    #[serde(default)]
+    pub(super) block_hash: Option<B256>,
+    pub(super) from: Address,
+    #[serde(default)]
+    pub(super) to: Option<Address>,
+    pub(super) value: U256,
+    #[serde(default)]
+    pub(super) input: Bytes,
+}
+
 /// A number as JSON-RPC writes it.
 pub(super) fn quantity(number: u64) -> Value {
     Value::String(format!("{number:#x}"))
@@ -84,6 +110,14 @@ pub(super) fn logs_by_range(addresses: &[Address], from: u64, to: u64) -> Call {
 
 pub(super) fn receipts(hash: B256) -> Call {
     Call { method: "eth_getBlockReceipts", params: json!([hash]) }
+}
+
+pub(super) fn outcome(transaction: B256) -> Call {
+    Call { method: "eth_getTransactionReceipt", params: json!([transaction]) }
+}
+
+pub(super) fn transaction(hash: B256) -> Call {
+    Call { method: "eth_getTransactionByHash", params: json!([hash]) }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Signed documents: how long before their deadline they are taken.
+//! Signed documents: how long before their deadline they are taken, and how often what they name is looked at again.
 
 use serde::Deserialize;
 
@@ -12,6 +12,8 @@ pub struct Documents {
     pub max_validation_seconds: u64,
     /// How long a manifest may hold, in seconds.
     pub max_manifest_seconds: u64,
+    /// How often payments that are not final are looked for that the chain has moved, in seconds.
+    pub payment_look_seconds: u64,
     /// How far the signer's clock may be from ours, in seconds.
     pub clock_skew_seconds: u64,
 }
@@ -22,6 +24,7 @@ impl Default for Documents {
             max_deadline_seconds: 3_600,
             max_validation_seconds: 2_592_000,
             max_manifest_seconds: 86_400,
+            payment_look_seconds: 15,
             clock_skew_seconds: 300,
         }
     }

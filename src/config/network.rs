@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use alloy::primitives::Address;
 use serde::Deserialize;
 
 use super::contracts::Contracts;
@@ -37,6 +38,9 @@ pub struct Network {
     /// The watched contracts.
     #[serde(default)]
     pub contracts: Contracts,
+    /// The tokens (ERC-20) that agents may be paid with, besides the chain's own coin.
+    #[serde(default)]
+    pub payment_tokens: Vec<Address>,
     /// How it is followed.
     #[serde(default)]
     pub follow: Follow,

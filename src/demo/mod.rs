@@ -112,13 +112,10 @@ fn network(anvil: &Anvil, deployment: &Deployment) -> config::Network {
         name: "demo".into(),
         chain_id: CHAIN_ID,
         rpc_urls: vec![anvil.rpc_url(), anvil.ws_url()],
-        rpc_urls_file: None,
-        fallback_rpc_urls: vec![],
-        fallback_rpc_urls_file: None,
-        start_block: 0,
         contracts: deployment.contracts(),
         // Half of the demo's block interval, for when the WebSocket's news is missed.
         follow: config::Follow { poll_interval_ms: 500, ..config::Follow::default() },
+        ..config::Network::default()
     }
 }
 

@@ -39,7 +39,8 @@ fn least(kind: Kind) -> Value {
         }
         Kind::ForwardReceipt => json!({ "agentRegistry": REGISTRY, "rootTxHash": hash, "hop": 0, "sourceAgentId": 1,
             "destinationAgentId": 2, "manifestHash": hash, "nextHopHash": hash, "nonce": 1 }),
-        Kind::CycleReport => json!({ "agentRegistry": REGISTRY, "rootTxHash": hash, "agentIds": [1, 2], "nonce": 1 }),
+        Kind::CycleReport => json!({ "agentIds": [2, 1], "receipt": least(Kind::ForwardReceipt),
+            "receiptSigner": CLIENT, "receiptSignature": "0x00", "nonce": 1 }),
         Kind::PaymentLink => json!({ "agentRegistry": REGISTRY, "agentId": 7, "txHash": hash, "amount": 1, "nonce": 1,
             "deadline": 2 }),
     }
@@ -145,6 +146,10 @@ fn members_out_of_their_bounds_are_refused_by_name() {
         (CycleReport, "/agentIds", json!([]), "`agentIds`"),
         (CycleReport, "/agentIds", json!([1, 2, 1]), "`agentIds`"),
         (CycleReport, "/agentIds", json!((0..12).collect::<Vec<_>>()), "`agentIds`"),
+        (CycleReport, "/agentIds", json!([1, 2]), "`destinationAgentId`"),
+        (CycleReport, "/receipt/hop", json!(11), "`receipt`: `hop`"),
+        (CycleReport, "/receiptSigner", json!(CLIENT.replace("167000", "1")), "`receiptSigner`"),
+        (CycleReport, "/receiptSignature", json!(format!("0x{}", "00".repeat(32_769))), "`receiptSignature`"),
         (PaymentLink, "/amount", json!(0), "`amount`"),
         (PaymentLink, "/txHash", json!(zero), "`txHash`"),
     ] {

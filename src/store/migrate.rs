@@ -56,6 +56,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(29, "0029_cards"),
     migration!(30, "0030_manifests"),
     migration!(31, "0031_keys"),
+    migration!(32, "0032_payments"),
 ];
 
 /// The advisory lock that migrations run under; any number that nothing else in the database uses ("meikan" in ASCII).

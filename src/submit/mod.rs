@@ -4,20 +4,24 @@
 //! handed in again; every attempt is written down with what became of it.
 
 mod desk;
+mod endpoints;
+mod payments;
 mod time;
 mod trail;
 mod wallet;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use alloy::primitives::{Address, B256, hex};
 
 use self::desk::Desk;
+use self::endpoints::Endpoints;
 pub use self::wallet::Method;
 use self::wallet::Wallets;
 use crate::config::{self, Documents};
-use crate::document::{AnyDocument, Kind, MAX_BYTES, Reason, Refusal, Uint};
+use crate::document::{AnyDocument, CycleReport, Kind, MAX_BYTES, Reason, Refusal, Uint};
 use crate::id::{AccountId, ChainId};
 use crate::sign::Payload;
 use crate::store::{Attempt, Handed, Outcome, Sender, Store};
@@ -37,6 +41,7 @@ pub struct Submitter {
 
 /// What documents of one network need.
 struct Network {
+    endpoints: Arc<Endpoints>,
     wallets: Wallets,
     desk: Desk,
 }
@@ -105,9 +110,14 @@ impl Submitter {
     /// Takes documents for these networks, whose endpoints are asked about wallets that are contracts.
     #[must_use]
     pub fn new(store: &Arc<Store>, rules: Documents, networks: &[config::Network]) -> Self {
+        let every = Duration::from_secs(rules.payment_look_seconds);
         let networks = networks.iter().map(|network| {
-            let (wallets, desk) = (Wallets::new(network.clone()), Desk::new(Arc::clone(store), network.chain_id));
-            (network.chain_id, Network { wallets, desk })
+            let endpoints = Arc::new(Endpoints::new(network.clone()));
+            let look = payments::keep_looking(Arc::downgrade(store), Arc::downgrade(&endpoints), every);
+            tokio::spawn(look);
+            let (wallets, desk) =
+                (Wallets::new(Arc::clone(&endpoints)), Desk::new(Arc::clone(store), network.chain_id));
+            (network.chain_id, Network { endpoints, wallets, desk })
         });
         Self { store: Arc::clone(store), rules, networks: networks.collect() }
     }
@@ -129,6 +139,7 @@ impl Submitter {
                     signer: read.signer.address,
                     untimely: time::untimely(&self.rules, &read.document, time::now()),
                     document: read.document,
+                    transaction: None,
                     signature: read.signature,
                     sender,
                 },
@@ -147,9 +158,13 @@ impl Submitter {
     /// # Errors
     /// As [`Submitter::check`].
     pub async fn take(&self, checked: Checked) -> Result<Receipt, Refusal> {
-        let Checked { chain_id, handed } = checked;
+        let Checked { chain_id, mut handed } = checked;
         let (digest, about) = (handed.digest, about(&handed.document, handed.digest));
-        let (outcome, seq) = self.network(chain_id)?.desk.hand_in(handed).await?;
+        let network = self.network(chain_id)?;
+        if let AnyDocument::PaymentLink(link) = &handed.document {
+            handed.transaction = Some(payments::transaction(&network.endpoints, link).await);
+        }
+        let (outcome, seq) = network.desk.hand_in(handed).await?;
         Ok(Receipt { chain_id, digest, about, outcome, seq })
     }
 
@@ -234,8 +249,23 @@ impl Submitter {
     /// Makes sure that the signer signed it.
     async fn signed(&self, read: &Read) -> Result<Method, Refusal> {
         let network = self.network(read.signer.chain_id)?;
-        let address = read.signer.address;
-        network.wallets.check(&self.store, address, read.payload.hash, &read.signature).await
+        if let AnyDocument::CycleReport(report) = &read.document {
+            self.receipt_signed(network, report).await?;
+        }
+        network.wallets.check(&self.store, read.signer.address, read.payload.hash, &read.signature).await
+    }
+
+    /// Makes sure that whoever is said to have signed the receipt of a report did.
+    async fn receipt_signed(&self, network: &Network, report: &CycleReport) -> Result<(), Refusal> {
+        let signer = &report.receipt_signer;
+        let payload = Payload::of(&report.receipt, signer.chain_id)
+            .map_err(|reason| Reason::BadInput.because(format!("`document`: `receipt`: {reason}")))?;
+        let checked = network.wallets.check(&self.store, signer.address, payload.hash, &report.receipt_signature).await;
+        let named = |refusal: Refusal| match refusal.reason {
+            Reason::InvalidSignature => refusal.reason.because("`receiptSignature` is not that of `receiptSigner`"),
+            _ => refusal,
+        };
+        checked.map(|_| ()).map_err(named)
     }
 
     fn network(&self, chain_id: ChainId) -> Result<&Network, Refusal> {

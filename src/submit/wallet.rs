@@ -1,11 +1,12 @@
 //! Whether a signer signed: by their key, or, where an account has code, by what that says.
 
-use alloy::primitives::{Address, B256};
-use tokio::sync::OnceCell;
+use std::sync::Arc;
 
+use alloy::primitives::{Address, B256};
+
+use super::endpoints::Endpoints;
 use crate::block::BlockRef;
-use crate::chain::{Chain, ChainError, State};
-use crate::config;
+use crate::chain::{ChainError, State};
 use crate::document::{Reason, Refusal};
 use crate::sign;
 use crate::store::Store;
@@ -23,15 +24,14 @@ pub enum Method {
     },
 }
 
-/// The wallets of a network, whose endpoints are connected to once there is something to ask.
+/// The wallets of a network.
 pub(super) struct Wallets {
-    network: config::Network,
-    chain: OnceCell<Chain>,
+    endpoints: Arc<Endpoints>,
 }
 
 impl Wallets {
-    pub(super) fn new(network: config::Network) -> Self {
-        Self { network, chain: OnceCell::new() }
+    pub(super) fn new(endpoints: Arc<Endpoints>) -> Self {
+        Self { endpoints }
     }
 
     /// Makes sure that an account signed a hash.
@@ -60,19 +60,20 @@ impl Wallets {
 
     /// The newest block that is indexed: what the document is held against is of one state.
     async fn newest(&self, store: &Store) -> Result<BlockRef, Refusal> {
-        let held = store.newest_held(self.network.chain_id, u64::MAX).await.map_err(|error| super::away(&error))?;
+        let held =
+            store.newest_held(self.endpoints.network.chain_id, u64::MAX).await.map_err(|error| super::away(&error))?;
         let held = held.ok_or_else(|| Reason::Unavailable.because("no block of the network is indexed yet"))?;
         Ok(BlockRef { number: held.number, hash: held.hash })
     }
 
     async fn ask(&self, signer: Address, hash: B256, signature: &[u8], block: BlockRef) -> Result<bool, Refusal> {
         let away = |error: ChainError| {
-            tracing::warn!(network = self.network.name, %error, "a wallet could not be asked about a signature");
+            tracing::warn!(network = self.endpoints.network.name, %error, "a wallet could not be asked about a signature");
             let message =
                 "no endpoint of the chain answers whether the signer's wallet takes the signature; try again later";
             Reason::Unavailable.because(message)
         };
-        let chain = self.chain.get_or_try_init(|| Chain::connect(&self.network)).await.map_err(away)?;
+        let chain = self.endpoints.chain().await.map_err(away)?;
         let answer = chain.run(sign::question(signer, hash, signature), sign::GAS, State::After(block)).await;
         Ok(sign::says_yes(&answer.map_err(away)?))
     }

@@ -115,9 +115,6 @@ pub(crate) fn network(urls: &[String], follow: Follow) -> Network {
         name: "taiko".into(),
         chain_id: CHAIN_ID,
         rpc_urls: urls.to_vec(),
-        rpc_urls_file: None,
-        fallback_rpc_urls: vec![],
-        fallback_rpc_urls_file: None,
         start_block: 1,
         contracts: Contracts {
             identity: Addresses(vec![IDENTITY]),
@@ -125,6 +122,7 @@ pub(crate) fn network(urls: &[String], follow: Follow) -> Network {
             ..Contracts::default()
         },
         follow,
+        ..Network::default()
     }
 }
 

@@ -29,7 +29,7 @@ struct Mutation {
 }
 
 /// Every way.
-const MUTATIONS: [Mutation; 9] = [
+const MUTATIONS: [Mutation; 11] = [
     Mutation {
         name: "submitFeedback",
         kind: Kind::Feedback,
@@ -84,6 +84,18 @@ const MUTATIONS: [Mutation; 9] = [
         entity: "ForwardReceipt",
         doc: "Records that an agent took over a request, by that agent's owner or its wallet. One that would lead back to an \
               agent that had the request is refused.",
+    },
+    Mutation {
+        name: "reportCycle",
+        kind: Kind::CycleReport,
+        entity: "CycleReport",
+        doc: "Reports that a request went in a circle, by anybody who holds the receipt that closes it.",
+    },
+    Mutation {
+        name: "linkPayment",
+        kind: Kind::PaymentLink,
+        entity: "PaymentLink",
+        doc: "Links a transaction that paid an agent, or failed to, by who paid, or by the agent's owner or its wallet.",
     },
 ];
 

@@ -9,6 +9,7 @@ mod card;
 mod feedback;
 mod file;
 mod manifest;
+mod payment;
 mod receipt;
 mod trail;
 mod validation;
@@ -16,11 +17,13 @@ mod validation;
 use alloy::primitives::{Address, B256};
 
 pub use self::card::ServedCard;
+pub use self::payment::OpenPayment;
 pub use self::trail::{Attempt, Outcome, Sender};
 use super::Store;
 use super::error::StoreError;
 use super::sql::{self, Sql, signed};
 use super::step::CHANNEL;
+use crate::block::Transaction;
 use crate::document::{AnyDocument, Kind, Reason, Refusal};
 use crate::id::ChainId;
 
@@ -41,6 +44,8 @@ pub struct Handed {
     pub signature: Vec<u8>,
     /// Why it comes at the wrong time; of no matter where it came before.
     pub untimely: Option<Refusal>,
+    /// Of a payment link: the transaction that it names, or why it is not known.
+    pub transaction: Option<Result<Transaction, Refusal>>,
     /// Who hands it in.
     pub sender: Sender,
 }
@@ -134,7 +139,8 @@ impl Acceptance<'_> {
             AnyDocument::Manifest(document) => self.publish_manifest(handed, document).await?,
             AnyDocument::ManifestRevocation(document) => self.revoke_manifest(handed, document).await?,
             AnyDocument::ForwardReceipt(document) => self.record_forward(handed, document).await?,
-            _ => Err(Reason::BadInput.because("documents of this kind are not taken yet")),
+            AnyDocument::CycleReport(document) => self.report_cycle(handed, document).await?,
+            AnyDocument::PaymentLink(document) => self.link_payment(handed, document).await?,
         };
         if let Err(refusal) = taken {
             return Ok(Err(refusal));

@@ -1,12 +1,12 @@
-//! Receipts of requests that are passed on, and the paths that they make.
+//! Receipts of requests that are passed on, the paths that they make, and the circles among these.
 
 use alloy::primitives::B256;
 
 use super::agent::Agent;
 use super::{Acceptance, Done, Handed};
-use crate::document::{ForwardReceipt, Reason, Refusal};
+use crate::document::{CycleReport, ForwardReceipt, Reason, Refusal};
 use crate::store::error::StoreError;
-use crate::store::sql;
+use crate::store::sql::{self, signed};
 
 /// The hops behind a receipt, from it back to the first, of the deployment `$2`: each agent that had the request.
 const BACK: &str = "WITH RECURSIVE back AS ( \
@@ -107,14 +107,33 @@ impl Acceptance<'_> {
         Ok(Ok(Some(sql::hash(row, "digest")?)))
     }
 
-    /// The destination must not have had the request before. The circle begins where it had it first; who comes before
-    /// that is not of it.
+    /// The destination must not have had the request before.
     async fn check_path(
         &self,
         receipt: &ForwardReceipt,
         previous: Option<B256>,
         agent: &Agent,
     ) -> Result<Result<(), Refusal>, StoreError> {
+        let circle = self.circle(receipt, previous).await?;
+        if circle.is_empty() {
+            return Ok(Ok(()));
+        }
+        let prefix = match agent.deployment {
+            0 => format!("{}:", self.sql.chain_id),
+            _ => format!("{}:{:#x}:", self.sql.chain_id, receipt.agent_registry.address),
+        };
+        let agents: Vec<String> = circle.iter().map(|agent| format!("{prefix}{agent}")).collect();
+        let message = format!(
+            "agent {} had the request before: {} would go in a circle",
+            receipt.destination_agent_id,
+            agents.join(" → ")
+        );
+        Ok(Err(Reason::CircularDependency { agents }.because(message)))
+    }
+
+    /// The agents of the circle that a receipt closes, in the order of the path; none where it closes none. The circle begins
+    /// where the destination had the request first; who comes before that is not of it.
+    async fn circle(&self, receipt: &ForwardReceipt, previous: Option<B256>) -> Result<Vec<String>, StoreError> {
         let mut path: Vec<String> = Vec::new();
         if let Some(previous) = previous {
             for row in self.sql.query(BACK, &[&previous.as_slice()]).await? {
@@ -127,14 +146,65 @@ impl Acceptance<'_> {
             path.push(receipt.source_agent_id.to_string());
         }
         let destination = receipt.destination_agent_id.to_string();
-        let Some(first) = path.iter().position(|had| *had == destination) else { return Ok(Ok(())) };
-        let prefix = match agent.deployment {
-            0 => format!("{}:", self.sql.chain_id),
-            _ => format!("{}:{:#x}:", self.sql.chain_id, receipt.agent_registry.address),
+        let first = path.iter().position(|had| *had == destination);
+        Ok(first.map(|first| path.split_off(first)).unwrap_or_default())
+    }
+
+    /// A report of a circle, by the receipt that closes it. Its signature was checked; here is whether its signer speaks for the
+    /// agent that took the request again, and whether the receipts that are held lead back to that agent.
+    pub(super) async fn report_cycle(&self, handed: &Handed, report: &CycleReport) -> Done {
+        let (receipt, by) = (&report.receipt, report.receipt_signer.address);
+        let agent = match self.agent(&receipt.agent_registry, &receipt.destination_agent_id, by).await? {
+            Ok(agent) => agent,
+            Err(refusal) => return Ok(Err(refusal)),
         };
-        let agents: Vec<String> = path[first..].iter().map(|agent| format!("{prefix}{agent}")).collect();
-        let message =
-            format!("agent {destination} had the request before: {} would go in a circle", agents.join(" → "));
-        Ok(Err(Reason::CircularDependency { agents }.because(message)))
+        if !agent.is_spoken_for_by(by) {
+            let message = format!(
+                "`receiptSigner` is neither the owner of agent {} nor its agentWallet, as of block {}",
+                agent.id, self.block
+            );
+            return Ok(Err(Reason::Forbidden.because(message)));
+        }
+        let previous = match self.previous(&agent, receipt).await? {
+            Ok(previous) => previous,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let (circle, said) = (self.circle(receipt, previous).await?, &report.agent_ids);
+        if circle.is_empty() {
+            let message =
+                "the receipts that are held do not lead back to the receipt's destination: there is no circle";
+            return Ok(Err(Reason::NotFound.because(message)));
+        }
+        let said: Vec<String> = said.iter().map(ToString::to_string).collect();
+        if circle != said {
+            let message =
+                format!("`agentIds` must be the circle {}, as the receipts that are held tell it", circle.join(" → "));
+            return Ok(Err(Reason::Conflict.because(message)));
+        }
+        let inserted = self
+            .sql
+            .execute(
+                "WITH report AS (INSERT INTO cycle_report (chain_id, digest, root_tx_hash, deployment, hop, agents, \
+                     receipt_signer, signer, begin_block, received_at) \
+                     VALUES ($1, $2, $3, $4, $5, $6::text[]::numeric[], $7, $8, $9, extract(epoch FROM now())::bigint) \
+                     ON CONFLICT DO NOTHING RETURNING *) \
+                 INSERT INTO cycle_agent (chain_id, deployment, agent_id, digest, begin_block) \
+                 SELECT chain_id, deployment, unnest(agents), digest, begin_block FROM report",
+                &[
+                    &handed.digest.as_slice(),
+                    &receipt.root_tx_hash.as_slice(),
+                    &agent.deployment,
+                    &i16::from(receipt.hop),
+                    &said,
+                    &by.as_slice(),
+                    &handed.signer.as_slice(),
+                    &signed(self.block),
+                ],
+            )
+            .await?;
+        if inserted == 0 {
+            return Ok(Err(Reason::Conflict.because("the circle that this receipt closes was reported before")));
+        }
+        Ok(Ok(()))
     }
 }

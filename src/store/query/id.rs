@@ -51,7 +51,14 @@ pub(super) fn flip(text: &str, contracts: &Contracts) -> Option<ParsedId> {
     Some(parts)
 }
 
-/// `agentId:ONCHAIN`: so far there is no other source.
+/// `agentId:token`.
+pub(super) fn payment_total(text: &str, contracts: &Contracts) -> Option<ParsedId> {
+    let (mut parts, rest) = agent_and_rest(text, contracts)?;
+    parts.push(Some(Datum::Bytes(fixed_bytes(rest?, 20)?)));
+    Some(parts)
+}
+
+/// `agentId:ONCHAIN` or `agentId:SIGNED`.
 pub(super) fn flip_metrics(text: &str, contracts: &Contracts) -> Option<ParsedId> {
     match agent_and_rest(text, contracts)? {
         (mut parts, Some(source @ ("ONCHAIN" | "SIGNED"))) => {

@@ -475,18 +475,35 @@ await text('forward-receipt-extreme', 'FORWARD_RECEIPT', checksummed(45035996273
   destinationAgentId: UINT256_MAX, manifestHash: ZERO_WORD, nextHopHash: `0x${'f'.repeat(64)}`, nonce: UINT256_MAX,
 });
 
+/** The receipt that closes a circle, with its signature, as a report brings it. */
+async function closing(signer, account, receipt) {
+  const receiptSignature = await account.signMessage({ message: canonicalize(receipt) });
+  return { receipt, receiptSigner: signer, receiptSignature };
+}
+
 await text('cycle-report-minimal', 'CYCLE_REPORT', lower(167_000, DAVE), DAVE, {
-  agentRegistry: TAIKO.toLowerCase(), rootTxHash: hashOf('root'), agentIds: [0], nonce: 0,
+  agentIds: [0], nonce: 0,
+  ...(await closing(lower(167_000, ALICE), ALICE, {
+    agentRegistry: TAIKO.toLowerCase(), rootTxHash: hashOf('root'), hop: 0, sourceAgentId: 0, destinationAgentId: 0,
+    manifestHash: digestOf('manifest-minimal'), nextHopHash: ZERO_WORD, nonce: 1,
+  })),
 });
 
 await text('cycle-report-full', 'CYCLE_REPORT', checksummed(167_000, DAVE), DAVE, {
-  agentRegistry: TAIKO, rootTxHash: hashOf('root'), agentIds: [42, 7, 41], nonce: 5,
+  agentIds: [42, 7, 41], nonce: 5,
+  ...(await closing(checksummed(167_000, BOB), BOB, {
+    agentRegistry: TAIKO, rootTxHash: hashOf('root'), hop: 4, sourceAgentId: 41, destinationAgentId: 42,
+    manifestHash: digestOf('manifest-full'), nextHopHash: hashOf('next'), nonce: 6,
+  })),
 });
 
 await text('cycle-report-extreme', 'CYCLE_REPORT', checksummed(4503599627370449, ERIN), ERIN, {
-  agentRegistry: FAR_AWAY, rootTxHash: `0x${'f'.repeat(64)}`,
   agentIds: [UINT256_MAX, 10, 9, 9007199254740992, '9007199254740993', 1, 2, 3, '18446744073709551616', 0, 100],
   nonce: UINT256_MAX,
+  ...(await closing(checksummed(4503599627370449, CAROL), CAROL, {
+    agentRegistry: FAR_AWAY, rootTxHash: `0x${'f'.repeat(64)}`, hop: 10, sourceAgentId: 100,
+    destinationAgentId: UINT256_MAX, manifestHash: ZERO_WORD, nextHopHash: `0x${'f'.repeat(64)}`, nonce: UINT256_MAX,
+  })),
 });
 
 await writeFile(join(import.meta.dirname, 'vectors.json'), `${JSON.stringify(vectors, null, 1)}\n`);

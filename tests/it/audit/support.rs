@@ -38,16 +38,14 @@ pub(crate) fn network(urls: &[String]) -> Network {
         name: "taiko".into(),
         chain_id: CHAIN_ID,
         rpc_urls: urls.to_vec(),
-        rpc_urls_file: None,
         start_block: 1,
-        fallback_rpc_urls: vec![],
-        fallback_rpc_urls_file: None,
         contracts: Contracts {
             identity: Addresses(vec![IDENTITY]),
             reputation: Addresses(vec![REPUTATION]),
             ..Contracts::default()
         },
         follow: Follow { audit_call_samples: 0, ..Follow::default() },
+        ..Network::default()
     }
 }
 

@@ -33,12 +33,10 @@ pub(crate) fn network(urls: &[String]) -> Network {
         name: "test".into(),
         chain_id: CHAIN_ID,
         rpc_urls: urls.to_vec(),
-        rpc_urls_file: None,
-        fallback_rpc_urls: vec![],
-        fallback_rpc_urls_file: None,
         start_block: 0,
         contracts: Contracts { identity: Addresses(vec![REGISTRY]), ..Contracts::default() },
         follow: Follow::default(),
+        ..Network::default()
     }
 }
 

@@ -214,3 +214,78 @@ async fn receipts_make_a_path_and_none_leads_back() {
     let answer = desk.answer("{ verifyForward(manifestHash: \"0x12\") { outcome } }", json!({})).await;
     assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_INPUT", "{answer}");
 }
+
+#[tokio::test]
+async fn a_circle_is_reported_by_the_receipt_that_closes_it_and_its_agents_are_untrusted() {
+    let node = Node::start().await;
+    let (world, desk) = (by_hand(), Desk::at(&node.address));
+    let (owner, reporter) = (person(1), person(2));
+    let (_history, manifests) = agents(&node, &world, &desk, &owner).await;
+    let root = B256::repeat_byte(0xaa);
+    let receipt = |by: &Person, hop: u8, from: u64, to: u64| {
+        let manifest = manifests[usize::try_from(to).unwrap() - 1].digest;
+        world.signs(by, Kind::ForwardReceipt, &world.forwards(root, hop, from, to, manifest))
+    };
+    for hop in 0..4_u8 {
+        desk.hand_in(&receipt(&owner, hop, u64::from(hop) + 1, u64::from(hop) + 2)).await.unwrap();
+    }
+    // 1 → 2 → 3 → 4 → 5, and from 4 back to 2.
+    let closing = receipt(&owner, 3, 4, 2);
+    assert_eq!(desk.refusal(&closing).await, "CIRCULAR_DEPENDENCY");
+    let rows = document_rows(&node.database).await;
+    let report =
+        |agents: &[u64], closing: &Signed| world.signs(&reporter, Kind::CycleReport, &world.reports(agents, closing));
+    // A report whose receipt is somebody else's, says another circle, or closes none.
+    let by_stranger = receipt(&person(3), 3, 4, 2);
+    for (name, report, code) in [
+        ("the receipt of a stranger", report(&[2, 3, 4], &by_stranger), "FORBIDDEN"),
+        ("an innocent agent in the circle", report(&[2, 13, 4], &closing), "CONFLICT"),
+        ("an agent that is left out", report(&[2, 4], &closing), "CONFLICT"),
+        ("a receipt that closes nothing", report(&[6, 5], &receipt(&owner, 4, 5, 6)), "NOT_FOUND"),
+        ("a receipt of a hop that nobody passed on", report(&[2, 5], &receipt(&owner, 5, 5, 2)), "NOT_FOUND"),
+        (
+            "a receipt of nobody",
+            report(&[99, 4], &{
+                let says = world.forwards(root, 3, 4, 99, root);
+                world.signs(&owner, Kind::ForwardReceipt, &says)
+            }),
+            "NOT_FOUND",
+        ),
+    ] {
+        assert_eq!(desk.refusal(&report).await, code, "{name}");
+    }
+    assert_eq!(document_rows(&node.database).await, rows);
+    let levels = async || {
+        let ids = [1, 2, 3, 4, 5].map(|agent| format!("\"{CHAIN}:{agent}\""));
+        let query =
+            format!("{{ agentReputations(where: {{ id_in: [{}] }}) {{ trustLevel trustReason }} }}", ids.join(", "));
+        desk.ask(&query).await["agentReputations"].take()
+    };
+    assert!(levels().await.as_array().unwrap().iter().all(|told| told["trustLevel"] == "NEW"));
+
+    let signed = report(&[2, 3, 4], &closing);
+    let fields = "id hash rootTxHash depth agents hop receipt receiptSigner receiptSignature signer";
+    let made = desk.hand_in_for(&signed, fields).await.unwrap();
+    let ids = [2, 3, 4].map(|agent| format!("{CHAIN}:{agent}"));
+    for (name, value) in [
+        ("id", json!(world.id(&signed))),
+        ("rootTxHash", json!(root)),
+        ("depth", json!(3)),
+        ("agents", json!(ids)),
+        ("hop", json!(3)),
+        ("receiptSigner", json!(world.account(owner.address))),
+        ("receiptSignature", json!(closing.signature)),
+        ("signer", json!(world.account(reporter.address))),
+    ] {
+        assert_eq!(made[name], value, "{name}: {made}");
+    }
+    let kept: Value = serde_json::from_str(made["receipt"].as_str().unwrap()).unwrap();
+    assert_eq!(kept, serde_json::from_str::<Value>(&closing.document).unwrap());
+    let told = levels().await;
+    let told: Vec<&str> = told.as_array().unwrap().iter().map(|told| told["trustLevel"].as_str().unwrap()).collect();
+    assert_eq!(told, ["NEW", "UNTRUSTED", "UNTRUSTED", "UNTRUSTED", "NEW"]);
+    // The same circle, by somebody else or with another nonce, is one circle.
+    let again = world.signs(&owner, Kind::CycleReport, &world.reports(&[2, 3, 4], &closing));
+    assert_eq!(desk.refusal(&again).await, "CONFLICT");
+    assert_eq!(desk.hand_in(&signed).await.unwrap()["depth"], 3, "the same report again is answered as before");
+}

@@ -4,6 +4,8 @@ mod cards;
 mod feedback;
 mod files;
 mod manifests;
+mod money;
+mod payments;
 mod refused;
 mod support;
 mod trail;

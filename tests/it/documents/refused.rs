@@ -2,9 +2,10 @@
 
 use alloy::primitives::{Address, B256, U256, hex};
 use meikan::demo::abi::Identity;
-use meikan::document::{Kind, canonical};
+use meikan::document::{AnyDocument, Kind, canonical};
 use serde_json::{Value, json};
 
+use super::money::{enrich, pay};
 use super::support::{Desk, Person, Signed, World, document_rows, now, person, responds, revokes};
 use crate::end_to_end::stage::Stage;
 use crate::support::node::Node;
@@ -32,6 +33,8 @@ struct Scene {
     /// A manifest of the owner's agent that is in force, and one that was revoked.
     manifest: Signed,
     over: Signed,
+    /// What the client paid the wallet of agent 5, of the chain's own coin.
+    paid: B256,
 }
 
 impl Scene {
@@ -58,7 +61,10 @@ fn altered(world: &World, kind: Kind, by: &Person, says: &Value) -> Vec<Case> {
         let leaf = other.pointer_mut(&pointer).unwrap();
         *leaf = another(&pointer, leaf);
         let altered = Signed { document: canonical(&other).unwrap(), ..signed.clone() };
-        cases.push((format!("{} with another {pointer}", kind.name()), altered, "INVALID_SIGNATURE"));
+        // Members that must go together are refused before anybody looks at the signature.
+        let is_one = AnyDocument::read(kind, &altered.document).is_ok();
+        let code = if is_one { "INVALID_SIGNATURE" } else { "BAD_INPUT" };
+        cases.push((format!("{} with another {pointer}", kind.name()), altered, code));
     }
     cases
 }
@@ -422,9 +428,80 @@ fn of_manifests(scene: &Scene) -> Vec<Case> {
     cases
 }
 
+fn of_payments(scene: &Scene) -> Vec<Case> {
+    let Scene { world, owner, client, other, paid, .. } = scene;
+    let (kind, coin) = (Kind::PaymentLink, Address::ZERO);
+    let mut cases = of_any_kind(scene, kind, client, &|| world.links(5, *paid, coin, PAID));
+    let nothing = B256::repeat_byte(5);
+    cases.extend([
+        scene.case("a payment by a stranger", other, kind, &world.links(5, *paid, coin, PAID), "FORBIDDEN"),
+        scene.case("a payment to another agent", client, kind, &world.links(6, *paid, coin, PAID), "NOT_FOUND"),
+        scene.case("a payment to nobody", client, kind, &world.links(99, *paid, coin, PAID), "NOT_FOUND"),
+        scene.case("a payment to no wallet", owner, kind, &world.links(7, *paid, coin, PAID), "NOT_FOUND"),
+        scene.case("a payment of less", client, kind, &world.links(5, *paid, coin, PAID - 1), "NOT_FOUND"),
+        scene.case("a payment of no transaction", client, kind, &world.links(5, nothing, coin, PAID), "NOT_FOUND"),
+        scene.case(
+            "a payment with an unknown token",
+            client,
+            kind,
+            &world.links(5, *paid, Address::repeat_byte(9), PAID),
+            "BAD_INPUT",
+        ),
+        scene.unreadable("a payment of nothing", kind, client, world.links(5, *paid, coin, 0).to_string()),
+        scene.unreadable("no transaction", kind, client, world.links(5, B256::ZERO, coin, PAID).to_string()),
+    ]);
+    cases
+}
+
+fn of_circles(scene: &Scene) -> Vec<Case> {
+    let Scene { world, owner, client, other, manifest, .. } = scene;
+    let kind = Kind::CycleReport;
+    let receipt = |by: &Person, hop: u8, from: u64, to: u64| {
+        let says = world.forwards(B256::repeat_byte(0xcc), hop, from, to, manifest.digest);
+        world.signs(by, Kind::ForwardReceipt, &says)
+    };
+    // Who takes a request from themselves is a circle of one.
+    let closing = receipt(owner, 0, 7, 7);
+    let mut cases = of_any_kind(scene, kind, client, &|| world.reports(&[7], &closing));
+    let renamed = Signed { signer: world.account(other.address), ..closing.clone() };
+    let other_says = Signed { signature: receipt(owner, 1, 7, 7).signature, ..closing.clone() };
+    cases.extend([
+        scene.case("a circle by a stranger", client, kind, &world.reports(&[7], &receipt(other, 0, 7, 7)), "FORBIDDEN"),
+        scene.case("a circle in another's name", client, kind, &world.reports(&[7], &renamed), "INVALID_SIGNATURE"),
+        scene.case("a circle of another receipt", client, kind, &world.reports(&[7], &other_says), "INVALID_SIGNATURE"),
+        scene.case(
+            "a malleated receipt",
+            client,
+            kind,
+            &world.reports(&[7], &malleated(&closing)),
+            "INVALID_SIGNATURE",
+        ),
+        scene.case("no circle", client, kind, &world.reports(&[7, 5], &receipt(owner, 0, 5, 7)), "NOT_FOUND"),
+        scene.case(
+            "a circle without a path",
+            client,
+            kind,
+            &world.reports(&[7], &receipt(owner, 3, 7, 7)),
+            "NOT_FOUND",
+        ),
+        scene.unreadable(
+            "a circle that ends elsewhere",
+            kind,
+            client,
+            canonical(&world.reports(&[7, 5], &closing)).unwrap(),
+        ),
+    ]);
+    cases
+}
+
+/// What the client paid.
+const PAID: u64 = 5;
+
 async fn scene(stage: &Stage, node: &mut Node, desk: &Desk) -> Scene {
     let (owner, operator, client, other) = (person(1), person(4), person(2), person(3));
     stage.populate().await;
+    enrich(stage, &client).await;
+    let paid = pay(stage, &client, stage.owner(5), PAID).await;
     let to_owner = Identity::transferFromCall { from: stage.owner(7), to: owner.address, tokenId: U256::from(7) };
     let approval = Identity::setApprovalForAllCall { operator: operator.address, approved: true };
     stage.mine([stage.identity(stage.owner(7), &to_owner), stage.identity(stage.owner(6), &approval)]).await;
@@ -441,7 +518,7 @@ async fn scene(stage: &Stage, node: &mut Node, desk: &Desk) -> Scene {
     for signed in [&given, &of_other, &revoked, &revocation, &asked, &over, &manifest, &stopped] {
         desk.hand_in(signed).await.unwrap();
     }
-    Scene { world, owner, operator, client, other, given, of_other, revoked, asked, manifest, over }
+    Scene { world, owner, operator, client, other, given, of_other, revoked, asked, manifest, over, paid }
 }
 
 #[tokio::test]
@@ -450,9 +527,16 @@ async fn each_case_is_refused_by_its_code_and_leaves_no_row() {
     let mut node = Node::start(std::slice::from_ref(&stage.network)).await;
     let desk = Desk::at(&node.url());
     let scene = scene(&stage, &mut node, &desk).await;
-    let cases: Vec<Case> =
-        [of_feedback(&scene), of_revisions(&scene), of_cards(&scene), of_validations(&scene), of_manifests(&scene)]
-            .concat();
+    let cases: Vec<Case> = [
+        of_feedback(&scene),
+        of_revisions(&scene),
+        of_cards(&scene),
+        of_validations(&scene),
+        of_manifests(&scene),
+        of_payments(&scene),
+        of_circles(&scene),
+    ]
+    .concat();
     assert!(cases.len() >= 300, "{} cases", cases.len());
     let rows = document_rows(&node.database).await;
     let mut wrong = Vec::new();

@@ -139,6 +139,23 @@ impl World {
         })
     }
 
+    /// What a document says that reports a circle, by the receipt that closes it.
+    pub(super) fn reports(&self, agents: &[u64], closing: &Signed) -> Value {
+        let receipt: Value = serde_json::from_str(&closing.document).expect("it is JSON");
+        json!({
+            "agentIds": agents, "receipt": receipt, "receiptSigner": closing.signer,
+            "receiptSignature": closing.signature, "nonce": nonce(),
+        })
+    }
+
+    /// What a document says that links a payment; the token is zeros for the chain's own coin.
+    pub(super) fn links(&self, agent_id: u64, tx_hash: B256, token: Address, amount: u64) -> Value {
+        json!({
+            "agentRegistry": self.account(self.registry), "agentId": agent_id, "txHash": tx_hash, "token": token,
+            "amount": amount, "endpoint": "https://agent.example/paid", "nonce": nonce(), "deadline": now() + 600,
+        })
+    }
+
     /// The id of what a document makes.
     pub(super) fn id(&self, signed: &Signed) -> String {
         format!("{}:{}", self.chain_id, signed.digest)
@@ -181,7 +198,8 @@ fn mutation(kind: Kind) -> (&'static str, &'static str) {
         Kind::Manifest => ("publishManifest", "id status"),
         Kind::ManifestRevocation => ("revokeManifest", "id status"),
         Kind::ForwardReceipt => ("recordForward", "id hop"),
-        _ => panic!("no mutation takes {kind:?}"),
+        Kind::CycleReport => ("reportCycle", "id depth agents"),
+        Kind::PaymentLink => ("linkPayment", "id status"),
     }
 }
 
@@ -256,6 +274,9 @@ pub(super) async fn document_rows(database: &TestDatabase) -> i64 {
         "endpoint_manifest",
         "signed_flip",
         "forward_receipt",
+        "payment_link",
+        "cycle_report",
+        "cycle_agent",
     ];
     let counts = tables.map(|table| format!("(SELECT count(*) FROM {table})"));
     client.query_one(&format!("SELECT {}", counts.join(" + ")), &[]).await.unwrap().get(0)

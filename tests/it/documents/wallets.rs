@@ -1,8 +1,6 @@
 //! Signers that are contracts, asked on a real chain, and what signers are told to sign.
 
-use std::path::Path;
-
-use alloy::primitives::{Address, B256, Bytes, U64, b256, hex, keccak256};
+use alloy::primitives::{Address, B256, Bytes, b256, hex, keccak256};
 use alloy::sol;
 use alloy::sol_types::{SolCall, SolValue};
 use meikan::demo::Call;
@@ -22,24 +20,6 @@ sol! {
 
 /// What ends a signature of a wallet that is not deployed yet (ERC-6492).
 const WRAPPED: B256 = b256!("6492649264926492649264926492649264926492649264926492649264926492");
-
-/// Gas of a deployment.
-const GAS: u64 = 3_000_000;
-
-/// Deploys one of the example contracts.
-async fn deploy_contract(stage: &Stage, name: &str, arguments: Vec<u8>) -> Address {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("contracts/out/{name}.sol/{name}.json"));
-    let text =
-        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}; make contracts", path.display()));
-    let artifact: Value = serde_json::from_str(&text).unwrap();
-    let code = hex::decode(artifact["bytecode"]["object"].as_str().unwrap()).unwrap();
-    let data = Bytes::from([code, arguments].concat());
-    let transaction = json!([{ "from": stage.client(0), "data": data, "gas": U64::from(GAS) }]);
-    let hash: B256 = stage.rpc.request("eth_sendTransaction", transaction).await.unwrap();
-    stage.rpc.mine().await.unwrap();
-    let receipt: Value = stage.rpc.request("eth_getTransactionReceipt", json!([hash])).await.unwrap();
-    receipt["contractAddress"].as_str().unwrap().parse().unwrap()
-}
 
 /// Feedback by a wallet, which a key signed.
 fn by_wallet(world: &World, wallet: Address, key: &Person) -> Signed {
@@ -75,10 +55,10 @@ async fn scene() -> Scene {
 async fn a_wallet_that_is_a_contract_says_itself_what_it_signed() {
     let Scene { stage, mut node, desk, world } = scene().await;
     let (key, other) = (person(5), person(6));
-    let owned = deploy_contract(&stage, "OwnedWallet", key.address.abi_encode()).await;
-    let refusing = deploy_contract(&stage, "RefusingWallet", vec![]).await;
-    let reverting = deploy_contract(&stage, "RevertingWallet", vec![]).await;
-    let burning = deploy_contract(&stage, "BurningWallet", vec![]).await;
+    let owned = stage.deploy("OwnedWallet", key.address.abi_encode()).await;
+    let refusing = stage.deploy("RefusingWallet", vec![]).await;
+    let reverting = stage.deploy("RevertingWallet", vec![]).await;
+    let burning = stage.deploy("BurningWallet", vec![]).await;
     node.catch_up().await;
     let made = desk.hand_in_for(&by_wallet(&world, owned, &key), "clientAddress checkedBlock").await.unwrap();
     assert_eq!(made["clientAddress"], json!(owned));
@@ -87,7 +67,7 @@ async fn a_wallet_that_is_a_contract_says_itself_what_it_signed() {
         assert_eq!(desk.refusal(&by_wallet(&world, wallet, signer)).await, "INVALID_SIGNATURE", "{wallet}");
     }
     // What one wallet takes is not another one's, though one key owns both.
-    let second = deploy_contract(&stage, "OwnedWallet", key.address.abi_encode()).await;
+    let second = stage.deploy("OwnedWallet", key.address.abi_encode()).await;
     node.catch_up().await;
     let of_second = Signed { signer: world.account(owned), ..by_wallet(&world, second, &key) };
     assert_eq!(desk.refusal(&of_second).await, "FORBIDDEN");
@@ -98,7 +78,7 @@ async fn a_wallet_that_is_a_contract_says_itself_what_it_signed() {
 async fn an_account_with_code_signs_by_its_key_or_by_its_code() {
     let Scene { stage, mut node, desk, world } = scene().await;
     let (account, delegate) = (person(5), person(6));
-    let owned = deploy_contract(&stage, "OwnedWallet", delegate.address.abi_encode()).await;
+    let owned = stage.deploy("OwnedWallet", delegate.address.abi_encode()).await;
     // What an authorization of EIP-7702 leaves at the account.
     let designator = Bytes::from([&hex!("ef0100")[..], owned.as_slice()].concat());
     stage.rpc.request::<Value>("anvil_setCode", json!([account.address, designator])).await.unwrap();
@@ -115,7 +95,7 @@ async fn an_account_with_code_signs_by_its_key_or_by_its_code() {
 async fn a_wallet_signs_before_it_is_deployed_and_after() {
     let Scene { stage, mut node, desk, world } = scene().await;
     let key = person(5);
-    let factory = deploy_contract(&stage, "WalletFactory", vec![]).await;
+    let factory = stage.deploy("WalletFactory", vec![]).await;
     node.catch_up().await;
     let salt = keccak256("salt");
     let call = walletOfCall { owner: key.address, salt }.abi_encode();

@@ -26,9 +26,6 @@ fn network(chain: &FakeChain) -> Network {
         name: "taiko".into(),
         chain_id: CHAIN_ID,
         rpc_urls: vec![chain.url()],
-        rpc_urls_file: None,
-        fallback_rpc_urls: vec![],
-        fallback_rpc_urls_file: None,
         start_block: 0,
         contracts: Contracts {
             identity: Addresses(vec![IDENTITY]),
@@ -36,6 +33,7 @@ fn network(chain: &FakeChain) -> Network {
             ..Contracts::default()
         },
         follow: Follow::default(),
+        ..Network::default()
     }
 }
 

@@ -123,9 +123,6 @@ impl World {
             name: "taiko".into(),
             chain_id: CHAIN_ID,
             rpc_urls: vec![chain.url()],
-            rpc_urls_file: None,
-            fallback_rpc_urls: vec![],
-            fallback_rpc_urls_file: None,
             start_block: draw.below(3),
             contracts: Contracts {
                 identity: Addresses(vec![IDENTITY]),
@@ -134,6 +131,7 @@ impl World {
                 ..Contracts::default()
             },
             follow,
+            ..Network::default()
         };
         let node = Node::start(&[network]).await;
         Self { draw, chain, finalized: 0, node }

@@ -81,9 +81,6 @@ fn network(chain: &FakeChain, max_range_blocks: u64) -> Network {
         name: "taiko".into(),
         chain_id: CHAIN_ID,
         rpc_urls: vec![chain.url()],
-        rpc_urls_file: None,
-        fallback_rpc_urls: vec![],
-        fallback_rpc_urls_file: None,
         start_block: 0,
         contracts: Contracts {
             identity: Addresses(vec![IDENTITY]),
@@ -91,6 +88,7 @@ fn network(chain: &FakeChain, max_range_blocks: u64) -> Network {
             ..Contracts::default()
         },
         follow: Follow { max_range_blocks, ..Follow::default() },
+        ..Network::default()
     }
 }
 

@@ -20,12 +20,10 @@ fn network(name: &str, chain_id: u64, chain: &FakeChain) -> Network {
         name: name.into(),
         chain_id,
         rpc_urls: vec![chain.url()],
-        rpc_urls_file: None,
-        fallback_rpc_urls: vec![],
-        fallback_rpc_urls_file: None,
         start_block: 0,
         contracts: Contracts { identity: Addresses(vec![IDENTITY]), ..Contracts::default() },
         follow: Follow::default(),
+        ..Network::default()
     }
 }
 

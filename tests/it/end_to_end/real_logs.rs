@@ -60,12 +60,10 @@ fn network(chain: &FakeChain) -> Network {
         name: "mainnet".into(),
         chain_id: CHAIN_ID,
         rpc_urls: vec![chain.url()],
-        rpc_urls_file: None,
-        fallback_rpc_urls: vec![],
-        fallback_rpc_urls_file: None,
         start_block: 0,
         contracts: Contracts { identity: Addresses(vec![IDENTITY]), ..Contracts::default() },
         follow: Follow::default(),
+        ..Network::default()
     }
 }
 

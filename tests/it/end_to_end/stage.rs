@@ -1,6 +1,8 @@
 //! A local chain with our contracts, and people who call them one block at a time.
 
-use alloy::primitives::{Address, B256, U64, U256, keccak256};
+use std::path::Path;
+
+use alloy::primitives::{Address, B256, U64, U256, hex, keccak256};
 use alloy::sol_types::SolCall;
 use meikan::config::{Follow, Network};
 use meikan::demo::abi::{Governed, Identity, Reputation, Validation};
@@ -31,12 +33,10 @@ impl Stage {
             name: "local".into(),
             chain_id: CHAIN_ID,
             rpc_urls: vec![anvil.rpc_url()],
-            rpc_urls_file: None,
-            fallback_rpc_urls: vec![],
-            fallback_rpc_urls_file: None,
             start_block: 0,
             contracts: deployment.contracts(),
             follow: Follow::default(),
+            ..Network::default()
         };
         let accounts = rpc.accounts().await.unwrap();
         Self { rpc, deployment, network, accounts, anvil }
@@ -84,6 +84,18 @@ impl Stage {
         let calls: Vec<Value> =
             placed.flat_map(|(place, calls)| calls.iter().map(move |call| json!([transaction(call), place]))).collect();
         self.rpc.request::<Value>("anvil_reorg", json!([blocks.len(), calls])).await.unwrap();
+    }
+
+    /// Deploys one of the example contracts, in a block of its own.
+    pub(crate) async fn deploy(&self, name: &str, arguments: Vec<u8>) -> Address {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("contracts/out/{name}.sol/{name}.json"));
+        let text = std::fs::read_to_string(&path)
+            .unwrap_or_else(|error| panic!("{}: {error}; make contracts", path.display()));
+        let artifact: Value = serde_json::from_str(&text).unwrap();
+        let code = hex::decode(artifact["bytecode"]["object"].as_str().unwrap()).unwrap();
+        let creation = Call::create(self.client(0), [code, arguments].concat());
+        let receipts = self.mine([creation]).await;
+        receipts[0].contract_address.expect("a contract was created")
     }
 
     pub(crate) async fn head(&self) -> u64 {

@@ -44,9 +44,6 @@ pub(crate) fn network(chain_id: u64) -> Network {
         name: format!("net-{chain_id}"),
         chain_id,
         rpc_urls: vec!["http://localhost:1".into()],
-        rpc_urls_file: None,
-        fallback_rpc_urls: vec![],
-        fallback_rpc_urls_file: None,
         start_block: FIRST_BLOCK,
         contracts: Contracts {
             identity: two(Role::Identity),
@@ -59,6 +56,7 @@ pub(crate) fn network(chain_id: u64) -> Network {
             ..Contracts::default()
         },
         follow: Follow::default(),
+        ..Network::default()
     }
 }
 

@@ -66,7 +66,9 @@ impl Node {
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let address = listener.local_addr().unwrap();
         let store = Arc::new(store);
-        let submitter = Submitter::new(&store, Documents::default(), networks);
+        // A payment that the chain has moved is found within a second.
+        let rules = Documents { payment_look_seconds: 1, ..Documents::default() };
+        let submitter = Submitter::new(&store, rules, networks);
         let state = ApiState::new(store, Api { cache_megabytes: 0, ..Api::default() }).taking(Arc::new(submitter));
         let router = api::router(state, None);
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });

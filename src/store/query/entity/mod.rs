@@ -183,6 +183,9 @@ pub fn all() -> &'static [&'static Entity] {
             &document::OFFCHAIN_VALIDATION_RESPONSE,
             &document::ENDPOINT_MANIFEST,
             &document::FORWARD_RECEIPT,
+            &document::CYCLE_REPORT,
+            &document::PAYMENT_LINK,
+            &document::PAYMENT_TOTAL,
         ]
     });
     &ALL

@@ -102,12 +102,10 @@ impl<'a> Story<'a> {
             name: "taiko".into(),
             chain_id: CHAIN_ID,
             rpc_urls: vec![],
-            rpc_urls_file: None,
-            fallback_rpc_urls: vec![],
-            fallback_rpc_urls_file: None,
             start_block: draw.below(3),
             contracts: cast.contracts(),
             follow,
+            ..Network::default()
         };
         let crash = Crash::default();
         let relay = Relay::start(&stage.url, crash.clone());

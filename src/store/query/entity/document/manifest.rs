@@ -168,3 +168,55 @@ fn agent_at(name: &'static str, column: &'static str, doc: &'static str) -> Rela
 fn document_key() -> Vec<KeyPart> {
     vec![KeyPart { sql: "{t}.chain_id", ty: SqlType::Integer }, KeyPart { sql: "{t}.digest", ty: SqlType::Bytes }]
 }
+
+const REPORTS: &str = "(SELECT r.*, d.signature, d.nonce, d.checked_block, \
+     (d.body::jsonb -> 'receipt')::text AS receipt, d.body::jsonb ->> 'receiptSignature' AS receipt_signature, \
+     (SELECT array_agg(r.chain_id || ':' || coalesce('0x' || encode(k.address, 'hex') || ':', '') || a.agent_id \
+          ORDER BY a.place) FROM unnest(r.agents) WITH ORDINALITY a (agent_id, place) \
+          LEFT JOIN contract k ON r.deployment <> 0 AND k.chain_id = r.chain_id AND k.role = 'identity' \
+              AND k.deployment = r.deployment) AS ids \
+     FROM cycle_report r JOIN document d ON d.chain_id = r.chain_id AND d.digest = r.digest)";
+
+/// A circle that was reported.
+pub(in crate::store::query::entity) static CYCLE_REPORT: LazyLock<Entity> = LazyLock::new(|| {
+    let mut fields = vec![
+        Field::id("{t}.chain_id || ':0x' || encode({t}.digest, 'hex')", "`chainId:hash` of the report."),
+        Field::integer("chainId", "{t}.chain_id", "The network's chain id (EIP-155)."),
+        Field::bytes("hash", "{t}.digest", "SHA-256 of the report in its canonical form: its digest."),
+        Field::bytes("rootTxHash", "{t}.root_tx_hash", "The transaction that the path begins with."),
+        Field::int("depth", "cardinality({t}.agents)", "How many agents the circle has."),
+        Field::texts(
+            "agents",
+            "{t}.ids",
+            "The ids of the agents of the circle, in the order of the path, beginning with the one that it leads back to.",
+        ),
+        Field::int("hop", "{t}.hop", "The hop of the receipt that closes the circle."),
+        Field::text("receipt", "{t}.receipt", "The receipt that closes the circle, as JSON."),
+        Field::text("receiptSigner", account!("{t}.receipt_signer"), "Who signed that receipt (CAIP-10)."),
+        Field::text("receiptSignature", "{t}.receipt_signature", "What they signed it with."),
+        Field::integer(
+            "receivedAt",
+            "{t}.received_at",
+            "When it was handed in, in seconds since 1970 by this node's clock.",
+        ),
+    ];
+    fields.extend(signed_fields(account!("{t}.signer")));
+    fields.push(cursor_field());
+    Entity {
+        name: "CycleReport",
+        doc: "That a request went in a circle, shown by the receipt of the agent that had it before and took it again. The \
+              agents that it names are UNTRUSTED.",
+        singular: "cycleReport",
+        plurals: &["cycleReports"],
+        fields,
+        relations: vec![],
+        derivation: 0,
+        table: Some(REPORTS),
+        life: Life::Always,
+        only: None,
+        key: document_key(),
+        parse_id: id::document,
+        changed: Template::plain("0"),
+        changing: &[],
+    }
+});

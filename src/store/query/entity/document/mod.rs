@@ -6,11 +6,13 @@
 mod card;
 mod feedback;
 mod manifest;
+pub(super) mod payment;
 mod validation;
 
 pub(super) use self::card::{AGENT_CARD, AGENT_CARD_VERSION};
 pub(super) use self::feedback::{OFFCHAIN_FEEDBACK, OFFCHAIN_FEEDBACK_VERSION};
-pub(super) use self::manifest::{ENDPOINT_MANIFEST, FORWARD_RECEIPT};
+pub(super) use self::manifest::{CYCLE_REPORT, ENDPOINT_MANIFEST, FORWARD_RECEIPT};
+pub(super) use self::payment::{PAYMENT_LINK, PAYMENT_TOTAL};
 pub(super) use self::validation::{OFFCHAIN_VALIDATION, OFFCHAIN_VALIDATION_RESPONSE};
 use super::Field;
 

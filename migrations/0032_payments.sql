@@ -1,0 +1,94 @@
+-- Payments that are linked to agents, and circles that are reported.
+
+CREATE TABLE payment_link (
+    chain_id      bigint   NOT NULL,
+    digest        bytea    NOT NULL,
+    deployment    smallint NOT NULL,
+    agent_id      numeric  NOT NULL,
+    tx_hash       bytea    NOT NULL,
+    token         bytea    NOT NULL,
+    recipient     bytea    NOT NULL,
+    amount        numeric  NOT NULL CHECK (amount > 0),
+    ordinal       smallint NOT NULL,
+    payer         bytea    NOT NULL,
+    means         text     NOT NULL CHECK (means IN ('COIN', 'TRANSFER', 'AUTHORIZATION')),
+    authorization_nonce bytea,
+    endpoint      text     NOT NULL,
+    status        text     NOT NULL CHECK (status IN ('CONFIRMED', 'FAILED', 'DROPPED')),
+    begin_block   bigint   NOT NULL,
+    block_hash    bytea    NOT NULL,
+    paid_at       bigint   NOT NULL,
+    log_index     integer,
+    signer        bytea    NOT NULL,
+    received_at   bigint   NOT NULL,
+    is_settled    boolean  NOT NULL DEFAULT FALSE,
+    looked_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (chain_id, digest)
+) PARTITION BY LIST (chain_id);
+CREATE UNIQUE INDEX payment_link_payment ON payment_link (chain_id, tx_hash, token, recipient, amount, ordinal);
+CREATE INDEX payment_link_agent ON payment_link (chain_id, deployment, agent_id, digest);
+CREATE INDEX payment_link_payer ON payment_link (chain_id, payer, digest);
+CREATE INDEX payment_link_open ON payment_link (chain_id, looked_at) WHERE NOT is_settled;
+COMMENT ON TABLE payment_link IS 'Payments that were linked to agents by documents, as the chain had them when it was last asked. None is ever deleted.';
+COMMENT ON COLUMN payment_link.token IS 'The token (ERC-20) that was paid with; zeros: the chain''s own coin. amount is in its smallest unit.';
+COMMENT ON COLUMN payment_link.recipient IS 'Who was paid: the agent''s wallet as of the payment''s block.';
+COMMENT ON COLUMN payment_link.ordinal IS 'Which of the transaction''s payments of the same amount to the same account it is, from 0.';
+COMMENT ON COLUMN payment_link.payer IS 'Who paid; of a failed payment, who sent the transaction.';
+COMMENT ON COLUMN payment_link.status IS 'CONFIRMED, FAILED (the transaction was undone), or DROPPED (the chain has it no more, or without the payment).';
+COMMENT ON COLUMN payment_link.begin_block IS 'The block of the payment, block_hash its hash, paid_at its time; log_index the place of its log in that block.';
+COMMENT ON COLUMN payment_link.is_settled IS 'Whether the chain is asked no more: the block is final, or the transaction was missing for a day.';
+COMMENT ON COLUMN payment_link.looked_at IS 'When the chain was asked last.';
+
+CREATE TABLE cycle_report (
+    chain_id     bigint   NOT NULL,
+    digest       bytea    NOT NULL,
+    root_tx_hash bytea    NOT NULL,
+    deployment   smallint NOT NULL,
+    hop          smallint NOT NULL CHECK (hop BETWEEN 0 AND 10),
+    agents       numeric[] NOT NULL,
+    receipt_signer bytea  NOT NULL,
+    signer       bytea    NOT NULL,
+    begin_block  bigint   NOT NULL,
+    received_at  bigint   NOT NULL,
+    PRIMARY KEY (chain_id, digest)
+) PARTITION BY LIST (chain_id);
+CREATE UNIQUE INDEX cycle_report_circle ON cycle_report (chain_id, root_tx_hash, deployment, hop, agents);
+COMMENT ON TABLE cycle_report IS 'Circles that requests went in, each shown by the receipt that closes it. None is ever deleted.';
+COMMENT ON COLUMN cycle_report.agents IS 'The agents of the circle, in the order of the path, beginning with the one that it leads back to.';
+COMMENT ON COLUMN cycle_report.hop IS 'The hop of the receipt that closes the circle, signed by receipt_signer; the receipt stands in the report''s document.';
+COMMENT ON COLUMN cycle_report.begin_block IS 'The newest indexed block when it was handed in.';
+
+CREATE TABLE cycle_agent (
+    chain_id    bigint   NOT NULL,
+    deployment  smallint NOT NULL,
+    agent_id    numeric  NOT NULL,
+    digest      bytea    NOT NULL,
+    begin_block bigint   NOT NULL,
+    PRIMARY KEY (chain_id, deployment, agent_id, digest)
+) PARTITION BY LIST (chain_id);
+COMMENT ON TABLE cycle_agent IS 'The agents of each circle that was reported; digest and begin_block are the report''s.';
+
+CREATE OR REPLACE FUNCTION ensure_network_partitions(chain bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    parent text;
+BEGIN
+    FOREACH parent IN ARRAY ARRAY['block', 'raw_logs', 'undecoded_log', 'audit_event'] LOOP
+        EXECUTE format(
+            'CREATE TABLE IF NOT EXISTS %I PARTITION OF %I FOR VALUES IN (%s) PARTITION BY RANGE (%I)',
+            format('%s_%s', parent, chain), parent, chain,
+            CASE parent WHEN 'block' THEN 'number' WHEN 'raw_logs' THEN 'from_block' ELSE 'begin_block' END);
+    END LOOP;
+    FOREACH parent IN ARRAY ARRAY['change', 'operator_approval', 'validation', 'validation_response', 'tag',
+                                  'wallet_agent', 'policy', 'relayer', 'halt', 'intent_counter', 'intent', 'finding',
+                                  'protocol_hour', 'agent', 'agent_metadata', 'agent_total', 'agent_total_version',
+                                  'registration_file', 'feedback', 'feedback_response', 'standing', 'standing_version',
+                                  'ranking_version', 'manifest_flip', 'document', 'offchain_feedback',
+                                  'agent_card', 'offchain_validation', 'offchain_validation_response',
+                                  'endpoint_manifest', 'signed_flip', 'forward_receipt', 'payment_link',
+                                  'cycle_report', 'cycle_agent'] LOOP
+        EXECUTE format('CREATE TABLE IF NOT EXISTS %I PARTITION OF %I FOR VALUES IN (%s)',
+            format('%s_%s', parent, chain), parent, chain);
+    END LOOP;
+END $$;
+SELECT ensure_network_partitions(chain_id) FROM network;
