@@ -1,4 +1,4 @@
--- Payments that are linked to agents, and circles that are reported.
+-- Payments that are linked to agents, circles that are reported, and flips of documents for analysts.
 
 CREATE TABLE payment_link (
     chain_id      bigint   NOT NULL,
@@ -67,6 +67,66 @@ CREATE TABLE cycle_agent (
     PRIMARY KEY (chain_id, deployment, agent_id, digest)
 ) PARTITION BY LIST (chain_id);
 COMMENT ON TABLE cycle_agent IS 'The agents of each circle that was reported; digest and begin_block are the report''s.';
+
+-- Flips of documents stand beside those of the chain.
+CREATE OR REPLACE VIEW analytics.manifest_flips AS
+SELECT
+    f.chain_id AS chain_id,
+    n.name AS network,
+    f.deployment AS deployment,
+    f.agent_id AS agent_id,
+    f.begin_block AS begin_block,
+    f.log_index AS log_index,
+    analytics.hex(f.transaction_hash) AS transaction_hash,
+    f.end_block AS end_block,
+    to_timestamp(f.created_at) AS changed_at,
+    f.time_delta AS seconds_since,
+    f.endpoint AS endpoint,
+    f.previous_endpoint AS previous_endpoint,
+    f.pubkey AS wallet,
+    f.previous_pubkey AS previous_wallet,
+    analytics.hex(f.owner) AS owner,
+    analytics.hex(f.previous_owner) AS previous_owner,
+    f.endpoint_changed AS endpoint_changed,
+    f.pubkey_changed AS wallet_changed,
+    f.owner_changed AS owner_changed,
+    f.score AS score,
+    f.score >= 70 AS is_suspicious,
+    f.time_delta < 60 AS is_rapid,
+    f.flips AS flips,
+    f.suspicious AS suspicious_flips,
+    round(f.score_sum::numeric / f.flips, 2) AS mean_score,
+    coalesce(f.begin_block <= c.finalized_number, FALSE) AS is_final,
+    f.source AS source,
+    analytics.hex(f.digest) AS digest
+FROM (
+    SELECT m.chain_id, m.deployment, m.agent_id, m.begin_block, m.log_index, m.transaction_hash, m.end_block, m.created_at,
+        m.time_delta, m.endpoint, m.previous_endpoint, analytics.hex(m.pubkey) AS pubkey,
+        analytics.hex(m.previous_pubkey) AS previous_pubkey, m.owner, m.previous_owner, m.endpoint_changed,
+        m.pubkey_changed, m.owner_changed, m.score, m.flips, m.suspicious, m.score_sum, 'ONCHAIN' AS source,
+        NULL::bytea AS digest
+    FROM manifest_flip m
+    UNION ALL
+    SELECT s.chain_id, s.deployment, s.agent_id, s.begin_block, NULL, NULL, s.end_block, s.created_at,
+        s.time_delta, s.endpoint, s.previous_endpoint, s.pubkey, s.previous_pubkey, s.owner, s.previous_owner,
+        s.endpoint_changed, s.pubkey_changed, s.owner_changed, s.score, s.flips, s.suspicious, s.score_sum, 'SIGNED',
+        s.digest
+    FROM signed_flip s
+) f JOIN network n USING (chain_id) JOIN cursor c USING (chain_id);
+COMMENT ON VIEW analytics.manifest_flips IS 'Changes of agents'' manifests: one row for each transaction that told an agent''s URI, wallet or owner again, and for each signed manifest that took the place of one. An agent''s first manifest is none. Do not add up the two sources.';
+COMMENT ON COLUMN analytics.manifest_flips.begin_block IS 'The block of the event that began the row; of documents the newest block when it came.';
+COMMENT ON COLUMN analytics.manifest_flips.log_index IS 'That event''s place in the block: the last of the transaction that told the manifest; NULL of documents.';
+COMMENT ON COLUMN analytics.manifest_flips.transaction_hash IS 'The transaction of that event; zeros where no endpoint tells it, NULL of documents.';
+COMMENT ON COLUMN analytics.manifest_flips.changed_at IS 'The time of the block; of documents when they came.';
+COMMENT ON COLUMN analytics.manifest_flips.endpoint IS 'The endpoint since then: on the chain the agentURI, in its readable form.';
+COMMENT ON COLUMN analytics.manifest_flips.previous_endpoint IS 'The endpoint before, where it changed; NULL where it is the same.';
+COMMENT ON COLUMN analytics.manifest_flips.wallet IS 'The key since then: on the chain the agentWallet, NULL when unset; of documents their pubkey.';
+COMMENT ON COLUMN analytics.manifest_flips.previous_wallet IS 'The key before; NULL when there was none.';
+COMMENT ON COLUMN analytics.manifest_flips.endpoint_changed IS 'Whether the endpoint is another one.';
+COMMENT ON COLUMN analytics.manifest_flips.wallet_changed IS 'Whether the key is another one, or gone.';
+COMMENT ON COLUMN analytics.manifest_flips.flips IS 'The agent''s flips of the same source up to and with this one.';
+COMMENT ON COLUMN analytics.manifest_flips.source IS 'Where the manifests come from: ONCHAIN, the identity registry, or SIGNED, documents of the agent''s owner or wallet.';
+COMMENT ON COLUMN analytics.manifest_flips.digest IS 'The document''s digest; NULL of what is on the chain.';
 
 CREATE OR REPLACE FUNCTION ensure_network_partitions(chain bigint) RETURNS void
 LANGUAGE plpgsql AS $$

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::id::AgentId;
@@ -26,7 +26,7 @@ pub const BLOCKS: &str = "indexed_blocks_total";
 pub const EVENTS: &str = "indexed_events_total";
 /// Logs kept raw because they are no known event, or malformed; label `network`.
 pub const UNDECODED: &str = "undecoded_logs_total";
-/// Manifest flips committed; labels `network`, `agent` ([`agent_label`]).
+/// Manifest flips committed; labels `network`, `agent` ([`agent_label`]), `source` (ONCHAIN, SIGNED).
 pub const FLIPS: &str = "forward_path_churn_total";
 /// Those of them that are suspicious; labels as of [`FLIPS`].
 pub const SUSPICIOUS_FLIPS: &str = "forward_path_suspicious_flips_total";
@@ -84,6 +84,8 @@ pub const SQL_DURATION: &str = "sql_duration_seconds";
 pub const HTTP_DURATION: &str = "http_request_duration_seconds";
 /// Signed documents that were handed in; labels `kind`, `outcome`.
 pub const DOCUMENTS: &str = "documents_total";
+/// Circles of requests that were reported and taken; label `network`.
+pub const CYCLE_REPORTS: &str = "cycle_reports_total";
 /// Time of a look at whether a request may be passed on.
 pub const MANIFEST_VERIFICATION: &str = "manifest_verification_duration_seconds";
 /// GraphQL errors answered; label `code`.
@@ -142,6 +144,13 @@ pub fn agent_label(agent: AgentId) -> String {
     label(&mut named, MAX_NAMED_AGENTS, agent)
 }
 
+/// Counts an agent's flips of a source.
+pub fn count_flips(network: &str, source: &'static str, agent: AgentId, flips: u64, suspicious: u64) {
+    let labels = [("network", network.to_owned()), ("agent", agent_label(agent)), ("source", source.to_owned())];
+    counter!(FLIPS, &labels).increment(flips);
+    counter!(SUSPICIOUS_FLIPS, &labels).increment(suspicious);
+}
+
 fn label(named: &mut BTreeSet<AgentId>, most: usize, agent: AgentId) -> String {
     if named.len() < most {
         named.insert(agent);
@@ -160,8 +169,8 @@ fn describe() {
     describe_counter!(UNDECODED, "Logs kept raw because they are no known event, or malformed");
     describe_counter!(
         FLIPS,
-        "Changes of agents' on-chain manifests committed, of the first 1,000 agents by name; what a reorganisation takes \
-         back stays counted, and what comes in its place is counted again"
+        "Changes of agents' manifests committed, of the first 1,000 agents by name; what a reorganisation takes back stays \
+         counted, and what comes in its place is counted again"
     );
     describe_counter!(
         SUSPICIOUS_FLIPS,
@@ -193,6 +202,7 @@ fn describe() {
     describe_histogram!(SQL_DURATION, Unit::Seconds, "Time of a database transaction or query");
     describe_histogram!(MANIFEST_VERIFICATION, Unit::Seconds, "Time of a look at whether a request may be passed on");
     describe_histogram!(HTTP_DURATION, Unit::Seconds, "Time of an HTTP request");
+    describe_counter!(CYCLE_REPORTS, "Circles of requests that were reported and taken");
     describe_counter!(DOCUMENTS, "Signed documents that were handed in, by what became of them");
     describe_counter!(GRAPHQL_ERRORS, "GraphQL errors answered");
     describe_gauge!(SUBSCRIPTIONS, "Subscriptions that are open");

@@ -14,6 +14,8 @@ pub struct Documents {
     pub max_manifest_seconds: u64,
     /// How often payments that are not final are looked for that the chain has moved, in seconds.
     pub payment_look_seconds: u64,
+    /// For how many days attempts that were refused are kept in the trail; what was taken is kept for ever.
+    pub refused_days: u32,
     /// How far the signer's clock may be from ours, in seconds.
     pub clock_skew_seconds: u64,
 }
@@ -25,6 +27,7 @@ impl Default for Documents {
             max_validation_seconds: 2_592_000,
             max_manifest_seconds: 86_400,
             payment_look_seconds: 15,
+            refused_days: 90,
             clock_skew_seconds: 300,
         }
     }

@@ -282,10 +282,7 @@ fn count_events(network: &str, applied: &Applied) {
         counter!(names::EVENTS, "network" => network.to_owned(), "event" => *event).increment(*count);
     }
     for (agent, count) in &applied.flips {
-        let agent = names::agent_label(*agent);
-        counter!(names::FLIPS, "network" => network.to_owned(), "agent" => agent.clone()).increment(count.flips);
-        counter!(names::SUSPICIOUS_FLIPS, "network" => network.to_owned(), "agent" => agent)
-            .increment(count.suspicious);
+        names::count_flips(network, "ONCHAIN", *agent, count.flips, count.suspicious);
     }
     counter!(names::UNDECODED, "network" => network.to_owned()).increment(applied.undecoded);
 }

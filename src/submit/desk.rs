@@ -8,8 +8,10 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{away, trail};
-use crate::document::{Reason, Refusal};
+use crate::config;
+use crate::document::{Kind, Reason, Refusal};
 use crate::id::ChainId;
+use crate::metrics;
 use crate::store::{Attempt, Handed, Outcome, Store};
 
 /// The most documents of one commit.
@@ -31,9 +33,9 @@ pub(super) struct Desk {
 
 impl Desk {
     /// Opens it; it closes when nobody can hand in anything more.
-    pub(super) fn new(store: Arc<Store>, chain_id: ChainId) -> Self {
+    pub(super) fn new(store: Arc<Store>, network: &config::Network) -> Self {
         let (waiting, queue) = mpsc::channel(MOST);
-        tokio::spawn(keep_taking(store, chain_id, queue));
+        tokio::spawn(keep_taking(store, network.chain_id, network.name.clone(), queue));
         Self { waiting }
     }
 
@@ -47,14 +49,20 @@ impl Desk {
     }
 }
 
-async fn keep_taking(store: Arc<Store>, chain_id: ChainId, mut queue: mpsc::Receiver<Waiting>) {
+async fn keep_taking(store: Arc<Store>, chain_id: ChainId, network: String, mut queue: mpsc::Receiver<Waiting>) {
     let mut batch = Vec::with_capacity(MOST);
     while queue.recv_many(&mut batch, MOST).await > 0 {
         let (handed, answers): (Vec<_>, Vec<_>) = batch.drain(..).map(|one| (one.handed, one.answer)).unzip();
         match store.accept(chain_id, &handed).await {
             Ok(accepted) => {
+                for (agent, count) in accepted.flips {
+                    metrics::count_flips(&network, "SIGNED", agent, count.flips, count.suspicious);
+                }
                 for ((one, answer), outcome) in handed.iter().zip(answers).zip(accepted.outcomes) {
                     trail::tell(&Attempt::of(one, chain_id, &outcome));
+                    if one.kind == Kind::CycleReport && outcome == Ok(Outcome::Accepted) {
+                        ::metrics::counter!(metrics::CYCLE_REPORTS, "network" => network.clone()).increment(1);
+                    }
                     // Whoever has gone does not want to know.
                     let _ = answer.send(outcome.map(|outcome| (outcome, accepted.seq)));
                 }

@@ -110,13 +110,13 @@ impl Submitter {
     /// Takes documents for these networks, whose endpoints are asked about wallets that are contracts.
     #[must_use]
     pub fn new(store: &Arc<Store>, rules: Documents, networks: &[config::Network]) -> Self {
+        tokio::spawn(trail::keep_forgetting(Arc::downgrade(store), rules.refused_days));
         let every = Duration::from_secs(rules.payment_look_seconds);
         let networks = networks.iter().map(|network| {
             let endpoints = Arc::new(Endpoints::new(network.clone()));
             let look = payments::keep_looking(Arc::downgrade(store), Arc::downgrade(&endpoints), every);
             tokio::spawn(look);
-            let (wallets, desk) =
-                (Wallets::new(Arc::clone(&endpoints)), Desk::new(Arc::clone(store), network.chain_id));
+            let (wallets, desk) = (Wallets::new(Arc::clone(&endpoints)), Desk::new(Arc::clone(store), network));
             (network.chain_id, Network { endpoints, wallets, desk })
         });
         Self { store: Arc::clone(store), rules, networks: networks.collect() }

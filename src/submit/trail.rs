@@ -1,7 +1,16 @@
-//! What the log says of attempts to write: the same that the database keeps, for whoever watches.
+//! What the log says of attempts to write, for whoever watches: the same that the database keeps, which forgets what was
+//! refused long ago.
+
+use std::sync::Weak;
+use std::time::Duration;
+
+use tokio::time::interval;
 
 use crate::metrics;
-use crate::store::Attempt;
+use crate::store::{Attempt, Store};
+
+/// How often is looked for what is to be forgotten.
+const EVERY: Duration = Duration::from_secs(3_600);
 
 /// Says what became of an attempt.
 pub(super) fn tell(attempt: &Attempt) {
@@ -18,4 +27,20 @@ pub(super) fn tell(attempt: &Attempt) {
         address = attempt.sender.address,
         "a document was handed in"
     );
+}
+
+/// Forgets refused attempts of so many days ago, until nobody takes documents any more.
+pub(super) async fn keep_forgetting(store: Weak<Store>, days: u32) {
+    let mut clock = interval(EVERY);
+    loop {
+        clock.tick().await;
+        let Some(store) = store.upgrade() else { return };
+        match store.forget_refused(days).await {
+            Ok(0) => {}
+            Ok(rows) => tracing::info!(rows, days, "old refused attempts to write are forgotten"),
+            Err(error) => {
+                tracing::warn!(%error, "old refused attempts to write cannot be forgotten; it is tried again")
+            }
+        }
+    }
 }

@@ -5,6 +5,7 @@ use alloy::primitives::Address;
 use super::agent::Agent;
 use super::{Acceptance, Done, Handed};
 use crate::document::{Manifest, ManifestRevocation, Reason};
+use crate::id::AgentId;
 use crate::manifest::Flip;
 use crate::store::error::StoreError;
 use crate::store::sql::{self, signed};
@@ -21,7 +22,7 @@ struct Before {
 
 impl Acceptance<'_> {
     /// A manifest that is published.
-    pub(super) async fn publish_manifest(&self, handed: &Handed, manifest: &Manifest) -> Done {
+    pub(super) async fn publish_manifest(&mut self, handed: &Handed, manifest: &Manifest) -> Done {
         let agent = match self.spoken_for(&manifest.agent_registry, &manifest.agent_id, handed.signer).await? {
             Ok(agent) => agent,
             Err(refusal) => return Ok(Err(refusal)),
@@ -55,7 +56,12 @@ impl Acceptance<'_> {
             )
             .await?;
         if let Some(before) = before {
-            self.add_flip(handed, &agent, manifest, &before).await?;
+            let flip = self.add_flip(handed, &agent, manifest, &before).await?;
+            let registry = Some(manifest.agent_registry.address).filter(|_| agent.deployment != 0);
+            let id = AgentId { chain_id: self.sql.chain_id, registry, agent_id: manifest.agent_id.0 };
+            let count = self.flips.entry(id).or_default();
+            count.flips += 1;
+            count.suspicious += u64::from(flip.is_suspicious());
         }
         Ok(Ok(()))
     }
@@ -110,7 +116,7 @@ impl Acceptance<'_> {
         agent: &Agent,
         manifest: &Manifest,
         before: &Before,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Flip, StoreError> {
         let flip = Flip {
             time_delta: u64::try_from(before.seconds).unwrap_or_default(),
             endpoint_changed: manifest.endpoint_uri != before.endpoint,
@@ -151,6 +157,6 @@ impl Acceptance<'_> {
                 ],
             )
             .await?;
-        Ok(())
+        Ok(flip)
     }
 }

@@ -14,18 +14,21 @@ mod receipt;
 mod trail;
 mod validation;
 
+use std::collections::BTreeMap;
+
 use alloy::primitives::{Address, B256};
 
 pub use self::card::ServedCard;
 pub use self::payment::OpenPayment;
 pub use self::trail::{Attempt, Outcome, Sender};
 use super::Store;
+use super::apply::FlipCount;
 use super::error::StoreError;
 use super::sql::{self, Sql, signed};
 use super::step::CHANNEL;
 use crate::block::Transaction;
 use crate::document::{AnyDocument, Kind, Reason, Refusal};
-use crate::id::ChainId;
+use crate::id::{AgentId, ChainId};
 
 /// A document that was handed in, with a signature that was checked.
 #[derive(Debug, Clone)]
@@ -57,6 +60,8 @@ pub struct Accepted {
     pub outcomes: Vec<Result<Outcome, Refusal>>,
     /// The number of the commit from which on readers see what was taken.
     pub seq: u64,
+    /// How many flips the manifests among them made, by agent.
+    pub flips: BTreeMap<AgentId, FlipCount>,
 }
 
 /// What is done with a document, or why not.
@@ -67,6 +72,14 @@ struct Acceptance<'a> {
     sql: Sql<'a>,
     /// The newest block as of which signers' rights are checked.
     block: u64,
+    /// The flips so far.
+    flips: BTreeMap<AgentId, FlipCount>,
+}
+
+impl<'a> Acceptance<'a> {
+    fn new(sql: Sql<'a>, block: u64) -> Self {
+        Self { sql, block, flips: BTreeMap::new() }
+    }
 }
 
 impl Store {
@@ -80,11 +93,11 @@ impl Store {
         let transaction = connection.transaction().await.map_err(StoreError::database(OPERATION))?;
         let sql = Sql::new(transaction, OPERATION, chain_id);
         let mut outcomes = Vec::with_capacity(handed.len());
-        let (mut seq, acceptance) = match lock(&sql).await? {
-            Ok((seq, block)) => (seq, Acceptance { sql, block }),
+        let (mut seq, mut acceptance) = match lock(&sql).await? {
+            Ok((seq, block)) => (seq, Acceptance::new(sql, block)),
             Err(refusal) => {
                 outcomes.resize(handed.len(), Err(refusal));
-                (0, Acceptance { sql, block: 0 })
+                (0, Acceptance::new(sql, 0))
             }
         };
         for one in &handed[outcomes.len()..] {
@@ -96,8 +109,9 @@ impl Store {
             seq += 1;
             acceptance.tell(seq).await?;
         }
-        acceptance.sql.commit().await?;
-        Ok(Accepted { outcomes, seq })
+        let Acceptance { sql, flips, .. } = acceptance;
+        sql.commit().await?;
+        Ok(Accepted { outcomes, seq, flips })
     }
 }
 
@@ -122,7 +136,7 @@ async fn lock(sql: &Sql<'_>) -> Result<Result<(u64, u64), Refusal>, StoreError> 
 
 impl Acceptance<'_> {
     /// Takes a document, unless it came before or is refused. Whatever refuses it comes before the first row.
-    async fn take(&self, handed: &Handed) -> Result<Result<Outcome, Refusal>, StoreError> {
+    async fn take(&mut self, handed: &Handed) -> Result<Result<Outcome, Refusal>, StoreError> {
         if let Some(known) = self.known(handed).await? {
             return Ok(known);
         }

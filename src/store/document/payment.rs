@@ -252,7 +252,7 @@ impl Store {
         let transaction = connection.transaction().await.map_err(StoreError::database(OPERATION))?;
         let sql = Sql::new(transaction, OPERATION, chain_id);
         let Ok((seq, block)) = super::lock(&sql).await? else { return Ok(()) };
-        let acceptance = Acceptance { sql, block };
+        let acceptance = Acceptance::new(sql, block);
         let mut changed = 0;
         for (payment, transaction) in looked_at {
             changed += acceptance.look_at_payment(payment, transaction.as_ref()).await?;

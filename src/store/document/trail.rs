@@ -80,6 +80,33 @@ impl Store {
     }
 }
 
+/// Most rows that are forgotten in one transaction.
+const MOST: i64 = 10_000;
+
+impl Store {
+    /// Forgets refused attempts that are older than so many days, a part of them at a time; returns how many.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn forget_refused(&self, days: u32) -> Result<u64, StoreError> {
+        let failed = || StoreError::database("forget refused attempts");
+        let connection = self.write().await?;
+        let delete = "DELETE FROM write_audit WHERE id IN (SELECT id FROM write_audit \
+                      WHERE at < now() - make_interval(days => $1) AND outcome NOT IN ('ACCEPTED', 'REPEATED') \
+                      ORDER BY at LIMIT $2)";
+        let statement = connection.prepare_cached(delete).await.map_err(failed())?;
+        let days = i32::try_from(days).unwrap_or(i32::MAX);
+        let mut forgotten = 0;
+        loop {
+            let rows = connection.execute(&statement, &[&days, &MOST]).await.map_err(failed())?;
+            forgotten += rows;
+            if rows < u64::try_from(MOST).unwrap_or_default() {
+                return Ok(forgotten);
+            }
+        }
+    }
+}
+
 /// Writes attempts down.
 pub(super) async fn note(client: &impl GenericClient, attempts: &[Attempt]) -> Result<(), StoreError> {
     let failed = || StoreError::database("note attempts to write");

@@ -85,6 +85,15 @@ async fn a_manifest_takes_the_place_of_the_one_before_and_what_changes_is_a_flip
     // What is on the chain is counted apart: the agent has not moved there.
     assert_eq!(desk.ask("{ manifestFlips(where: { source: ONCHAIN }) { id } }").await["manifestFlips"], json!([]));
 
+    // Analysts find them in the view of those on the chain.
+    let client = connect(node.database.url()).await;
+    let select = "SELECT source, digest, score::integer, wallet FROM analytics.manifest_flips ORDER BY flips";
+    let rows = client.query(select, &[]).await.unwrap();
+    assert_eq!(rows.len(), 3);
+    let row =
+        (rows[0].get::<_, &str>(0), rows[0].get::<_, &str>(1), rows[0].get::<_, i32>(2), rows[0].get::<_, &str>(3));
+    assert_eq!(row, ("SIGNED", second["hash"].as_str().unwrap(), 100, "k2"));
+
     let states = desk.ask("{ endpointManifests(orderBy: nonce) { nonce status isCurrent } }").await;
     let state =
         |nonce: &str, status: &str| json!({ "nonce": nonce, "status": status, "isCurrent": status == "ACTIVE" });

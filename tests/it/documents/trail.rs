@@ -73,3 +73,24 @@ async fn whoever_hands_in_too_much_is_turned_away_and_nobody_uses_up_another_s_l
     assert_eq!(json!(limited.get::<_, &str>(0)), json!(world.account(client.address)));
     assert_eq!(limited.get::<_, &str>(1), message);
 }
+
+#[tokio::test]
+async fn what_was_refused_is_forgotten_after_a_while_and_what_was_taken_never_is() {
+    let node = Node::start().await;
+    let (world, desk) = (by_hand(), Desk::at(&node.address));
+    let mut history = node.history(CHAIN).await;
+    let (owner, client) = (person(1), person(2));
+    history.block(registered(7, owner.address)).await;
+    let given = world.signs(&client, Kind::Feedback, &world.gives(client.address, 7, 1));
+    let by_owner = || world.signs(&owner, Kind::Feedback, &world.gives(owner.address, 7, 1));
+    desk.hand_in(&given).await.unwrap();
+    desk.hand_in(&by_owner()).await.unwrap_err();
+    let database = connect(node.database.url()).await;
+    database.batch_execute("UPDATE write_audit SET at = at - interval '91 days'").await.unwrap();
+    desk.hand_in(&by_owner()).await.unwrap_err();
+    assert_eq!(node.store.forget_refused(90).await.unwrap(), 1);
+    assert_eq!(node.store.forget_refused(90).await.unwrap(), 0);
+    let rows = database.query("SELECT outcome FROM write_audit ORDER BY id", &[]).await.unwrap();
+    let outcomes: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
+    assert_eq!(outcomes, ["ACCEPTED", "FORBIDDEN"]);
+}

@@ -112,9 +112,10 @@ async fn manifest_flips_are_counted_by_network_and_agent() {
     assert_eq!(sum(&text, "forward_path_churn_total", &of(1)), 1.0);
     assert_eq!(sum(&text, "forward_path_churn_total", &of(2)), 0.0, "who only registered has no series");
     assert_eq!(samples(&text, "forward_path_churn_total").len(), 2);
+    assert_eq!(sum(&text, "forward_path_churn_total", "source=\"ONCHAIN\""), 3.0);
     assert_eq!(sum(&text, "forward_path_suspicious_flips_total", &of(0)), 2.0);
     assert_eq!(sum(&text, "forward_path_suspicious_flips_total", &of(1)), 0.0);
-    let help = "# HELP forward_path_churn_total Changes of agents' on-chain manifests committed";
+    let help = "# HELP forward_path_churn_total Changes of agents' manifests committed";
     assert!(text.contains(help) && text.contains("what a reorganisation takes back stays counted"), "{text}");
     ends(running, Signal::TERM, 143).await;
 }
