@@ -14,6 +14,7 @@ SHELL := /bin/bash
 NPM_INSTALL := npm install --no-save --no-audit --no-fund --loglevel=error --prefix
 CONTRACT_SOURCES := $(shell find contracts/src contracts/foundry.toml -type f)
 WEB_SOURCES := $(shell find web/src web/build.mjs -type f)
+EXAMPLES := examples/typescript/node_modules/.package-lock.json examples/python/.venv/.installed
 
 .PHONY: help demo build test simulate kill bench examples failures check contracts web postgres system unit coverage clean
 
@@ -26,7 +27,7 @@ demo: build contracts postgres ## Run a living demo on this machine (ARGS="--for
 build: web ## Build the node
 	cargo build --locked
 
-test: system web contracts postgres ## Run every test, with coverage
+test: system web contracts postgres $(EXAMPLES) ## Run every test, with coverage
 	cargo fmt --check
 	@# Where coverage builds too: what macros and build scripts need is built once.
 	CARGO_TARGET_DIR=$${CARGO_TARGET_DIR:-target}/coverage cargo clippy --locked --all-targets -- -D warnings
@@ -47,10 +48,10 @@ kill: postgres ## Kill the node at random moments, KILLS times (200), and compar
 bench: web postgres ## Fill large databases and ask them, beside pgbench (ARGS="--help")
 	cargo bench --locked --profile release --bench bench -- $(ARGS)
 
-examples: build contracts postgres examples/typescript/node_modules/.package-lock.json examples/python/.venv/.installed ## Hand in a document of each kind by the example programs
+examples: build contracts postgres $(EXAMPLES) ## Hand in a document of each kind by the example programs
 	examples/run.sh
 
-examples/python/.venv/.installed: examples/python/requirements.txt
+examples/python/.venv/.installed: examples/python/requirements.txt | system
 	python3 -m venv $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Starts a demo, runs both examples against it, and ends it. `make examples` builds what they need.
+# Starts a demo, runs both examples against it, and ends it. `make examples` builds what they need. MEIKAN names another
+# program than the one that is built there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 said=$(mktemp)
-target/debug/meikan demo --listen 127.0.0.1:0 >"$said" &
+"${MEIKAN:-target/debug/meikan}" demo --listen 127.0.0.1:0 >"$said" &
 demo=$!
 trap 'kill -INT "$demo" 2>/dev/null; wait "$demo" || true; rm -f "$said"' EXIT
 

@@ -2,6 +2,7 @@
 thing that is not as it should be."""
 
 import argparse
+import json
 import secrets
 import sys
 import time
@@ -93,6 +94,7 @@ def run(meikan, chain):
     validation(meikan, front)
     manifests(meikan, front)
     forward(meikan, front, translator)
+    payment(meikan, chain, front)
     print("All is as it should be.")
 
 
@@ -282,7 +284,43 @@ def forward(meikan, source, destination):
 
     expect("whether it may come back", outcome(meikan, back["hash"], path, destination), "CYCLE_DETECTED")
     circular = receipt_of(path, 1, destination, source, back["hash"])
-    expect_refusal("CIRCULAR_DEPENDENCY", lambda: meikan.hand_in("FORWARD_RECEIPT", circular, source.owner))
+    closing = meikan.sign("FORWARD_RECEIPT", circular, source.owner)
+    expect_refusal("CIRCULAR_DEPENDENCY", lambda: meikan.submit("FORWARD_RECEIPT", closing))
+    circle(meikan, [source, destination], closing)
+
+
+def circle(meikan, agents, closing):
+    """Whoever holds the receipt that closes a circle can report it; then its agents are not trusted any more."""
+    report = {
+        "agentIds": [agent.agent_id for agent in agents],
+        "receipt": json.loads(closing["document"]),
+        "receiptSigner": closing["signer"],
+        "receiptSignature": closing["signature"],
+        "nonce": random_nonce(),
+    }
+    reported = meikan.hand_in("CYCLE_REPORT", report, CAROL)
+    expect("the circle", (reported["depth"], reported["agents"]), (2, [agent.id for agent in agents]))
+    query = "query ($id: ID!) { agentReputation(id: $id) { trustLevel } }"
+    level = meikan.ask(query, {"id": agents[0].id})["agentReputation"]["trustLevel"]
+    expect("the trust in its agents", level, "UNTRUSTED")
+    say("circle", f"{' → '.join(reported['agents'])} are {level}")
+
+
+def payment(meikan, chain, agent):
+    """A client pays the agent's wallet of the chain's own coin, and says so."""
+    amount = 1_000
+    # A new agent's wallet is its owner.
+    order = {"from": CAROL.address, "to": agent.owner.address, "value": hex(amount)}
+    transaction = chain.ask("eth_sendTransaction", order)
+    block = int(chain.receipt(transaction)["blockNumber"], 16)
+    query = "query ($id: ID!, $block: Int!) { agent(id: $id, block: { number_gte: $block }) { id } }"
+    meikan.ask(query, {"id": agent.id, "block": block})
+    link = {**agent.named(), "txHash": transaction, "amount": amount}
+    linked = meikan.hand_in("PAYMENT_LINK", {**link, **typed_once()}, CAROL)
+    told = (linked["status"], linked["means"], linked["payer"], linked["amount"])
+    expect("the payment", told, ("CONFIRMED", "COIN", CAROL.address.lower(), str(amount)))
+    say("payment", f"{linked['id']} of {linked['amount']} wei is {linked['status']}")
+    expect_refusal("CONFLICT", lambda: meikan.hand_in("PAYMENT_LINK", {**link, **typed_once()}, CAROL))
 
 
 def receipt_of(path, hop, source, destination, manifest_hash):
@@ -316,8 +354,8 @@ def typed_once():
 
 
 def random_nonce():
-    """64 random bits, as a string: numbers of JSON are exact up to 2^53 only."""
-    return str(secrets.randbits(64))
+    """63 random bits behind a one, as a string: what is beyond 2^53 must be one, and what is not must not."""
+    return str(secrets.randbits(63) | 1 << 63)
 
 
 def now_seconds():

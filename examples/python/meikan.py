@@ -26,6 +26,8 @@ KINDS = {
     "MANIFEST": ("publishManifest", "id hash status endpointUri isCurrent"),
     "MANIFEST_REVOCATION": ("revokeManifest", "id hash status"),
     "FORWARD_RECEIPT": ("recordForward", "id hash hop sourceAgentId destinationAgentId"),
+    "CYCLE_REPORT": ("reportCycle", "id hash depth agents"),
+    "PAYMENT_LINK": ("linkPayment", "id digest status means payer amount"),
 }
 
 # The types of EIP-712, by kind; a kind without any is signed as text (EIP-191).
@@ -55,6 +57,10 @@ TYPES = {
     "VALIDATION_RESPONSE": {
         "ValidationResponse": "bytes32 request,uint8 response,string responseURI,bytes32 responseHash,string tag,"
         "uint256 nonce,uint256 deadline"
+    },
+    "PAYMENT_LINK": {
+        "PaymentLink": "string agentRegistry,uint256 agentId,bytes32 txHash,address token,uint256 amount,"
+        "string endpoint,uint256 nonce,uint256 deadline"
     },
 }
 DOMAIN_TYPE = "string name,string version,uint256 chainId"
@@ -179,5 +185,6 @@ def written(kind, value, types):
         value = value or {}
         return {member["name"]: written(member["type"], value.get(member["name"]), types) for member in types[kind]}
     if value is None:
-        return [] if kind.endswith("[]") else "0x" + "0" * 64 if kind == "bytes32" else ""
+        digits = {"address": 40, "bytes32": 64}
+        return [] if kind.endswith("[]") else "0x" + "0" * digits[kind] if kind in digits else ""
     return int(value) if "int" in kind else value

@@ -41,6 +41,7 @@ async function main() {
   await validation(front);
   await manifests(front);
   await forward(front, translator);
+  await payment(front);
   console.log('All is as it should be.');
 }
 
@@ -232,7 +233,51 @@ async function forward(source: Agent, destination: Agent) {
 
   expect('whether it may come back', await outcome(back.hash, path, destination), 'CYCLE_DETECTED');
   const circular = receiptOf(path, 1, destination, source, back.hash);
-  await expectRefusal('CIRCULAR_DEPENDENCY', () => meikan.handIn('FORWARD_RECEIPT', circular, source.owner));
+  const closing = await meikan.sign('FORWARD_RECEIPT', circular, source.owner);
+  await expectRefusal('CIRCULAR_DEPENDENCY', () => meikan.submit('FORWARD_RECEIPT', closing));
+  await circle([source, destination], closing);
+}
+
+/** Whoever holds the receipt that closes a circle can report it; then its agents are not trusted any more. */
+async function circle(agents: Agent[], closing: Signed) {
+  const report = {
+    agentIds: agents.map((agent) => agent.agentId),
+    receipt: JSON.parse(closing.document),
+    receiptSigner: closing.signer,
+    receiptSignature: closing.signature,
+    nonce: randomNonce(),
+  };
+  const reported = await meikan.handIn('CYCLE_REPORT', report, CAROL);
+  expect('the circle', [reported.depth, reported.agents], [2, agents.map((agent) => agent.id)]);
+  const { agentReputation } = await meikan.ask('query ($id: ID!) { agentReputation(id: $id) { trustLevel } }', {
+    id: agents[0].id,
+  });
+  expect('the trust in its agents', agentReputation.trustLevel, 'UNTRUSTED');
+  say('circle', `${reported.agents.join(' → ')} are ${agentReputation.trustLevel}`);
+}
+
+/** A client pays the agent's wallet of the chain's own coin, and says so. */
+async function payment(agent: Agent) {
+  const transport = http(rpc);
+  const wallet = createWalletClient({ account: CAROL.address, transport });
+  const amount = 1_000n;
+  // A new agent's wallet is its owner.
+  const transaction = await wallet.sendTransaction({ chain: null, to: agent.owner.address, value: amount });
+  await minedAndIndexed(transaction, agent);
+  const link = { ...agentOf(agent), txHash: transaction, amount: Number(amount), ...typedOnce() };
+  const linked = await meikan.handIn('PAYMENT_LINK', link, CAROL);
+  const told = [linked.status, linked.means, linked.payer, linked.amount];
+  expect('the payment', told, ['CONFIRMED', 'COIN', CAROL.address.toLowerCase(), String(amount)]);
+  say('payment', `${linked.id} of ${linked.amount} wei is ${linked.status}`);
+  await expectRefusal('CONFLICT', () => meikan.handIn('PAYMENT_LINK', { ...link, ...typedOnce() }, CAROL));
+}
+
+/** Waits until a transaction is in a block, and the node has that block. */
+async function minedAndIndexed(transaction: Hex, agent: Agent) {
+  const chain = createPublicClient({ transport: http(rpc), pollingInterval: 200 });
+  const { blockNumber } = await chain.waitForTransactionReceipt({ hash: transaction, timeout: 30_000 });
+  const query = 'query ($id: ID!, $block: Int!) { agent(id: $id, block: { number_gte: $block }) { id } }';
+  await meikan.ask(query, { id: agent.id, block: Number(blockNumber) });
 }
 
 /**
@@ -273,9 +318,9 @@ function typedOnce(): Json {
   return { nonce: randomNonce(), deadline: nowSeconds() + 600 };
 }
 
-/** 64 random bits, as a string: numbers of JSON are exact up to 2^53 only. */
+/** 63 random bits behind a one, as a string: what is beyond 2^53 must be one, and what is not must not. */
 function randomNonce(): string {
-  return randomBytes(8).readBigUInt64BE().toString();
+  return (randomBytes(8).readBigUInt64BE() | (1n << 63n)).toString();
 }
 
 function nowSeconds(): number {

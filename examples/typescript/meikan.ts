@@ -23,6 +23,8 @@ const KINDS = {
   MANIFEST: ['publishManifest', 'id hash status endpointUri isCurrent'],
   MANIFEST_REVOCATION: ['revokeManifest', 'id hash status'],
   FORWARD_RECEIPT: ['recordForward', 'id hash hop sourceAgentId destinationAgentId'],
+  CYCLE_REPORT: ['reportCycle', 'id hash depth agents'],
+  PAYMENT_LINK: ['linkPayment', 'id digest status means payer amount'],
 } as const;
 
 export type Kind = keyof typeof KINDS;
@@ -53,6 +55,11 @@ const TYPES: Partial<Record<Kind, Record<string, string>>> = {
   VALIDATION_RESPONSE: {
     ValidationResponse:
       'bytes32 request,uint8 response,string responseURI,bytes32 responseHash,string tag,' +
+      'uint256 nonce,uint256 deadline',
+  },
+  PAYMENT_LINK: {
+    PaymentLink:
+      'string agentRegistry,uint256 agentId,bytes32 txHash,address token,uint256 amount,string endpoint,' +
       'uint256 nonce,uint256 deadline',
   },
 };
@@ -179,5 +186,6 @@ function written(type: string, value: any, types: Record<string, Member[]>): any
   }
   if (value !== undefined) return value;
   if (type.endsWith('[]')) return [];
-  return type === 'bytes32' ? `0x${'0'.repeat(64)}` : '';
+  const digits: Record<string, number> = { address: 40, bytes32: 64 };
+  return type in digits ? `0x${'0'.repeat(digits[type])}` : '';
 }

@@ -1,6 +1,9 @@
 //! The demo as its user sees it.
 
+use std::path::Path;
+
 use rustix::process::Signal;
+use tokio::process::Command;
 
 use crate::support::program::{Meikan, meikan};
 
@@ -32,4 +35,15 @@ async fn a_demo_for_a_while_ends_by_itself() {
     let ended = demo(&["--for", "1"]).end().await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(ended.stdout.contains("The demo is over; "), "{}", ended.stdout);
+}
+
+/// The programs that others begin with, in two languages, hand in a document of each kind.
+#[tokio::test]
+async fn the_examples_hand_in_a_document_of_each_kind_to_a_demo() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut examples = Command::new(root.join("examples/run.sh"));
+    let ended = examples.env("MEIKAN", env!("CARGO_BIN_EXE_meikan")).kill_on_drop(true).output().await.unwrap();
+    let (told, wrong) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
+    assert!(ended.status.success(), "{told}\n{wrong}");
+    assert_eq!(told.matches("All is as it should be.").count(), 2, "{told}\n{wrong}");
 }
