@@ -1,4 +1,5 @@
--- Payments that are linked to agents, circles that are reported, and flips of documents for analysts.
+-- Payments that are linked to agents, circles that are reported, pins of files, and flips of documents for
+-- analysts.
 
 CREATE TABLE payment_link (
     chain_id      bigint   NOT NULL,
@@ -67,6 +68,16 @@ CREATE TABLE cycle_agent (
     PRIMARY KEY (chain_id, deployment, agent_id, digest)
 ) PARTITION BY LIST (chain_id);
 COMMENT ON TABLE cycle_agent IS 'The agents of each circle that was reported; digest and begin_block are the report''s.';
+
+ALTER TABLE served_file
+    ADD COLUMN pin_request    text,
+    ADD COLUMN pin_claims     integer NOT NULL DEFAULT 0,
+    ADD COLUMN pin_claimed_at timestamptz,
+    ADD COLUMN pinned_at      timestamptz;
+CREATE INDEX served_file_unpinned ON served_file (pin_claimed_at NULLS FIRST) WHERE pinned_at IS NULL;
+COMMENT ON COLUMN served_file.pin_request IS 'The pinning service''s name of the request to pin the file; NULL while there is none.';
+COMMENT ON COLUMN served_file.pin_claims IS 'How often a node set about it since then, pin_claimed_at when it did last.';
+COMMENT ON COLUMN served_file.pinned_at IS 'When the pinning service said that it holds the file; NULL until then.';
 
 -- Flips of documents stand beside those of the chain.
 CREATE OR REPLACE VIEW analytics.manifest_flips AS

@@ -86,6 +86,8 @@ pub const HTTP_DURATION: &str = "http_request_duration_seconds";
 pub const DOCUMENTS: &str = "documents_total";
 /// Circles of requests that were reported and taken; label `network`.
 pub const CYCLE_REPORTS: &str = "cycle_reports_total";
+/// Requests to the pinning service about a file; label `outcome`: asked, pinned, failed.
+pub const PINS: &str = "pins_total";
 /// Time of a look at whether a request may be passed on.
 pub const MANIFEST_VERIFICATION: &str = "manifest_verification_duration_seconds";
 /// GraphQL errors answered; label `code`.
@@ -202,6 +204,7 @@ fn describe() {
     describe_histogram!(SQL_DURATION, Unit::Seconds, "Time of a database transaction or query");
     describe_histogram!(MANIFEST_VERIFICATION, Unit::Seconds, "Time of a look at whether a request may be passed on");
     describe_histogram!(HTTP_DURATION, Unit::Seconds, "Time of an HTTP request");
+    describe_counter!(PINS, "Requests to the pinning service about a file, by what it answered");
     describe_counter!(CYCLE_REPORTS, "Circles of requests that were reported and taken");
     describe_counter!(DOCUMENTS, "Signed documents that were handed in, by what became of them");
     describe_counter!(GRAPHQL_ERRORS, "GraphQL errors answered");

@@ -186,6 +186,9 @@ impl Config {
         if let Some(path) = &self.limits.redis_url_file {
             self.limits.redis_url = read_secret(path)?.trim().into();
         }
+        if let Some(path) = &self.documents.pinning_token_file {
+            self.documents.pinning_token = read_secret(path)?.trim().into();
+        }
         for network in &mut self.networks {
             for (urls, path) in [
                 (&mut network.rpc_urls, &network.rpc_urls_file),
@@ -241,6 +244,7 @@ impl Config {
                 api.public_url
             )));
         }
+        self.documents.check()?;
         self.limits.check()
     }
 }

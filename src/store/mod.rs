@@ -37,7 +37,7 @@ use std::time::Duration;
 use deadpool_postgres::Object;
 
 pub use self::apply::{Applied, Batch, ChangeEntity, ChangeOp, DERIVATION, FlipCount, Rewound, Tip};
-pub use self::document::{Accepted, Attempt, Handed, OpenPayment, Outcome, Sender, ServedCard};
+pub use self::document::{Accepted, Attempt, Handed, OpenPayment, Outcome, Pin, Sender, ServedCard, UnpinnedFile};
 pub use self::error::StoreError;
 use self::feed::Feed;
 pub use self::keys::ApiKey;

@@ -6,6 +6,7 @@
 mod desk;
 mod endpoints;
 mod payments;
+mod pinning;
 mod time;
 mod trail;
 mod wallet;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alloy::primitives::{Address, B256, hex};
+use tokio::task::JoinSet;
 
 use self::desk::Desk;
 use self::endpoints::Endpoints;
@@ -37,6 +39,8 @@ pub struct Submitter {
     store: Arc<Store>,
     rules: Documents,
     networks: HashMap<ChainId, Network>,
+    /// What is done beside, for as long as documents are taken: it ends with the submitter.
+    _chores: JoinSet<()>,
 }
 
 /// What documents of one network need.
@@ -110,16 +114,20 @@ impl Submitter {
     /// Takes documents for these networks, whose endpoints are asked about wallets that are contracts.
     #[must_use]
     pub fn new(store: &Arc<Store>, rules: Documents, networks: &[config::Network]) -> Self {
-        tokio::spawn(trail::keep_forgetting(Arc::downgrade(store), rules.refused_days));
+        let mut chores = JoinSet::new();
+        chores.spawn(trail::keep_forgetting(Arc::clone(store), rules.refused_days));
+        if !rules.pinning_url.is_empty() {
+            chores.spawn(pinning::keep_pinning(Arc::clone(store), rules.clone()));
+        }
         let every = Duration::from_secs(rules.payment_look_seconds);
         let networks = networks.iter().map(|network| {
             let endpoints = Arc::new(Endpoints::new(network.clone()));
-            let look = payments::keep_looking(Arc::downgrade(store), Arc::downgrade(&endpoints), every);
-            tokio::spawn(look);
+            chores.spawn(payments::keep_looking(Arc::clone(store), Arc::clone(&endpoints), every));
             let (wallets, desk) = (Wallets::new(Arc::clone(&endpoints)), Desk::new(Arc::clone(store), network));
             (network.chain_id, Network { endpoints, wallets, desk })
         });
-        Self { store: Arc::clone(store), rules, networks: networks.collect() }
+        let networks = networks.collect();
+        Self { store: Arc::clone(store), rules, networks, _chores: chores }
     }
 
     /// Reads a document and makes sure that its signer signed it, which is the first half of handing it in.

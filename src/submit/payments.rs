@@ -1,6 +1,6 @@
 //! What the chain says of the payments that are linked: once when a link is handed in, and again until it is final.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -35,18 +35,17 @@ pub(super) async fn transaction(endpoints: &Endpoints, link: &PaymentLink) -> Re
     })
 }
 
-/// Looks again and again at the payments that are not final, until nobody takes documents any more.
-pub(super) async fn keep_looking(store: Weak<Store>, endpoints: Weak<Endpoints>, every: Duration) {
+/// Looks again and again at the payments that are not final.
+pub(super) async fn keep_looking(store: Arc<Store>, endpoints: Arc<Endpoints>, every: Duration) {
     loop {
         sleep(every).await;
-        let (Some(store), Some(endpoints)) = (store.upgrade(), endpoints.upgrade()) else { return };
         if let Err(error) = look(&store, &endpoints).await {
             tracing::warn!(network = endpoints.network.name, %error, "payments cannot be looked at; it is tried again");
         }
     }
 }
 
-async fn look(store: &Arc<Store>, endpoints: &Endpoints) -> Result<(), StoreError> {
+async fn look(store: &Store, endpoints: &Endpoints) -> Result<(), StoreError> {
     let chain_id = endpoints.network.chain_id;
     let mut looked_at = Vec::new();
     for payment in store.open_payments(chain_id).await? {

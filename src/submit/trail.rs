@@ -1,7 +1,7 @@
 //! What the log says of attempts to write, for whoever watches: the same that the database keeps, which forgets what was
 //! refused long ago.
 
-use std::sync::Weak;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::interval;
@@ -29,12 +29,11 @@ pub(super) fn tell(attempt: &Attempt) {
     );
 }
 
-/// Forgets refused attempts of so many days ago, until nobody takes documents any more.
-pub(super) async fn keep_forgetting(store: Weak<Store>, days: u32) {
+/// Forgets refused attempts of so many days ago, again and again.
+pub(super) async fn keep_forgetting(store: Arc<Store>, days: u32) {
     let mut clock = interval(EVERY);
     loop {
         clock.tick().await;
-        let Some(store) = store.upgrade() else { return };
         match store.forget_refused(days).await {
             Ok(0) => {}
             Ok(rows) => tracing::info!(rows, days, "old refused attempts to write are forgotten"),

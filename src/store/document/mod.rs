@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use alloy::primitives::{Address, B256};
 
 pub use self::card::ServedCard;
+pub use self::file::{Pin, UnpinnedFile};
 pub use self::payment::OpenPayment;
 pub use self::trail::{Attempt, Outcome, Sender};
 use super::Store;

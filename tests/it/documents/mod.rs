@@ -6,6 +6,7 @@ mod files;
 mod manifests;
 mod money;
 mod payments;
+mod pinning;
 mod refused;
 mod support;
 mod trail;
