@@ -16,7 +16,7 @@ CONTRACT_SOURCES := $(shell find contracts/src contracts/foundry.toml -type f)
 WEB_SOURCES := $(shell find web/src web/build.mjs -type f)
 EXAMPLES := examples/typescript/node_modules/.package-lock.json examples/python/.venv/.installed
 
-.PHONY: help demo build test simulate kill bench examples failures check contracts web postgres system unit coverage clean
+.PHONY: help demo build test simulate kill bench examples fuzz failures check contracts web postgres system unit coverage clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,6 +55,9 @@ examples/python/.venv/.installed: examples/python/requirements.txt | system
 	python3 -m venv $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
+
+fuzz: web ## Fuzz the reader of each kind of document for a minute (SECONDS=600 KIND=FEEDBACK)
+	SECONDS_EACH=$(SECONDS) KIND=$(KIND) fuzz/run.sh
 
 failures: ## Say which tests show what is done about each known failure
 	tests/failures.sh

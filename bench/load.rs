@@ -1,7 +1,7 @@
 //! Asks over HTTP, with as many connections as are wanted, each of which sends its next request when it has its answer.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
@@ -77,11 +77,38 @@ pub(crate) async fn ask(
     if is_new {
         SAID.store(next.load(Ordering::Relaxed), Ordering::Relaxed);
     }
-    let seconds = began.elapsed().as_secs_f64();
+    measured(took, given_up, began.elapsed())
+}
+
+/// Sends each body once; every answer must be without an error.
+pub(crate) async fn send(address: &str, bodies: Vec<String>, connections: usize) -> Load {
+    let (bodies, next, began) = (Arc::new(bodies), Arc::new(AtomicUsize::new(0)), Instant::now());
+    let mut sending = Vec::new();
+    for _ in 0..connections {
+        let (address, bodies, next) = (address.to_owned(), Arc::clone(&bodies), Arc::clone(&next));
+        sending.push(tokio::spawn(async move {
+            let (mut connection, mut took) = (connect(&address).await, Vec::new());
+            while let Some(body) = bodies.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let sent = Instant::now();
+                let answer = post(&mut connection, &address, body.clone()).await;
+                took.push(sent.elapsed());
+                assert!(!has_errors(&answer), "{answer:?}");
+            }
+            took
+        }));
+    }
+    let mut took = Vec::new();
+    for connection in sending {
+        took.extend(connection.await.expect("every answer is one"));
+    }
+    measured(took, 0, began.elapsed())
+}
+
+fn measured(mut took: Vec<Duration>, given_up: usize, all: Duration) -> Load {
     took.sort_unstable();
     let at = |percent: usize| took[(took.len() - 1) * percent / 100].as_secs_f64() * 1_000.0;
     let given_up = given_up as f64 / took.len() as f64;
-    Load { per_second: took.len() as f64 / seconds, p50_ms: at(50), p99_ms: at(99), given_up }
+    Load { per_second: took.len() as f64 / all.as_secs_f64(), p50_ms: at(50), p99_ms: at(99), given_up }
 }
 
 /// Whether an answer has errors: they stand behind the data, of which there is none then.

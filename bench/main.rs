@@ -8,6 +8,7 @@
 //! | `node` | the release build, serving |
 //! | `load` | many connections that ask |
 //! | `sql` | the statements that a question takes, and what pgbench reaches with them |
+//! | `writes` | signed documents that are handed in, beside the plain INSERT of their rows |
 //! | `report` | the table |
 
 mod fill;
@@ -17,6 +18,7 @@ mod questions;
 mod report;
 mod sql;
 mod traffic;
+mod writes;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -40,6 +42,8 @@ const LEAST_AGENTS: u64 = 1_000;
 const LEAST_INTENTS: u64 = 500;
 /// Connections to the database that the node has, as by default.
 const READ_CONNECTIONS: usize = 16;
+/// What `--only` may name beside questions.
+const WRITES: &str = "writes";
 /// Room for answers that are kept, as by default.
 const KEPT_MEGABYTES: u32 = 32;
 
@@ -64,7 +68,7 @@ struct Arguments {
     /// Seconds that each question is asked for
     #[arg(long, default_value_t = 10, value_parser = value_parser!(u64).range(1..))]
     seconds: u64,
-    /// Only questions with this in their names
+    /// Only questions with this in their names; `writes` for documents that are handed in
     #[arg(long, default_value = "")]
     only: String,
     /// Where the databases are, and the table (views.md); what is full already is not filled again
@@ -92,7 +96,7 @@ async fn run(arguments: &Arguments) {
         intents: (large.intents / arguments.smaller).max(LEAST_INTENTS),
     };
     let mut report = Report::new(arguments.connections.into(), server.version());
-    let mut rows = Vec::new();
+    let (mut rows, mut written) = (Vec::new(), String::new());
     for size in [small, large] {
         // A database holds the traffic of its sizes, all three: another traffic cannot go on where this one ended.
         let name = format!("bench_{}_{}_{}", size.agents, size.feedback, size.intents);
@@ -112,9 +116,13 @@ async fn run(arguments: &Arguments) {
                 rows.push(row);
             }
         }
+        if size == large && WRITES.contains(&arguments.only) {
+            written = writes::measure(&url, size, arguments.connections.into(), arguments.seconds).await;
+            eprint!("{written}");
+        }
     }
     server.stop().await;
-    report.write(&arguments.data.join("views.md"), &rows);
+    report.write(&arguments.data.join("views.md"), &rows, &written);
 }
 
 /// Asks one question for a while, a fifth of it before anything counts, and lets pgbench ask the same.

@@ -87,8 +87,8 @@ impl Report {
         let _ = writeln!(self.explained, "\n## {}\n\n```\n{plans}\n```", row.name());
     }
 
-    /// Writes the table, in which each large row stands beside its small one.
-    pub(crate) fn write(&self, path: &Path, rows: &[Row]) {
+    /// Writes the table, in which each large row stands beside its small one, and what was written of writes.
+    pub(crate) fn write(&self, path: &Path, rows: &[Row], writes: &str) {
         let mut text = self.head.clone();
         text.push_str(
             "\nEach answer worked out (no request is the same as another), and *as asked*: in the same words, of which the node \
@@ -132,6 +132,7 @@ impl Report {
                 kept.p99_ms
             );
         }
+        text.push_str(writes);
         text.push_str(&self.explained);
         std::fs::write(path, &text).expect("the table can be written");
         println!("{text}");

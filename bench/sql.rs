@@ -151,25 +151,60 @@ pub(crate) async fn pgbench(
     connections: usize,
     time: Duration,
 ) -> Option<Floor> {
-    let program = pgbench_program()?;
     let mut script = if agents.is_empty() { String::new() } else { format!("\\set agent {agents}\n") };
     let is_drawn = !agents.is_empty();
     for statement in statements {
         let _ = writeln!(script, "{};", if is_drawn { statement.literal() } else { statement.plain() });
     }
+    // What the node asks by keys: the server keeps the plan, for both; what it plans for its values is planned for both.
+    let is_planned = statements.iter().any(|statement| statement.is_planned);
+    let mode = if is_planned { "force_custom_plan" } else { "force_generic_plan" };
+    play(url, &script, mode, connections, ["--time", &time.as_secs().max(1).to_string()]).await
+}
+
+/// Makes tables that hold a copy of these tables' rows, numbered from 1, empties the tables, and lets pgbench insert the
+/// rows again, one of each table in a transaction; nothing where there is no pgbench.
+pub(crate) async fn pgbench_inserts(url: &str, tables: &[&str], connections: usize) -> Option<Floor> {
+    let client = connect(url).await;
+    let mut script = String::from("SELECT nextval('taken_number') AS n \\gset\nBEGIN;\n");
+    let mut least = i64::MAX;
+    client
+        .batch_execute("DROP SEQUENCE IF EXISTS taken_number; CREATE SEQUENCE taken_number CACHE 1")
+        .await
+        .expect("the database is ours");
+    for table in tables {
+        let copy = format!(
+            "DROP TABLE IF EXISTS taken_{table}; CREATE TABLE taken_{table} AS SELECT row_number() OVER () AS n, t.* FROM {table} t; \
+             ALTER TABLE taken_{table} ADD PRIMARY KEY (n); TRUNCATE {table}; ANALYZE taken_{table}"
+        );
+        client.batch_execute(&copy).await.expect("the database is ours");
+        let columns = "SELECT string_agg(quote_ident(column_name), ', ' ORDER BY ordinal_position) \
+                       FROM information_schema.columns WHERE table_schema = 'public' AND table_name = $1 AND is_identity = 'NO'";
+        let columns: String = client.query_one(columns, &[table]).await.expect("the catalogue can be read").get(0);
+        let _ = writeln!(script, "INSERT INTO {table} ({columns}) SELECT {columns} FROM taken_{table} WHERE n = :n;");
+        let count = client.query_one(&format!("SELECT count(*) FROM taken_{table}"), &[]).await.expect("it is ours");
+        least = least.min(count.get(0));
+    }
+    script.push_str("COMMIT;\n");
+    client.batch_execute("CHECKPOINT").await.expect("the database is ours");
+    let each = (usize::try_from(least).unwrap_or_default() / connections).max(1).to_string();
+    play(url, &script, "force_generic_plan", connections, ["--transactions", &each]).await
+}
+
+/// What pgbench reaches with a script, for as long as `bound` says; nothing where there is no pgbench.
+async fn play(url: &str, script: &str, mode: &str, connections: usize, bound: [&str; 2]) -> Option<Floor> {
+    let program = pgbench_program()?;
     let folder = std::env::temp_dir().join(format!("meikan-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder can be made");
     let file = folder.join("script.sql");
     std::fs::write(&file, script).expect("a file can be written");
-    // What the node asks by keys: the server keeps the plan, for both; what it plans for its values is planned for both.
-    let is_planned = statements.iter().any(|statement| statement.is_planned);
-    let mode = if is_planned { "force_custom_plan" } else { "force_generic_plan" };
-    let (clients, seconds) = (connections.to_string(), time.as_secs().max(1).to_string());
     let ended = Command::new(program)
         .env("PGOPTIONS", format!("-c jit=off -c plan_cache_mode={mode}"))
         .args(["--no-vacuum", "--protocol=prepared", "--jobs=2", "--log", "--log-prefix"])
         .arg(folder.join("log"))
-        .args(["--client", &clients, "--time", &seconds, "--file"])
+        .args(["--client", &connections.to_string()])
+        .args(bound)
+        .arg("--file")
         .arg(&file)
         .arg(url)
         .output()

@@ -76,7 +76,7 @@ impl Size {
 }
 
 /// The contract of a role.
-fn contract(role: Role) -> Address {
+pub(crate) fn contract(role: Role) -> Address {
     let number = Role::ALL.iter().position(|other| *other == role).expect("every role is listed");
     Address::with_last_byte(0x80 + u8::try_from(number).expect("there are seven roles"))
 }

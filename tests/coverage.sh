@@ -35,7 +35,8 @@ export RUSTC_WORKSPACE_WRAPPER=$PWD/tests/instrument.sh
 export LLVM_PROFILE_FILE=$profiles/%m.profraw
 
 cargo test --locked --no-run --message-format=json >"$target/build.json"
-cargo test --locked -- "$@"
+# One test more than there are cores: each waits for other processes for a good part of its time.
+RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(($(nproc) + 1))} cargo test --locked -- "$@"
 
 objects=()
 while IFS= read -r binary; do

@@ -2,7 +2,7 @@
 
 use super::{
     AgentCard, CycleReport, Document, Feedback, FeedbackRevision, FeedbackRevocation, ForwardReceipt, Kind, Manifest,
-    ManifestRevocation, PaymentLink, Uint, Unreadable, ValidationRequest, ValidationResponse, read,
+    ManifestRevocation, PaymentLink, Scheme, Uint, Unreadable, ValidationRequest, ValidationResponse, canonical, read,
 };
 use crate::id::ChainId;
 
@@ -105,6 +105,23 @@ impl AnyDocument {
             Kind::CycleReport => Self::CycleReport(Box::new(read(text)?)),
             Kind::PaymentLink => Self::PaymentLink(Box::new(read(text)?)),
         })
+    }
+
+    /// Its canonical form (RFC 8785), with every member that was left out.
+    ///
+    /// # Errors
+    /// As [`canonical`].
+    pub fn canonical(&self) -> Result<String, Unreadable> {
+        with_document!(self, document => canonical(document))
+    }
+
+    /// How it is signed.
+    #[must_use]
+    pub fn scheme(&self) -> Scheme {
+        fn of<D: Document>(_: &D) -> Scheme {
+            D::SCHEME
+        }
+        with_document!(self, document => of(document))
     }
 
     /// See [`Document::chain_id`].

@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 
 use self::desk::Desk;
 use self::endpoints::Endpoints;
+use self::trail::Underway;
 pub use self::wallet::Method;
 use self::wallet::Wallets;
 use crate::config::{self, Documents};
@@ -137,7 +138,11 @@ impl Submitter {
     pub async fn check(&self, submission: Submission<'_>, mut sender: Sender) -> Result<Checked, Refusal> {
         sender.signer = submission.signer.chars().filter(|letter| *letter != '\0').take(MAX_SIGNER_BYTES).collect();
         let kind = submission.kind;
-        match self.checked(submission).await {
+        let chain_id = submission.signer.parse::<AccountId>().ok().map(|signer| signer.chain_id);
+        let underway = Underway::new(&self.store, kind, chain_id, &sender);
+        let checked = self.checked(submission).await;
+        underway.ended();
+        match checked {
             Ok(read) => Ok(Checked {
                 chain_id: read.signer.chain_id,
                 handed: Handed {
@@ -153,7 +158,6 @@ impl Submitter {
                 },
             }),
             Err((refusal, digest)) => {
-                let chain_id = submission.signer.parse::<AccountId>().ok().map(|signer| signer.chain_id);
                 let (outcome, reason) = (refusal.reason.code(), refusal.message.clone());
                 self.note(Attempt { kind: kind.name(), chain_id, digest, outcome, reason, sender }).await?;
                 Err(refusal)
@@ -170,7 +174,9 @@ impl Submitter {
         let (digest, about) = (handed.digest, about(&handed.document, handed.digest));
         let network = self.network(chain_id)?;
         if let AnyDocument::PaymentLink(link) = &handed.document {
+            let underway = Underway::new(&self.store, handed.kind, Some(chain_id), &handed.sender);
             handed.transaction = Some(payments::transaction(&network.endpoints, link).await);
+            underway.ended();
         }
         let (outcome, seq) = network.desk.hand_in(handed).await?;
         Ok(Receipt { chain_id, digest, about, outcome, seq })

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use tokio::time::interval;
 
+use crate::document::Kind;
+use crate::id::ChainId;
 use crate::metrics;
-use crate::store::{Attempt, Store};
+use crate::store::{Attempt, Sender, Store};
 
 /// How often is looked for what is to be forgotten.
 const EVERY: Duration = Duration::from_secs(3_600);
@@ -27,6 +29,40 @@ pub(super) fn tell(attempt: &Attempt) {
         address = attempt.sender.address,
         "a document was handed in"
     );
+}
+
+/// An attempt under way. If whoever makes it goes, or their time is up, before it came to an end, that is its end.
+pub(super) struct Underway {
+    store: Arc<Store>,
+    attempt: Option<Attempt>,
+}
+
+impl Underway {
+    pub(super) fn new(store: &Arc<Store>, kind: Kind, chain_id: Option<ChainId>, sender: &Sender) -> Self {
+        let reason = "the request ended before it was known whether the document may be taken".to_owned();
+        let (kind, sender) = (kind.name(), sender.clone());
+        let attempt = Attempt { kind, chain_id, digest: None, outcome: "TIMEOUT", reason, sender };
+        Self { store: Arc::clone(store), attempt: Some(attempt) }
+    }
+
+    /// It came to an end, which is written down by itself.
+    pub(super) fn ended(mut self) {
+        self.attempt = None;
+    }
+}
+
+impl Drop for Underway {
+    fn drop(&mut self) {
+        let Some(attempt) = self.attempt.take() else { return };
+        tell(&attempt);
+        let store = Arc::clone(&self.store);
+        // Nobody waits for it any more.
+        tokio::spawn(async move {
+            if let Err(error) = store.note_attempt(&attempt).await {
+                tracing::warn!(%error, "an attempt that was given up could not be written down");
+            }
+        });
+    }
 }
 
 /// Forgets refused attempts of so many days ago, again and again.

@@ -1,11 +1,16 @@
 //! The trail of writes, and how many of them somebody may make.
 
-use meikan::config::{Limits, Quota};
+use meikan::config::{Documents, Limits, Network, Quota};
 use meikan::document::Kind;
+use meikan::store::Sender;
+use meikan::submit::{Submission, Submitter};
 use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::time::{sleep, timeout};
 
 use super::support::{Desk, Signed, by_hand, document_rows, person, registered};
-use crate::graphql::support::{CHAIN, Node};
+use crate::graphql::support::{CHAIN, Node, network};
+use crate::support::node::{DEADLINE, LOOK_EVERY};
 use crate::support::postgres::connect;
 
 #[tokio::test]
@@ -93,4 +98,36 @@ async fn what_was_refused_is_forgotten_after_a_while_and_what_was_taken_never_is
     let rows = database.query("SELECT outcome FROM write_audit ORDER BY id", &[]).await.unwrap();
     let outcomes: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
     assert_eq!(outcomes, ["ACCEPTED", "FORBIDDEN"]);
+}
+
+#[tokio::test]
+async fn who_goes_before_it_is_known_who_signed_is_written_down_too() {
+    let node = Node::start().await;
+    let world = by_hand();
+    let mut history = node.history(CHAIN).await;
+    history.block(registered(7, person(1).address)).await;
+    // An endpoint that takes connections and never answers is asked whether a wallet signed.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let rpc_urls = vec![format!("http://{}", silent.local_addr().unwrap())];
+    let submitter = Submitter::new(&node.store, Documents::default(), &[Network { rpc_urls, ..network(CHAIN) }]);
+    let wallet = person(9).address;
+    let signed = world.signs(&person(2), Kind::Feedback, &world.gives(wallet, 7, 1));
+    let (document, signer) = (signed.document.as_str(), world.account(wallet));
+    let submission = Submission { kind: Kind::Feedback, document, signer: &signer, signature: &signed.signature };
+    let checked = submitter.check(submission, Sender::default());
+    tokio::select! {
+        _ = checked => panic!("nobody told it"),
+        _ = silent.accept() => {}
+    }
+    let database = connect(node.database.url()).await;
+    let noted = async {
+        let select = "SELECT signer FROM write_audit WHERE outcome = 'TIMEOUT' AND kind = 'FEEDBACK'";
+        loop {
+            if let Some(row) = database.query_opt(select, &[]).await.unwrap() {
+                break row.get::<_, String>(0);
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    };
+    assert_eq!(timeout(DEADLINE, noted).await.expect("it is written down"), signer);
 }

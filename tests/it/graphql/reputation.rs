@@ -27,7 +27,10 @@ async fn a_reputation_tells_all_feedback_apart_from_ratings() {
     let nobody = &answer["agentReputations"][1];
     let shown = ["given", "ratings", "average", "min", "lastAt", "confidenceScore", "trustLevel", "trustReason"];
     let shown: Vec<&Value> = shown.iter().map(|field| &nobody[field]).collect();
-    assert_eq!(json!(shown), json!(["0", "0", null, null, null, "50", "NEW", "no rating stands"]));
+    assert_eq!(
+        json!(shown),
+        json!(["0", "0", null, null, null, "50", "NEW", "no rating stands and no payment is linked"])
+    );
     let tags = node
         .ask(
             "{ agent(id: \"167000:0\") { tagReputations(orderBy: average) { id tag1 given revoked active responses \

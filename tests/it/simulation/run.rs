@@ -24,7 +24,7 @@ use super::story::{CHAIN_ID, Stage, Story, Told};
 use crate::support::postgres::{TestDatabase, connect};
 
 /// The seeds that are played with the other tests.
-const FIXED_SEEDS: std::ops::RangeInclusive<u64> = 1..=150;
+const FIXED_SEEDS: std::ops::RangeInclusive<u64> = 1..=300;
 
 /// A short history.
 const WELL_BEHAVED_SEED: u64 = 4;

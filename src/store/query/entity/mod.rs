@@ -30,6 +30,7 @@ mod ranking;
 mod relation;
 mod reputation;
 mod statistics;
+mod trust;
 pub(in crate::store::query) mod validation;
 mod wallet;
 
