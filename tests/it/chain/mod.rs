@@ -9,4 +9,5 @@ mod headers;
 mod ranges;
 mod requests;
 pub(crate) mod support;
+mod transactions;
 mod websocket;
