@@ -26,8 +26,8 @@ pub struct OpenPayment {
 }
 
 impl Store {
-    /// The payments that the chain is to be asked about again: whose block was displaced, or is final by now, or which were
-    /// missing when they were looked at.
+    /// The payments that the chain is to be asked about again: whose block was displaced, or is final by now, and which were
+    /// missing when they were looked at: those soon at first, and later once a minute.
     ///
     /// # Errors
     /// What the database says.
@@ -36,11 +36,12 @@ impl Store {
         let connection = self.write().await?;
         let select = "SELECT p.digest, p.tx_hash, p.token, p.recipient, p.amount::text AS amount, p.ordinal \
                       FROM payment_link p JOIN cursor c ON c.chain_id = p.chain_id \
-                      WHERE p.chain_id = $1 AND NOT p.is_settled AND (p.begin_block <= c.finalized_number \
-                          OR p.begin_block > c.tip_number \
-                          OR EXISTS (SELECT FROM block b WHERE b.chain_id = p.chain_id AND b.number = p.begin_block \
-                              AND b.hash <> p.block_hash) \
-                          OR p.status = 'DROPPED' AND p.looked_at < now() - interval '1 minute') \
+                      WHERE p.chain_id = $1 AND NOT p.is_settled AND CASE p.status \
+                          WHEN 'DROPPED' THEN p.looked_at < now() - least(interval '1 minute', \
+                              (p.looked_at - to_timestamp(p.received_at)) / 8) \
+                          ELSE p.begin_block <= c.finalized_number OR p.begin_block > c.tip_number \
+                              OR EXISTS (SELECT FROM block b WHERE b.chain_id = p.chain_id AND b.number = p.begin_block \
+                                  AND b.hash <> p.block_hash) END \
                       ORDER BY p.looked_at LIMIT $2";
         let statement = connection.prepare_cached(select).await.map_err(failed())?;
         let rows = connection.query(&statement, &[&signed(chain_id), &MOST]).await.map_err(failed())?;
