@@ -22,7 +22,8 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(document) = AnyDocument::read(*KIND, text) else { return };
     let written = document.canonical().expect("what was read can be written");
     let again = AnyDocument::read(*KIND, &written).expect("what was written can be read");
-    assert_eq!(again, document);
+    // A card is kept as JSON, in which 1e3 and 1000 are two spellings of one number: the canonical form is what counts.
+    assert_eq!(again.canonical().as_ref(), Ok(&written));
     let chain_id = document.chain_id().unwrap_or(1);
     let payload = Payload::of_any(&document, chain_id);
     assert_eq!(payload, Payload::of_any(&again, chain_id));

@@ -102,8 +102,8 @@ const MUTATIONS: [Mutation; 11] = [
 /// The type, with a field for each way.
 pub(super) fn mutations() -> Object {
     let object = Object::new("Mutation").description(
-        "Signed documents that are handed in. A document that came before is answered for as it was then, so that nobody \
-         has to know whether a try arrived.",
+        "Signed documents that are handed in. A document that came before is answered with what it made, as that is now, so \
+         that nobody has to know whether a try arrived.",
     );
     MUTATIONS.iter().fold(object, |object, mutation| object.field(field(mutation)))
 }

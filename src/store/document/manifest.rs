@@ -1,5 +1,7 @@
 //! Manifests by documents: each one takes the place of the one before, and what that changes is a flip.
 
+use std::sync::PoisonError;
+
 use alloy::primitives::Address;
 
 use super::agent::Agent;
@@ -22,7 +24,7 @@ struct Before {
 
 impl Acceptance<'_> {
     /// A manifest that is published.
-    pub(super) async fn publish_manifest(&mut self, handed: &Handed, manifest: &Manifest) -> Done {
+    pub(super) async fn publish_manifest(&self, handed: &Handed, manifest: &Manifest) -> Done {
         let agent = match self.spoken_for(&manifest.agent_registry, &manifest.agent_id, handed.signer).await? {
             Ok(agent) => agent,
             Err(refusal) => return Ok(Err(refusal)),
@@ -59,7 +61,8 @@ impl Acceptance<'_> {
             let flip = self.add_flip(handed, &agent, manifest, &before).await?;
             let registry = Some(manifest.agent_registry.address).filter(|_| agent.deployment != 0);
             let id = AgentId { chain_id: self.sql.chain_id, registry, agent_id: manifest.agent_id.0 };
-            let count = self.flips.entry(id).or_default();
+            let mut flips = self.flips.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = flips.entry(id).or_default();
             count.flips += 1;
             count.suspicious += u64::from(flip.is_suspicious());
         }
