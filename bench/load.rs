@@ -55,7 +55,7 @@ pub(crate) async fn ask(
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let body = question.body(size, at, number, is_new);
                 let asked = Instant::now();
-                let answer = post(&mut connection, &address, body).await;
+                let answer = post(&mut connection, &address, "/graphql", body).await;
                 took.push(asked.elapsed());
                 if is_given_up(&answer) {
                     given_up += 1;
@@ -80,8 +80,13 @@ pub(crate) async fn ask(
     measured(took, given_up, began.elapsed())
 }
 
-/// Sends each body once; every answer must be without an error.
+/// Sends each query once; every answer must be without an error.
 pub(crate) async fn send(address: &str, bodies: Vec<String>, connections: usize) -> Load {
+    send_to(address, "/graphql", bodies, connections).await
+}
+
+/// The same, of any server.
+pub(crate) async fn send_to(address: &str, path: &'static str, bodies: Vec<String>, connections: usize) -> Load {
     let (bodies, next, began) = (Arc::new(bodies), Arc::new(AtomicUsize::new(0)), Instant::now());
     let mut sending = Vec::new();
     for _ in 0..connections {
@@ -90,7 +95,7 @@ pub(crate) async fn send(address: &str, bodies: Vec<String>, connections: usize)
             let (mut connection, mut took) = (connect(&address).await, Vec::new());
             while let Some(body) = bodies.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let sent = Instant::now();
-                let answer = post(&mut connection, &address, body.clone()).await;
+                let answer = post(&mut connection, &address, path, body.clone()).await;
                 took.push(sent.elapsed());
                 assert!(!has_errors(&answer), "{answer:?}");
             }
@@ -123,7 +128,12 @@ fn is_given_up(answer: &[u8]) -> bool {
 
 /// Asks once.
 pub(crate) async fn ask_once(address: &str, body: String) -> Bytes {
-    post(&mut connect(address).await, address, body).await
+    ask_at(address, "/graphql", body).await
+}
+
+/// Asks any server once.
+pub(crate) async fn ask_at(address: &str, path: &str, body: String) -> Bytes {
+    post(&mut connect(address).await, address, path, body).await
 }
 
 async fn connect(address: &str) -> SendRequest<Full<Bytes>> {
@@ -134,8 +144,8 @@ async fn connect(address: &str) -> SendRequest<Full<Bytes>> {
     sender
 }
 
-async fn post(connection: &mut SendRequest<Full<Bytes>>, address: &str, body: String) -> Bytes {
-    let request = Request::post("/graphql").header("host", address).header("content-type", "application/json");
+async fn post(connection: &mut SendRequest<Full<Bytes>>, address: &str, path: &str, body: String) -> Bytes {
+    let request = Request::post(path).header("host", address).header("content-type", "application/json");
     let request = request.body(Full::new(Bytes::from(body))).expect("a request");
     connection.ready().await.expect("the connection stands");
     let response = connection.send_request(request).await.expect("the node answers");

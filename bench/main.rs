@@ -6,12 +6,16 @@
 //! | `fill` | a database that holds them |
 //! | `questions` | what is asked, and how quickly it should be answered |
 //! | `node` | the release build, serving |
+//! | `chain` | a chain node that serves the traffic from memory, a process of its own |
+//! | `ingest` | backfills from it, beside what bounds them |
 //! | `load` | many connections that ask |
 //! | `sql` | the statements that a question takes, and what pgbench reaches with them |
 //! | `writes` | signed documents that are handed in, beside the plain INSERT of their rows |
 //! | `report` | the table |
 
+mod chain;
 mod fill;
+mod ingest;
 mod load;
 mod node;
 mod questions;
@@ -23,7 +27,7 @@ mod writes;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, value_parser};
+use clap::{Parser, Subcommand, value_parser};
 use meikan::embedded::{Durability, Embedded, Options};
 
 use node::Node;
@@ -49,7 +53,10 @@ const KEPT_MEGABYTES: u32 = 32;
 
 /// Fills a large and a small database and asks both: what an answer takes, beside pgbench on the same server.
 #[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Order>,
     /// Agents of the large database
     #[arg(long, default_value_t = 1_000_000, value_parser = value_parser!(u64).range(LEAST_AGENTS..))]
     agents: u64,
@@ -79,21 +86,43 @@ struct Arguments {
     bench: bool,
 }
 
+/// What else there is.
+#[derive(Debug, Subcommand)]
+enum Order {
+    /// Backfill from a chain node in memory, beside what bounds it
+    Ingest(ingest::Arguments),
+    /// Be that chain node
+    #[command(hide = true)]
+    Chain {
+        #[command(flatten)]
+        size: Size,
+        #[command(flatten)]
+        behaviour: chain::Behaviour,
+    },
+}
+
 fn main() {
     let arguments = Arguments::parse();
     // One core's worth: the node and the database have the rest.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(run(&arguments));
+    runtime.block_on(async {
+        match arguments.command {
+            Some(Order::Ingest(arguments)) => ingest::run(&arguments).await,
+            Some(Order::Chain { size, behaviour }) => chain::serve(size, behaviour).await,
+            None => run(&arguments).await,
+        }
+    });
 }
 
 async fn run(arguments: &Arguments) {
     let options = Options { data_dir: arguments.data.clone(), bin_dir: sql::bin_dir(), durability: Durability::Safe };
     let server = Embedded::start(&options).await.unwrap_or_else(|error| panic!("{error}"));
-    let large = Size { agents: arguments.agents, feedback: arguments.feedback, intents: arguments.intents };
+    let large = Size { agents: arguments.agents, feedback: arguments.feedback, intents: arguments.intents, blocks: 0 };
     let small = Size {
         agents: (large.agents / arguments.smaller).max(LEAST_AGENTS),
         feedback: (large.feedback / arguments.smaller).max(LEAST_AGENTS),
         intents: (large.intents / arguments.smaller).max(LEAST_INTENTS),
+        blocks: 0,
     };
     let mut report = Report::new(arguments.connections.into(), server.version());
     let (mut rows, mut written) = (Vec::new(), String::new());

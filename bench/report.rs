@@ -70,7 +70,7 @@ impl Report {
 
     /// A database was filled, or was full.
     pub(crate) fn filled(&mut self, size: Size, filled: Filled, sizes: &str) {
-        let Size { agents, feedback, intents } = size;
+        let Size { agents, feedback, intents, .. } = size;
         let blocks = size.blocks();
         let rate = match filled.logs {
             0 => "it was there already".to_owned(),

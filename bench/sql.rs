@@ -2,15 +2,17 @@
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use meikan::config::Database;
+use meikan::store::Store;
 use tokio::process::Command;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use crate::load;
 use crate::node::Node;
 use crate::questions::Question;
-use crate::traffic::Size;
+use crate::traffic::{GENESIS, Size, network};
 
 /// The folder with the binaries of the server.
 pub(crate) fn bin_dir() -> Option<PathBuf> {
@@ -38,6 +40,52 @@ pub(crate) async fn database(server_url: &str, name: &str) -> String {
     let (address, query) = server_url.split_once('?').map_or((server_url, None), |(url, query)| (url, Some(query)));
     let (authority, _) = address.rsplit_once('/').expect("a URL names a database");
     format!("{authority}/{name}{}", query.map(|query| format!("?{query}")).unwrap_or_default())
+}
+
+/// Drops a database, if it is there.
+pub(crate) async fn drop_database(server_url: &str, name: &str) {
+    let client = connect(server_url).await;
+    client.batch_execute(&format!("DROP DATABASE IF EXISTS {name}")).await.expect("nobody else uses it");
+}
+
+/// How long COPY takes for all rows of a database into another one with the same tables and indexes, one table after the
+/// other, from files that the server wrote before; in seconds.
+pub(crate) async fn copy_alone(server_url: &str, from: &str, name: &str) -> f64 {
+    drop_database(server_url, name).await;
+    let to = database(server_url, name).await;
+    let store = Store::connect(&Database { url: to.clone(), ..Database::default() }).await.expect("it answers");
+    store.migrate().await.expect("the schema is ours");
+    store.register(&network(), GENESIS).await.expect("the network is the same");
+    drop(store);
+    let (source, target) = (connect(from).await, connect(&to).await);
+    let folder: String = source.query_one("SHOW data_directory", &[]).await.expect("it is ours").get(0);
+    let select = "SELECT c.relname::text FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid \
+                  WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND c.reltuples <> 0 ORDER BY 1";
+    source.batch_execute("ANALYZE").await.expect("the database is ours");
+    let tables = source.query(select, &[]).await.expect("the catalogue can be read");
+    let tables: Vec<String> = tables.iter().map(|row| row.get(0)).collect();
+    for table in &tables {
+        let copy = format!("COPY {table} TO '{folder}/bench_{table}' (FORMAT binary)");
+        source.batch_execute(&copy).await.expect("the server writes files of its own");
+    }
+    // Partitions by height are made as they are needed.
+    let made = "SELECT format('CREATE TABLE IF NOT EXISTS %I PARTITION OF %I %s', c.relname, p.relname, \
+                    pg_get_expr(c.relpartbound, c.oid)) FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid \
+                    JOIN pg_class p ON p.oid = i.inhparent WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace";
+    for row in source.query(made, &[]).await.expect("the catalogue can be read") {
+        target.batch_execute(row.get(0)).await.expect("the tables are alike");
+    }
+    target.batch_execute("CHECKPOINT").await.expect("the database is ours");
+    let began = Instant::now();
+    for table in &tables {
+        let copy = format!("COPY {table} FROM '{folder}/bench_{table}' (FORMAT binary)");
+        target.batch_execute(&copy).await.unwrap_or_else(|error| panic!("{table}: {error:?}"));
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    for table in &tables {
+        let _ = std::fs::remove_file(format!("{folder}/bench_{table}"));
+    }
+    seconds
 }
 
 /// Brings a database that was just filled into the state that autovacuum would: nothing else runs while it is asked.

@@ -38,19 +38,28 @@ const FLIPPED_ONE_IN: u64 = 50;
 pub(crate) const AGENTS_PER_OWNER: u64 = 8;
 
 /// How much traffic there is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Args)]
 pub(crate) struct Size {
     /// Agents.
+    #[arg(long)]
     pub(crate) agents: u64,
     /// Feedback about them.
+    #[arg(long)]
     pub(crate) feedback: u64,
     /// Intents, nearly all of them by one wallet's agent.
+    #[arg(long)]
     pub(crate) intents: u64,
+    /// Blocks over which all of it is spread; 0: so many that each has about a hundred logs.
+    #[arg(long)]
+    pub(crate) blocks: u64,
 }
 
 impl Size {
     /// Blocks of the chain.
     pub(crate) fn blocks(self) -> u64 {
+        if self.blocks > 0 {
+            return self.blocks;
+        }
         (self.agents * 2 + self.feedback + self.intents * 4).div_ceil(LOGS_PER_BLOCK)
     }
 
@@ -102,6 +111,21 @@ pub(crate) fn network() -> Network {
         follow: Follow::default(),
         ..Network::default()
     }
+}
+
+/// When a block was made, in seconds since 1970.
+pub(crate) fn timestamp(block: u64) -> u64 {
+    BEGAN_AT + block * BLOCK_SECONDS
+}
+
+/// A configuration by which the network is followed, from an endpoint at this address.
+pub(crate) fn config(address: &str) -> String {
+    let contracts: String =
+        Role::ALL.iter().map(|role| format!("{} = \"{:#x}\"\n", role.name(), contract(*role))).collect();
+    format!(
+        "[[network]]\nname = \"bench\"\nchain_id = {CHAIN_ID}\nrpc_urls = [\"http://{address}\"]\nstart_block = 1\n\
+         [network.contracts]\n{contracts}[network.follow]\naudit = false\n"
+    )
 }
 
 /// A number that looks drawn: the finaliser of splitmix64.
@@ -185,7 +209,7 @@ impl Traffic {
             return None;
         }
         self.number += 1;
-        let timestamp = BEGAN_AT + self.number * BLOCK_SECONDS;
+        let timestamp = timestamp(self.number);
         let hash = keccak256([self.parent.as_slice(), &self.number.to_be_bytes()].concat());
         let header = Header { number: self.number, hash, parent_hash: self.parent, timestamp, logs_bloom: None };
         self.parent = hash;

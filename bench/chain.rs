@@ -1,0 +1,203 @@
+//! A chain node that serves the traffic from memory: a process of its own, so quick that it is nobody's limit.
+//!
+//! It answers what an indexer asks: heads, headers with blooms, logs by range and by block. Texts of logs are made once;
+//! an answer is a copy of them. It can be told to refuse wide ranges, and to take its time, as endpoints do.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use alloy::primitives::{B256, Bloom, hex};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use axum::routing::post;
+use clap::Args;
+use meikan::block::Log;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::time::sleep;
+
+use crate::traffic::{CHAIN_ID, GENESIS, Size, Traffic, timestamp};
+
+/// The method that tells how many requests were answered with how many bytes since it was last asked.
+pub(crate) const SERVED: &str = "bench_served";
+
+/// How an endpoint behaves.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Behaviour {
+    /// Most blocks of one eth_getLogs; 0: any number
+    #[arg(long, default_value_t = 0)]
+    pub(crate) range_limit: u64,
+    /// How long each request takes longer than it must, in milliseconds
+    #[arg(long, default_value_t = 0)]
+    pub(crate) latency_ms: u64,
+    /// Blocks at the top that are not final
+    #[arg(long, default_value_t = 64)]
+    pub(crate) not_final: u64,
+}
+
+/// A block, as it is told.
+struct Told {
+    hash: B256,
+    /// The bloom and the logs, as JSON without the brackets; nothing where there are no logs.
+    logs: Option<Box<(Bloom, String)>>,
+}
+
+/// The chain.
+struct Chain {
+    /// By height, from the genesis block on.
+    blocks: Vec<Told>,
+    behaviour: Behaviour,
+    /// HTTP requests, and bytes of their answers.
+    requests: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// Makes the chain and serves it on a free port; it prints the address, and goes on until it is ended.
+pub(crate) async fn serve(size: Size, behaviour: Behaviour) {
+    let chain = Arc::new(Chain::of(size, behaviour));
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("a port is free");
+    println!("{}", listener.local_addr().expect("it is bound"));
+    let router = Router::new().route("/", post(answer)).with_state(chain);
+    axum::serve(listener, router).await.expect("it serves");
+}
+
+async fn answer(State(chain): State<Arc<Chain>>, body: Bytes) -> impl IntoResponse {
+    if chain.behaviour.latency_ms > 0 {
+        sleep(Duration::from_millis(chain.behaviour.latency_ms)).await;
+    }
+    let text = match serde_json::from_slice::<Value>(&body) {
+        Ok(Value::Array(calls)) => {
+            let answers: Vec<String> = calls.iter().map(|call| chain.answer(call)).collect();
+            format!("[{}]", answers.join(","))
+        }
+        Ok(call) => chain.answer(&call),
+        Err(error) => format!(r#"{{"jsonrpc":"2.0","id":null,"error":{{"code":-32700,"message":"{error}"}}}}"#),
+    };
+    chain.requests.fetch_add(1, Ordering::Relaxed);
+    chain.bytes.fetch_add(text.len() as u64, Ordering::Relaxed);
+    ([(CONTENT_TYPE, "application/json")], text)
+}
+
+impl Chain {
+    fn of(size: Size, behaviour: Behaviour) -> Self {
+        let mut traffic = Traffic::new(size);
+        let mut blocks = vec![Told { hash: GENESIS, logs: None }];
+        while let Some(block) = traffic.next_block() {
+            let logs = (!block.logs.is_empty()).then(|| {
+                let (mut bloom, mut text) = (Bloom::ZERO, String::new());
+                for decoded in &block.logs {
+                    bloom.accrue_raw_log(decoded.log.address, &decoded.log.topics);
+                    if !text.is_empty() {
+                        text.push(',');
+                    }
+                    write_log(&mut text, &decoded.log);
+                }
+                text.shrink_to_fit();
+                Box::new((bloom, text))
+            });
+            blocks.push(Told { hash: block.header.hash, logs });
+        }
+        Self { blocks, behaviour, requests: AtomicU64::new(0), bytes: AtomicU64::new(0) }
+    }
+
+    fn head(&self) -> usize {
+        self.blocks.len() - 1
+    }
+
+    /// The answer to a call, as JSON.
+    fn answer(&self, call: &Value) -> String {
+        let (id, params) = (&call["id"], &call["params"]);
+        let result = match call["method"].as_str().unwrap_or_default() {
+            "eth_chainId" => Ok(format!("\"{CHAIN_ID:#x}\"")),
+            "eth_blockNumber" => Ok(format!("\"{:#x}\"", self.head())),
+            "eth_getCode" => Ok("\"0x01\"".to_owned()),
+            "eth_getBlockByNumber" => Ok(self.header(&params[0])),
+            "eth_getLogs" => self.logs(&params[0]),
+            SERVED => {
+                Ok(format!("[{},{}]", self.requests.swap(0, Ordering::Relaxed), self.bytes.swap(0, Ordering::Relaxed)))
+            }
+            method => Err((-32_601, format!("the method {method} does not exist"))),
+        };
+        match result {
+            Ok(result) => format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#),
+            Err((code, message)) => {
+                format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":"{message}"}}}}"#)
+            }
+        }
+    }
+
+    fn height(&self, named: &Value) -> Option<usize> {
+        let final_height = self.head().saturating_sub(usize::try_from(self.behaviour.not_final).unwrap_or_default());
+        match named.as_str()? {
+            "latest" => Some(self.head()),
+            "earliest" => Some(0),
+            "finalized" | "safe" => Some(final_height),
+            number => usize::from_str_radix(number.strip_prefix("0x")?, 16).ok(),
+        }
+    }
+
+    fn header(&self, named: &Value) -> String {
+        let Some(height) = self.height(named).filter(|height| *height < self.blocks.len()) else {
+            return "null".to_owned();
+        };
+        let block = &self.blocks[height];
+        let parent = height.checked_sub(1).map_or(B256::ZERO, |below| self.blocks[below].hash);
+        let bloom = block.logs.as_ref().map_or(Bloom::ZERO, |logs| logs.0);
+        format!(
+            r#"{{"number":"{height:#x}","hash":"{}","parentHash":"{parent}","timestamp":"{:#x}","logsBloom":"{bloom}"}}"#,
+            block.hash,
+            timestamp(height as u64)
+        )
+    }
+
+    fn logs(&self, filter: &Value) -> Result<String, (i32, String)> {
+        let (from, to) = if let Some(hash) = filter["blockHash"].as_str() {
+            // What is asked for by hash is near the head.
+            let near = self.blocks.iter().enumerate().rev();
+            let at = near.take(1_000).find(|(_, block)| format!("{:#x}", block.hash) == hash).map(|(height, _)| height);
+            let at = at.ok_or((-32_000, "unknown block".to_owned()))?;
+            (at, at)
+        } else {
+            let (from, to) = (self.height(&filter["fromBlock"]), self.height(&filter["toBlock"]));
+            (from.unwrap_or_default(), to.unwrap_or_else(|| self.head()).min(self.head()))
+        };
+        let limit = usize::try_from(self.behaviour.range_limit).unwrap_or_default();
+        if limit > 0 && to + 1 > from + limit {
+            return Err((-32_602, format!("query exceeds max block range {limit}")));
+        }
+        let blocks = self.blocks.get(from..=to).unwrap_or_default();
+        let told = || blocks.iter().filter_map(|block| block.logs.as_deref());
+        let mut text = String::with_capacity(told().map(|logs| logs.1.len() + 1).sum::<usize>() + 2);
+        text.push('[');
+        for logs in told() {
+            if text.len() > 1 {
+                text.push(',');
+            }
+            text.push_str(&logs.1);
+        }
+        text.push(']');
+        Ok(text)
+    }
+}
+
+fn write_log(text: &mut String, log: &Log) {
+    let topics: Vec<String> = log.topics.iter().map(|topic| format!("\"{topic}\"")).collect();
+    let _ = write!(
+        text,
+        r#"{{"address":"{:#x}","topics":[{}],"data":"{}","blockNumber":"{:#x}","blockHash":"{}","transactionHash":"{}","transactionIndex":"{:#x}","logIndex":"{:#x}","removed":false}}"#,
+        log.address,
+        topics.join(","),
+        hex::encode_prefixed(&log.data),
+        log.block.number,
+        log.block.hash,
+        log.transaction_hash,
+        log.transaction_index,
+        log.log_index
+    );
+}
