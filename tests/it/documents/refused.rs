@@ -537,7 +537,7 @@ async fn each_case_is_refused_by_its_code_and_leaves_no_row() {
         of_circles(&scene),
     ]
     .concat();
-    assert!(cases.len() >= 300, "{} cases", cases.len());
+    assert!(cases.len() >= 450, "{} cases", cases.len());
     let rows = document_rows(&node.database).await;
     let mut wrong = Vec::new();
     for (name, signed, code) in &cases {
