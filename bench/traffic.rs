@@ -268,7 +268,7 @@ impl Traffic {
         } else {
             // What is drawn too early goes to an agent that is there.
             let agent = ordinary_agent(self.size, drawn >> 16);
-            if agent < known { agent } else { (agent % known) & !1 }
+            if agent < known { agent } else { (agent % known.max(1)) & !1 }
         };
         let agent = if agent < known { agent } else { 0 };
         let slot = usize::try_from(agent).expect("agents fit into memory");
