@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::time::interval;
 
 use crate::document::Kind;
@@ -55,9 +56,11 @@ impl Drop for Underway {
     fn drop(&mut self) {
         let Some(attempt) = self.attempt.take() else { return };
         tell(&attempt);
+        // While the process ends there is nobody left to write it down.
+        let Ok(runtime) = Handle::try_current() else { return };
         let store = Arc::clone(&self.store);
         // Nobody waits for it any more.
-        tokio::spawn(async move {
+        runtime.spawn(async move {
             if let Err(error) = store.note_attempt(&attempt).await {
                 tracing::warn!(%error, "an attempt that was given up could not be written down");
             }
