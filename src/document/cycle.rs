@@ -11,8 +11,9 @@ use crate::id::{AccountId, ChainId};
 /// The longest signature of the receipt, in bytes: one of a wallet that is not deployed yet brings its code.
 const MAX_SIGNATURE_BYTES: usize = 32_768;
 
-/// A report by anybody who holds the receipt that closes the circle. Nobody is accused but by a signature of their own:
-/// the receipts before it are held already, each signed by who took over, and the last one stands here.
+/// A report by anybody who holds the receipt that closes the circle. Each agent that it names has signed that it took the
+/// request over: the receipts before are held already, and the last one stands here. That it passed the request on is said
+/// by the agent after it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CycleReport {
