@@ -37,7 +37,6 @@ max_wal_size = 2GB
 min_wal_size = 256MB
 checkpoint_timeout = 15min
 checkpoint_completion_target = 0.9
-wal_compression = on
 
 timezone = 'UTC'
 # Statements and their values (the chain's strings) stay out of the log; whoever sent one gets the error anyway.
