@@ -43,6 +43,10 @@ impl Fixed {
 
     /// The quotient, cut toward zero behind the last place; zero of nothing.
     pub(super) fn mean(self, count: i64) -> Self {
+        if count == 1 {
+            // Most clients say one thing of an agent, and 512 bits are divided slowly.
+            return self;
+        }
         match I512::try_from(count) {
             Ok(count) if !count.is_zero() => Self(self.0 / count),
             _ => Self::default(),

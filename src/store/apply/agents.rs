@@ -13,7 +13,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::At;
-use super::change::{ChangeEntity, ChangeOp, Changes};
+use super::change::{ChangeOp, Changes};
 use super::kept::{Cell, Columns};
 use super::timeline::{Place, Timeline};
 use crate::event::{IdentityEvent, Text};
@@ -226,7 +226,7 @@ impl Agents {
         }
         timeline.set(place.block, agent);
         let op = if is_new { ChangeOp::Insert } else { ChangeOp::Update };
-        changes.note_agent(op, ChangeEntity::Agent, key, "");
+        changes.note_agent(op, key);
     }
 
     /// An agent's manifest as it is now; nothing until one is told.
@@ -241,7 +241,7 @@ impl Agents {
         let timeline = self.timelines.entry(key).or_default();
         if timeline.current().is_none() {
             timeline.set(place.block, Agent::new(place));
-            changes.note_agent(ChangeOp::Insert, ChangeEntity::Agent, key, "");
+            changes.note_agent(ChangeOp::Insert, key);
         }
     }
 

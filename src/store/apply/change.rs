@@ -157,10 +157,24 @@ impl Changes {
         self.told.above.is_none_or(|above| block > above)
     }
 
-    /// Notes a change of something that an agent has; the key is the agent's id and what follows.
-    pub(super) fn note_agent(&mut self, op: ChangeOp, entity: ChangeEntity, agent: AgentKey, rest: &str) {
-        let name = self.names.name(agent);
-        self.note(op, entity, || format!("{name}{rest}"));
+    /// Notes a change of an agent, or of its totals; the key is the agent's id.
+    pub(super) fn note_agent(&mut self, op: ChangeOp, agent: AgentKey) {
+        self.note_of_agent(op, ChangeEntity::Agent, agent, String::new);
+    }
+
+    /// Notes a change of something that an agent has; the key is the agent's id and what follows. Nothing is spelt out of
+    /// what is not told: most of a backfill.
+    pub(super) fn note_of_agent(
+        &mut self,
+        op: ChangeOp,
+        entity: ChangeEntity,
+        agent: AgentKey,
+        rest: impl FnOnce() -> String,
+    ) {
+        if self.is_told(self.block.0) {
+            let name = self.names.name(agent);
+            self.note(op, entity, || format!("{name}{}", rest()));
+        }
     }
 
     /// Appends the changes behind `seq`; returns the newest sequence number.

@@ -139,8 +139,8 @@ impl Flips {
             let new = self.new.entry(agent).or_default();
             let sums =
                 new.last().map_or_else(|| self.stored.get(&agent).copied().unwrap_or_default(), |last| last.sums);
-            let rest = format!(":{}:{}", change.place.block, change.place.log_index);
-            changes.note_agent(ChangeOp::Insert, ChangeEntity::Flip, agent, &rest);
+            let rest = || format!(":{}:{}", change.place.block, change.place.log_index);
+            changes.note_of_agent(ChangeOp::Insert, ChangeEntity::Flip, agent, rest);
             new.push(New { before, flip, sums: sums.and(&flip), change });
         }
     }

@@ -70,7 +70,8 @@ pub(super) struct Past<'a, T: Kept> {
 
 /// The kept rows that a batch changes.
 pub(super) struct KeptRows<T: Kept> {
-    timelines: BTreeMap<T::Key, Timeline<T>>,
+    /// Boxed, because a tree moves its neighbours for each new key.
+    timelines: BTreeMap<T::Key, Box<Timeline<T>>>,
 }
 
 impl<T: Kept> Default for KeptRows<T> {
@@ -98,7 +99,7 @@ impl<T: Kept> KeptRows<T> {
         let rows = sql.query(&take, &parameters(&arrays)).await?;
         let timelines = rows.iter().map(|row| {
             let (key, kept) = T::read(row)?;
-            Ok((key, Timeline::stored(sql::number(row, "begin_block")?, kept)))
+            Ok((key, Box::new(Timeline::stored(sql::number(row, "begin_block")?, kept))))
         });
         Ok(Self { timelines: timelines.collect::<Result<_, StoreError>>()? })
     }

@@ -38,8 +38,8 @@ impl Metadata {
         let key_hash = keccak256(&metadata_key.0);
         let entry = Entry { place: at.place, key: metadata_key.clone(), value: metadata_value.clone() };
         self.timelines.entry((agent, key_hash)).or_default().set(at.place.block, entry);
-        let rest = format!(":{}", hex::encode_prefixed(key_hash));
-        changes.note_agent(ChangeOp::Update, ChangeEntity::Metadata, agent, &rest);
+        let rest = || format!(":{}", hex::encode_prefixed(key_hash));
+        changes.note_of_agent(ChangeOp::Update, ChangeEntity::Metadata, agent, rest);
     }
 
     pub(super) async fn write(&self, sql: &Sql<'_>) -> Result<u64, StoreError> {

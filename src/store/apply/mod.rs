@@ -64,6 +64,7 @@ use self::tags::Tags;
 use self::timeline::Place;
 use self::totals::Totals;
 use self::validations::{ValidationKey, Validations, validation_key};
+use self::voices::Voices;
 use super::aspect::Aspect;
 use super::error::StoreError;
 use super::network::Contract;
@@ -223,7 +224,8 @@ impl Fold {
     async fn load(sql: &Sql<'_>, keys: &Keys, changes: Changes) -> Result<Self, StoreError> {
         let validations = Validations::load(sql, &keys.validations).await?;
         let counted = keys.totals.iter().copied().chain(validations.agents()).collect();
-        let feedback = Feedback::load(sql, &keys.feedback, &keys.counted).await?;
+        let voices = Voices::load(sql, &keys.heard).await?;
+        let feedback = Feedback::load(sql, &keys.feedback, &keys.counted, &voices).await?;
         let standings = keys.standings.iter().copied().chain(feedback.aspects()).collect();
         Ok(Self {
             agents: Agents::load(sql, &keys.agents).await?,
@@ -231,7 +233,7 @@ impl Fold {
             approvals: Approvals::load(sql, &keys.approvals).await?,
             files: Files::default(),
             feedback,
-            standings: Standings::load(sql, &standings, &keys.heard).await?,
+            standings: Standings::load(sql, &standings, voices).await?,
             tags: Tags::load(sql, &keys.tags).await?,
             flips: Flips::load(sql, &keys.agents).await?,
             validations,

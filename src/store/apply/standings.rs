@@ -334,16 +334,12 @@ impl MilestoneRule {
 }
 
 impl Standings {
-    /// Loads aspects of agents, and what the pairs of agent and client say.
-    pub(super) async fn load(
-        sql: &Sql<'_>,
-        keys: &BTreeSet<StandingKey>,
-        pairs: &BTreeSet<Pair>,
-    ) -> Result<Self, StoreError> {
+    /// Loads aspects of agents, where clients say this.
+    pub(super) async fn load(sql: &Sql<'_>, keys: &BTreeSet<StandingKey>, voices: Voices) -> Result<Self, StoreError> {
         if keys.is_empty() {
             return Ok(Self::default());
         }
-        let (rows, voices) = (KeptRows::take(sql, keys).await?, Voices::load(sql, pairs).await?);
+        let rows = KeptRows::take(sql, keys).await?;
         Ok(Self { rows, voices, milestones: MilestoneRule::load(sql).await? })
     }
 

@@ -67,6 +67,10 @@ impl<R> Timeline<R> {
     /// Begins a version and ends the one that held.
     pub(super) fn set(&mut self, block: u64, row: R) {
         self.end(block);
+        if self.versions.is_empty() {
+            // Most keys change once in a batch, and room for four large rows is taken otherwise.
+            self.versions.reserve_exact(1);
+        }
         self.versions.push(Version { begin: block, end: None, row });
     }
 

@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::agents::{AGENT_COLUMNS, agent_cells, agent_key, arrays};
-use super::change::{ChangeEntity, ChangeOp, Changes};
+use super::change::{ChangeOp, Changes};
 use super::kept::{self, Cell, Columns, Kept, KeptRows};
 use super::timeline::Place;
 use crate::id::AgentKey;
@@ -92,7 +92,7 @@ impl Totals {
         let mut total = self.0.current(&agent).copied().unwrap_or(first);
         change(&mut total);
         self.0.set(agent, place.block, total);
-        changes.note_agent(ChangeOp::Update, ChangeEntity::Agent, agent, "");
+        changes.note_agent(ChangeOp::Update, agent);
     }
 
     /// Begins an agent's totals where it has none yet.

@@ -34,7 +34,12 @@ pub(super) struct Change {
 
 /// What clients say of agents.
 #[derive(Default)]
-pub(super) struct Voices(BTreeMap<(Pair, Aspect), Voice>);
+pub(super) struct Voices {
+    of: BTreeMap<(Pair, Aspect), Voice>,
+    /// Those whose feedback was asked for, and those of whom some is held, revoked or not.
+    asked: BTreeSet<Pair>,
+    spoken: BTreeSet<Pair>,
+}
 
 impl Voices {
     pub(super) async fn load(sql: &Sql<'_>, pairs: &BTreeSet<Pair>) -> Result<Self, StoreError> {
@@ -48,28 +53,35 @@ impl Voices {
              FROM unnest($2::smallint[], $3::numeric[], $4::bytea[]) AS key (deployment, agent_id, client) \
              CROSS JOIN LATERAL (SELECT f.aspect, ",
             is_rating!(),
-            " AS is_rating, count(*) AS count, sum(trunc(f.value, 60)) AS total FROM feedback f WHERE f.chain_id = $1 \
-                 AND f.deployment = key.deployment AND f.agent_id = key.agent_id AND f.client = key.client \
-                 AND f.end_block IS NULL AND f.revoked_block IS NULL GROUP BY 1, 2 OFFSET 0) f"
+            " AS is_rating, count(*) FILTER (WHERE f.revoked_block IS NULL) AS count, \
+                 coalesce(sum(trunc(f.value, 60)) FILTER (WHERE f.revoked_block IS NULL), 0) AS total FROM feedback f \
+                 WHERE f.chain_id = $1 AND f.deployment = key.deployment AND f.agent_id = key.agent_id \
+                 AND f.client = key.client AND f.end_block IS NULL GROUP BY 1, 2 OFFSET 0) f"
         );
         let rows = sql.query(select, &[&deployments, &ids, &clients]).await?;
-        let mut voices = Self::default();
+        let mut voices = Self { asked: pairs.clone(), ..Self::default() };
         for row in rows {
             let pair = (agent_key(&row)?, sql::address(&row, "client")?);
             let tag =
                 Aspect::read(sql::column(&row, "aspect")?).ok_or_else(|| sql::corrupt("feedback is of no aspect"))?;
             let (count, total) = (sql::column(&row, "count")?, fixed(&row, "total")?);
             let ratings = sql::column::<bool>(&row, "is_rating")?.then_some(Aspect::Ratings);
+            voices.spoken.insert(pair);
             for aspect in [Aspect::All, tag].into_iter().chain(ratings) {
-                voices.0.entry((pair, aspect)).or_default().add(count, total);
+                voices.of.entry((pair, aspect)).or_default().add(count, total);
             }
         }
         Ok(voices)
     }
 
+    /// Whether no feedback of a client about an agent is held: then none of it has to be looked for.
+    pub(super) fn was_silent(&self, pair: &Pair) -> bool {
+        self.asked.contains(pair) && !self.spoken.contains(pair)
+    }
+
     /// Takes away what feedback of a client said of an aspect, and adds what it says.
     pub(super) fn change(&mut self, pair: Pair, aspect: Aspect, before: Option<Said>, after: Option<Said>) -> Change {
-        let voice = self.0.entry((pair, aspect)).or_default();
+        let voice = self.of.entry((pair, aspect)).or_default();
         let old = *voice;
         if let Some(said) = before.filter(|said| !said.revoked) {
             voice.count -= 1;

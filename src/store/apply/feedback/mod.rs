@@ -17,6 +17,7 @@ use super::change::{ChangeEntity, ChangeOp, Changes, event_key};
 use super::standings::{Said, Spoken, StandingKey, Standings};
 use super::timeline::{Place, Timeline};
 use super::totals::Totals;
+use super::voices::Voices;
 use crate::event::{ReputationFact, Tag, Text, Value};
 use crate::id::{AgentKey, Deployment};
 use crate::store::error::StoreError;
@@ -156,12 +157,16 @@ pub(super) struct Feedback {
 }
 
 impl Feedback {
+    /// The feedback of these keys, and the newest index of those that have to be counted; nothing is looked for of clients
+    /// who have not spoken.
     pub(super) async fn load(
         sql: &Sql<'_>,
         keys: &BTreeSet<FeedbackKey>,
         counted: &BTreeSet<Pair>,
+        voices: &Voices,
     ) -> Result<Self, StoreError> {
-        let (slots, newest) = (load_slots(sql, keys).await?, load_newest(sql, counted).await?);
+        let held: Vec<&FeedbackKey> = keys.iter().filter(|key| !voices.was_silent(&(key.agent, key.client))).collect();
+        let (slots, newest) = (load_slots(sql, &held).await?, load_newest(sql, counted).await?);
         Ok(Self { slots, newest, ..Self::default() })
     }
 
@@ -235,8 +240,8 @@ impl Feedback {
                 self.touch(key).responses += 1;
                 self.responses.push(Response { key, place, responder: *responder, uri, hash });
                 totals.change(&place, agent, changes, |total| total.responses += 1);
-                let rest = format!("{}{}", key.rest(), event_key(&place));
-                changes.note_agent(ChangeOp::Insert, ChangeEntity::Response, agent, &rest);
+                let rest = || format!("{}{}", key.rest(), event_key(&place));
+                changes.note_of_agent(ChangeOp::Insert, ChangeEntity::Response, agent, rest);
             }
         }
     }
@@ -266,7 +271,7 @@ impl Feedback {
             total.updated_at = place.time;
         });
         let op = if superseded.is_none() { ChangeOp::Insert } else { ChangeOp::Update };
-        changes.note_agent(op, ChangeEntity::Feedback, key.agent, &key.rest());
+        changes.note_of_agent(op, ChangeEntity::Feedback, key.agent, || key.rest());
     }
 
     fn revoke(&mut self, key: FeedbackKey, place: Place, totals: &mut Totals, changes: &mut Changes) {
@@ -285,6 +290,6 @@ impl Feedback {
             total.revoked += 1;
             total.updated_at = place.time;
         });
-        changes.note_agent(ChangeOp::Update, ChangeEntity::Feedback, key.agent, &key.rest());
+        changes.note_of_agent(ChangeOp::Update, ChangeEntity::Feedback, key.agent, || key.rest());
     }
 }

@@ -149,12 +149,12 @@ impl Feedback {
 
 pub(super) async fn load_slots(
     sql: &Sql<'_>,
-    keys: &BTreeSet<FeedbackKey>,
+    keys: &[&FeedbackKey],
 ) -> Result<BTreeMap<FeedbackKey, Slot>, StoreError> {
     if keys.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let keys = Arrays::of(keys);
+    let keys = Arrays::of(keys.iter().copied());
     let rows = sql
         .query(
             "SELECT f.deployment, f.agent_id, f.client, f.feedback_index, f.aspect, trunc(f.value, 60) AS value, \
