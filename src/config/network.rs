@@ -58,6 +58,9 @@ pub struct Follow {
     pub max_range_blocks: u64,
     /// Blocks below the head whose logs are asked for by block hash.
     pub by_hash_blocks: u64,
+    /// A new network that is at least so many final blocks behind is filled without the indexes that only questions need;
+    /// they are built once it is less. 0: it has them from the beginning.
+    pub postpone_indexes_blocks: u64,
     /// Requests to one endpoint at the same time.
     pub concurrent_requests: usize,
     /// Requests in one JSON-RPC batch; 1 turns batches off.
@@ -92,6 +95,7 @@ impl Default for Follow {
             request_deadline_ms: 20_000,
             max_range_blocks: 10_000,
             by_hash_blocks: 128,
+            postpone_indexes_blocks: 5_000,
             concurrent_requests: 8,
             batch_requests: 100,
             requests_per_second: 0,

@@ -57,6 +57,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(30, "0030_manifests"),
     migration!(31, "0031_keys"),
     migration!(32, "0032_payments"),
+    migration!(33, "0033_reader_indexes"),
 ];
 
 /// The advisory lock that migrations run under; any number that nothing else in the database uses ("meikan" in ASCII).

@@ -88,6 +88,8 @@ pub struct Writer {
     /// Rows inserted since the planner's statistics were last brought up to date, and how many of them bring that on.
     unanalyzed_rows: u64,
     analyze_at_rows: u64,
+    /// Whether indexes that only questions need are postponed.
+    pub(super) without_indexes: bool,
 }
 
 impl Store {
@@ -112,7 +114,8 @@ impl Store {
         }
         derivation::check_not_newer(&*client, chain_id).await?;
         let raised = "UPDATE cursor SET epoch = epoch + 1 FROM network \
-                      WHERE network.chain_id = $1 AND cursor.chain_id = $1 RETURNING epoch, start_block";
+                      WHERE network.chain_id = $1 AND cursor.chain_id = $1 \
+                      RETURNING epoch, start_block, has_reader_indexes";
         let row = client.query_opt(raised, &[&signed(chain_id)]).await.map_err(failed())?;
         let Some(row) = row else {
             let reason = format!("chain {chain_id} is not registered in this database; list it in the configuration");
@@ -132,6 +135,7 @@ impl Store {
             reindex_step_logs: STEP_LOGS,
             unanalyzed_rows: 0,
             analyze_at_rows: analyzed_rows.max(FIRST_ANALYZE_ROWS),
+            without_indexes: !sql::column::<bool>(&row, "has_reader_indexes")?,
             client,
         }))
     }
@@ -278,7 +282,7 @@ impl Writer {
     /// Brings the planner's statistics up to date while a backfill fills empty tables: the server's own turn comes once a
     /// minute, and until then it believes the tables to be empty. Seldom, because it reads samples of every partition,
     /// which takes seconds once they are large.
-    async fn analyze(&mut self) {
+    pub(super) async fn analyze(&mut self) {
         let started = Instant::now();
         self.analyze_at_rows = self.analyze_at_rows.saturating_mul(ANALYZE_GROWTH);
         self.unanalyzed_rows = 0;
