@@ -346,6 +346,13 @@ impl Chain {
         Ok(Range { from, to: covered.end, blocks })
     }
 
+    /// The block up to which one answer is expected to go from `from` on towards `to`, by what the endpoint that is asked
+    /// first has taken so far.
+    #[must_use]
+    pub fn reach(&self, from: u64, to: u64) -> u64 {
+        self.pool.preferred().span().end(from, to)
+    }
+
     /// Resolves when a new head was announced since it last resolved: a hint to look, which may be wrong or missing.
     /// Never resolves on a network without a WebSocket endpoint.
     pub async fn new_head(&self) {

@@ -82,6 +82,11 @@ impl Pool {
         Ok(Self { network: network.name.clone(), endpoints, identity, preferred, head_check_interval })
     }
 
+    /// The endpoint that is asked first.
+    pub(super) fn preferred(&self) -> &Endpoint {
+        &self.endpoints[self.preferred.load(Ordering::Relaxed)]
+    }
+
     /// The endpoints that may be asked right now.
     pub(super) fn available(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
         let now = Instant::now();

@@ -1,15 +1,24 @@
-//! How many blocks to ask for at once: shrinks as an endpoint demands, grows slowly. Pure; one value per endpoint.
+//! How many blocks to ask for at once: as many as make an answer of a few megabytes, fewer where an endpoint demands it.
+//! Pure; one value per endpoint.
 //!
+//! An answer is held in memory several times over while it is read, and small ones are read while others are under way.
 //! Only what the endpoint answers counts, not what its documentation says (F34). A limit that it names is kept, until
 //! after many answers one block more is asked for: the words may have been a refusal in disguise. A halving only says
 //! that these blocks were dense, so the size grows again.
 
 use super::classify::RangeHint;
 
-/// A range with fewer logs than this may grow.
-const ROOMY_LOGS: usize = 5_000;
+/// Blocks of the first range: how dense they are is not known yet.
+const FIRST_BLOCKS: u64 = 2_000;
 
-/// The size grows by one part in this many.
+/// Bytes that an answer should have.
+const WANTED_BYTES: usize = 2 * 1024 * 1024;
+
+/// A range with an answer of fewer bytes may grow, and one of more shrinks.
+const ROOMY_BYTES: usize = WANTED_BYTES / 2;
+const FULL_BYTES: usize = WANTED_BYTES * 2;
+
+/// The size doubles until a range was refused; then it grows by one part in this many.
 const GROWTH_DIVISOR: u64 = 8;
 
 /// So many ranges are answered at a limit that the endpoint named before it is asked for one block more.
@@ -25,13 +34,16 @@ pub(super) struct Span {
     most: u64,
     /// Full ranges answered since the limit was named.
     answers_at_ceiling: u32,
+    /// A range was refused as too large.
+    was_refused: bool,
 }
 
 impl Span {
-    /// Starts at the most that the configuration allows.
+    /// Never more than the configuration allows.
     pub(super) fn new(max_blocks: u64) -> Self {
-        let max_blocks = max_blocks.max(1);
-        Self { blocks: max_blocks, ceiling: max_blocks, most: max_blocks, answers_at_ceiling: 0 }
+        let most = max_blocks.max(1);
+        let blocks = most.min(FIRST_BLOCKS);
+        Self { blocks, ceiling: most, most, answers_at_ceiling: 0, was_refused: false }
     }
 
     /// The end (included) of the range to ask for.
@@ -43,6 +55,7 @@ impl Span {
     /// asked (F36); else the size is halved.
     pub(super) fn refused(&mut self, from: u64, end: u64, hint: Option<RangeHint>) {
         let asked = (end - from).saturating_add(1);
+        self.was_refused = true;
         let suggested = match hint {
             Some(RangeHint::Blocks(blocks)) if (1..asked).contains(&blocks) => {
                 self.ceiling = self.ceiling.min(blocks);
@@ -57,17 +70,22 @@ impl Span {
         self.blocks = suggested.unwrap_or((asked / 2).max(1)).min(self.ceiling);
     }
 
-    /// The range was answered with so many logs.
-    pub(super) fn answered(&mut self, from: u64, end: u64, logs: usize) {
+    /// The range was answered with about so many bytes.
+    pub(super) fn answered(&mut self, from: u64, end: u64, bytes: usize) {
         let answered = (end - from).saturating_add(1);
         if answered > self.ceiling {
             // What it answers counts, and not the limit that it named.
             self.ceiling = self.most;
         }
-        if answered < self.blocks || logs >= ROOMY_LOGS {
+        if bytes > FULL_BYTES {
+            let parts = u64::try_from(bytes.div_ceil(WANTED_BYTES)).unwrap_or(u64::MAX);
+            self.blocks = self.blocks.min((answered / parts).max(1));
             return;
         }
-        let step = (self.blocks / GROWTH_DIVISOR).max(1);
+        if answered < self.blocks || bytes >= ROOMY_BYTES {
+            return;
+        }
+        let step = if self.was_refused { (self.blocks / GROWTH_DIVISOR).max(1) } else { self.blocks };
         self.blocks = self.blocks.saturating_add(step).min(self.ceiling);
         if answered == self.ceiling && self.ceiling < self.most {
             self.answers_at_ceiling += 1;
@@ -81,7 +99,7 @@ impl Span {
 
 #[cfg(test)]
 mod tests {
-    use super::{ANSWERS_AT_A_LIMIT, RangeHint, Span};
+    use super::{ANSWERS_AT_A_LIMIT, FULL_BYTES, ROOMY_BYTES, RangeHint, Span, WANTED_BYTES};
 
     fn refused(hint: Option<RangeHint>) -> u64 {
         let mut span = Span::new(1_000);
@@ -163,8 +181,24 @@ mod tests {
     fn a_dense_range_does_not_grow() {
         let mut span = Span::new(1_000);
         span.refused(0, 999, None);
-        span.answered(0, 499, 5_000);
+        span.answered(0, 499, WANTED_BYTES);
         assert_eq!(span.blocks, 500);
+    }
+
+    #[test]
+    fn a_range_finds_the_size_of_a_good_answer() {
+        for bytes_per_block in [1, 130, 13_000, 1_300_000, 40_000_000] {
+            let mut span = Span::new(10_000);
+            for _ in 0..20 {
+                let end = span.end(0, u64::MAX);
+                let answered = usize::try_from(end + 1).unwrap();
+                span.answered(0, end, answered.saturating_mul(bytes_per_block));
+            }
+            let bytes = usize::try_from(span.blocks).unwrap() * bytes_per_block;
+            let is_good = (ROOMY_BYTES..=FULL_BYTES).contains(&bytes);
+            let is_extreme = (span.blocks == 10_000 && bytes < ROOMY_BYTES) || (span.blocks == 1 && bytes > FULL_BYTES);
+            assert!(is_good || is_extreme, "{} blocks of {bytes_per_block}", span.blocks);
+        }
     }
 
     #[test]

@@ -4,8 +4,10 @@
 //! ([`plan`]), fetches and verifies, and hands whole blocks to the store, which commits them with the cursor in one
 //! transaction. There is one cursor and one code path for backfill and live (F25). A reorganisation is a different hash
 //! at a height that we hold, never a lower head (F13); its replacement is fetched and verified first and swapped in with
-//! the same transaction that undoes (F23). The loop around the step ([`run`]) only sleeps and counts.
+//! the same transaction that undoes (F23). Final blocks are fetched ahead of their commits ([`ahead`]). The loop around
+//! the step ([`run`]) only sleeps and counts.
 
+mod ahead;
 mod census;
 mod plan;
 mod progress;
@@ -18,15 +20,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alloy::primitives::B256;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use crate::block::{Block, BlockRef, Header};
 use crate::chain::{Chain, ChainError};
 use crate::config;
 use crate::fault::Fault;
-use crate::store::{Applied, Batch, Cursor, Rederived, StoreError, Tip, Writer};
+use crate::store::{Applied, Batch, Built, Cursor, Rederived, StoreError, Tip, Writer};
 
+use self::ahead::Ahead;
 use self::census::VainSuspicions;
 use self::plan::{Limits, Plan, View, decide};
 pub use self::progress::BARS;
@@ -41,6 +44,8 @@ pub struct Follower {
     /// The network's name.
     name: String,
     chain: Arc<Chain>,
+    /// Final blocks that are fetched already.
+    ahead: Ahead,
     writer: Writer,
     start: u64,
     limits: Limits,
@@ -50,6 +55,11 @@ pub struct Follower {
     in_doubt: bool,
     /// The chain's head as of the last step.
     head: Option<Tip>,
+    /// When the chain was looked at last, and what it showed; nothing after an error.
+    seen: Option<(Instant, Header, Shown)>,
+    look_every: Duration,
+    /// Where somebody wants to stop: then nothing may be postponed any longer.
+    until: Option<u64>,
     /// Holes in counters that nobody could fill, so far.
     vain_suspicions: VainSuspicions,
     /// Whether the state digest is known to hold all that is held.
@@ -86,6 +96,8 @@ pub enum Outcome {
     /// Went on with a re-index from the store, or began one because an older program derived the tables, before anything
     /// else.
     Rederived(Box<Rederived>),
+    /// Built an index that had been postponed, at the end of a backfill.
+    Indexed(Built),
 }
 
 /// Why a step failed.
@@ -165,10 +177,14 @@ impl Follower {
     #[must_use]
     pub fn new(network: &config::Network, chain: Arc<Chain>, mut writer: Writer) -> Self {
         writer.set_reindex_step_logs(network.follow.reindex_step_logs);
-        let limits =
-            Limits { range_blocks: network.follow.max_range_blocks, by_hash_blocks: network.follow.by_hash_blocks };
+        let limits = Limits {
+            range_blocks: network.follow.max_range_blocks,
+            by_hash_blocks: network.follow.by_hash_blocks,
+            postpone_blocks: network.follow.postpone_indexes_blocks,
+        };
         Self {
             name: network.name.clone(),
+            ahead: Ahead::new(Arc::clone(&chain), network.follow.concurrent_requests),
             chain,
             writer,
             start: network.start_block,
@@ -176,6 +192,9 @@ impl Follower {
             cursor: None,
             in_doubt: true,
             head: None,
+            seen: None,
+            look_every: Duration::from_millis(network.follow.poll_interval_ms),
+            until: None,
             vain_suspicions: VainSuspicions::default(),
             is_digested: false,
         }
@@ -205,6 +224,16 @@ impl Follower {
         self.cursor.as_ref().and_then(|cursor| cursor.finalized)
     }
 
+    /// Says at which block somebody wants to stop: what was postponed until a backfill's end is made up for there.
+    pub(super) fn wants(&mut self, block: u64) {
+        self.until = Some(block);
+    }
+
+    /// Whether the tip has reached a block, and nothing is postponed.
+    fn is_done(&self, wanted: u64) -> bool {
+        self.tip().is_some_and(|tip| tip.number >= wanted) && !self.writer.is_without_indexes()
+    }
+
     /// Whether the right to write is lost, after that error: to another process, or with the connection.
     #[must_use]
     pub fn is_writer_lost(&self, error: &FollowError) -> bool {
@@ -221,6 +250,10 @@ impl Follower {
         self.record_disputes().await;
         // Whether a transaction that failed was committed is not known: the next step asks the store.
         self.in_doubt = outcome.is_err();
+        if outcome.is_err() {
+            self.seen = None;
+            self.ahead.clear();
+        }
         outcome
     }
 
@@ -233,9 +266,19 @@ impl Follower {
         }
     }
 
+    /// What the follower lacks at the moment, in a sentence for everybody; nothing when it lacks nothing.
+    fn lacks(&self) -> Option<String> {
+        let indexes = || {
+            let words = "the indexes that only questions need are built at the end of this backfill \
+                         (follow.postpone_indexes_blocks); lists are slow until then";
+            self.writer.is_without_indexes().then(|| words.to_owned())
+        };
+        self.chain.lacks_quorum().or_else(indexes)
+    }
+
     /// Writes down what the follower lacks; returns that, or nothing when it could not be written.
     async fn record_trouble(&mut self) -> Option<Option<String>> {
-        let trouble = self.chain.lacks_quorum();
+        let trouble = self.lacks();
         self.writer.record_trouble(trouble.as_deref()).await.ok().map(|()| trouble)
     }
 
@@ -257,12 +300,33 @@ impl Follower {
             self.writer.catch_up_digest().await?;
             self.is_digested = true;
         }
-        let (head, shown) = self.look_at_chain().await?;
+        let (head, shown) = self.see_chain(&cursor).await?;
+        if let Some(built) = self.tend_indexes(&cursor, &shown).await? {
+            return Ok(Outcome::Indexed(built));
+        }
         let outcome = self.advance(&cursor, &shown, &head).await?;
         if !matches!(outcome, Outcome::AtHead) {
             self.look().await?;
         }
         Ok(outcome)
+    }
+
+    /// Postpones indexes where a backfill begins that is worth it, and builds the next one where it ends.
+    async fn tend_indexes(&mut self, cursor: &Cursor, shown: &Shown) -> Result<Option<Built>, FollowError> {
+        let held = cursor.tip.map_or(self.start.saturating_sub(1), |tip| tip.number);
+        let behind = shown.finalized.map_or(0, |finalized| finalized.number.saturating_sub(held));
+        let worth_it = self.limits.postpone_blocks > 0 && behind >= self.limits.postpone_blocks;
+        let is_wanted = self.until.is_some_and(|wanted| held >= wanted);
+        if !self.writer.is_without_indexes() {
+            if worth_it && cursor.tip.is_none() {
+                self.writer.postpone_indexes().await?;
+            }
+            return Ok(None);
+        }
+        if worth_it && !is_wanted {
+            return Ok(None);
+        }
+        Ok(self.writer.build_index().await?)
     }
 
     /// Notes what the chain shows, if it tells soon: nothing that is to be done now depends on it, but while the tables are
@@ -276,6 +340,20 @@ impl Follower {
             Ok(looked) => looked.map(drop),
             Err(_) => Ok(()),
         }
+    }
+
+    /// What the chain shows: as it was seen a moment ago where blocks that were final then are still to come, and nothing
+    /// else would follow from a higher head.
+    async fn see_chain(&mut self, cursor: &Cursor) -> Result<(Header, Shown), FollowError> {
+        if let Some((at, head, shown)) = &self.seen
+            && at.elapsed() < self.look_every
+            && shown.finalized.is_some_and(|finalized| cursor.tip.is_some_and(|tip| tip.number < finalized.number))
+        {
+            return Ok((head.clone(), *shown));
+        }
+        let (head, shown) = self.look_at_chain().await?;
+        self.seen = Some((Instant::now(), head.clone(), shown));
+        Ok((head, shown))
     }
 
     /// Asks what the chain shows, and notes it.
@@ -397,20 +475,23 @@ impl Follower {
         self.commit(shown, from, batch).await
     }
 
-    /// A range of final blocks, as much of it as one answer covers.
+    /// A range of final blocks, as much of it as is there once the first answer is.
     async fn final_batch(&mut self, cursor: &Cursor, shown: &Shown, from: u64, to: u64) -> Result<Batch, FollowError> {
-        let range = self.chain.range(from, to).await?;
-        let range = self.without_holes(range).await?;
-        let tip = tip(&range.to);
+        let ranges = self.ahead.take(from, to).await?;
+        let Some(tip) = ranges.last().map(|range| tip(&range.to)) else {
+            return Err(unstable(format!("no range was answered from block {from} on")));
+        };
         if shown.finalized.is_some_and(|finalized| finalized.number == tip.number && finalized.hash != tip.hash) {
             return Err(unstable(format!("block {} is final under another hash than the range's", tip.number)));
         }
-        // The end becomes final here, and what is final cannot be taken back: one answer is not enough (F15).
-        self.chain.settle_hash(tip.block()).await?;
+        let mut blocks = Vec::with_capacity(ranges.iter().map(|range| range.blocks.len()).sum());
+        for range in ranges {
+            blocks.extend(self.without_holes(range).await?.blocks);
+        }
         Ok(Batch {
             expected_tip: cursor.tip.map(|tip| tip.block()),
             rewind_to: None,
-            blocks: range.blocks,
+            blocks,
             tip,
             finalized: Some(tip.block()),
             // What is final is proposed.

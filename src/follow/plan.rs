@@ -3,7 +3,7 @@
 //! The cases, each tested by name:
 //! - nothing is committed and the chain has not reached the start block: wait for it
 //! - the head is not above our tip: compare the hash at its height, because a lower head is no reorg (F13)
-//! - the next block is final: take a range of logs, without the headers between
+//! - the next block is final: take ranges of logs, without the headers between
 //! - the next block can still be undone: take every header, and logs by range while far below the head
 //! - the next block is one of the newest: take every header, and logs by block hash (F1, F38)
 
@@ -33,6 +33,8 @@ pub(super) struct Limits {
     pub range_blocks: u64,
     /// Blocks below the head whose logs are asked for by hash.
     pub by_hash_blocks: u64,
+    /// Final blocks ahead from which on a new network is filled without the indexes that only questions need; 0: never.
+    pub postpone_blocks: u64,
 }
 
 /// What to do next. Ranges are inclusive at both ends.
@@ -45,11 +47,11 @@ pub(super) enum Plan {
         /// The head's height, at or below our tip.
         number: u64,
     },
-    /// Final blocks: logs by range.
+    /// Final blocks: logs by ranges, several at a time.
     Final {
         /// First block.
         from: u64,
-        /// Last block at the most.
+        /// The last block that is final.
         to: u64,
     },
     /// Blocks that can be undone, far below the head: every header, logs by range.
@@ -80,7 +82,7 @@ pub(super) fn decide(view: &View, limits: &Limits) -> Plan {
     if let Some(finalized) = view.finalized.map(|finalized| finalized.min(view.head))
         && from <= finalized
     {
-        return Plan::Final { from, to: last(from, limits.range_blocks, finalized) };
+        return Plan::Final { from, to: finalized };
     }
     let settled = view.head.saturating_sub(limits.by_hash_blocks);
     if from <= settled {
@@ -98,7 +100,7 @@ fn last(from: u64, count: u64, bound: u64) -> u64 {
 mod tests {
     use super::{BLOCKS_PER_STEP, HEADERS_PER_STEP, Limits, Plan, View, decide};
 
-    const LIMITS: Limits = Limits { range_blocks: 10_000, by_hash_blocks: 128 };
+    const LIMITS: Limits = Limits { range_blocks: 10_000, by_hash_blocks: 128, postpone_blocks: 0 };
 
     fn plan(tip: Option<u64>, head: u64, finalized: Option<u64>) -> Plan {
         decide(&View { tip, start: 100, head, finalized }, &LIMITS)
@@ -122,7 +124,7 @@ mod tests {
 
     #[test]
     fn final_blocks_come_by_range_up_to_finality() {
-        assert_eq!(plan(None, 50_000, Some(40_000)), Plan::Final { from: 100, to: 10_099 });
+        assert_eq!(plan(None, 50_000, Some(40_000)), Plan::Final { from: 100, to: 40_000 });
         assert_eq!(plan(Some(39_999), 50_000, Some(40_000)), Plan::Final { from: 40_000, to: 40_000 });
     }
 

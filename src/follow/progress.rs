@@ -8,7 +8,7 @@ use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 use tracing::info;
 
 use super::Outcome;
-use crate::store::Rederived;
+use crate::store::{Built, Rederived};
 
 /// Blocks behind the head from which on it is a backfill and worth telling.
 const BACKFILL_BLOCKS: u64 = 500;
@@ -49,6 +49,11 @@ impl Progress {
                 self.moved(*from, *to, *head, events, head.saturating_sub(*to) >= BACKFILL_BLOCKS);
             }
             Outcome::Rederived(step) => self.rederived(step),
+            Outcome::Indexed(Built { name, missing }) => {
+                let took = HumanDuration(self.step_began.elapsed());
+                info!(network = self.network, index = name, missing, %took, "built an index that the backfill postponed");
+                self.step_began = Instant::now();
+            }
             Outcome::AtHead | Outcome::Reorganised { .. } => self.step_began = Instant::now(),
         }
     }

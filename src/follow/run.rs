@@ -183,7 +183,7 @@ pub(super) async fn follow_as_writer(
     let mut trouble = None;
     loop {
         let stepped = follower.step().await;
-        if trouble.as_ref() != Some(&follower.chain().lacks_quorum()) {
+        if trouble.as_ref() != Some(&follower.lacks()) {
             trouble = follower.record_trouble().await;
         }
         match stepped {
@@ -195,10 +195,11 @@ pub(super) async fn follow_as_writer(
                 if let (Until::Head, Some(head)) = (*until, follower.head()) {
                     *until = Until::Block(head.number);
                 }
-                if let (Until::Block(wanted), Some(tip)) = (*until, follower.tip())
-                    && tip.number >= wanted
-                {
-                    return Ok(Some(Stop::Reached(tip.number)));
+                if let (Until::Block(wanted), Some(tip)) = (*until, follower.tip()) {
+                    if follower.is_done(wanted) {
+                        return Ok(Some(Stop::Reached(tip.number)));
+                    }
+                    follower.wants(wanted);
                 }
                 let order = match outcome {
                     Outcome::AtHead => wait(follower, desk, network).await,
@@ -271,6 +272,7 @@ fn count(network: &str, outcome: &Outcome) {
             count_events(network, applied);
             ("reorganised", to - ancestor)
         }
+        Outcome::Indexed(_) => ("indexed", 0),
         Outcome::Rederived(step) => ("rederived", (step.to + 1).saturating_sub(step.from)),
     };
     counter!(names::STEPS, "network" => network.to_owned(), "outcome" => name).increment(1);

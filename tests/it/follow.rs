@@ -9,9 +9,10 @@ use meikan::chain::Chain;
 use meikan::config::{Addresses, Contracts, Database, Follow, Network};
 use meikan::event::{Event, IdentityEvent, ReputationEvent, Text};
 use meikan::fault::Fault as Meaning;
-use meikan::follow::{FollowError, Follower, Outcome, Reindex, ReindexError, Report, reindex};
+use meikan::follow::{FollowError, Follower, Outcome, Reindex, ReindexError, Report, Stop, Until, reindex};
 use meikan::store::Store;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::fake_chain::{FakeChain, Fault, RawLog};
 use crate::support::postgres::{self, TestDatabase};
@@ -215,6 +216,57 @@ async fn f25_ranges_that_end_anywhere_write_the_same_tables() {
     let mut node = Node::with(&[chain.url()], follow).await;
     node.sync().await;
     node.equals_fresh(&chain).await;
+}
+
+/// How many of the indexes that only questions need a network lacks, and whether it is said to have them.
+async fn lacks_indexes(database: &TestDatabase) -> (i64, bool) {
+    let select = "SELECT count(*) FILTER (WHERE to_regclass(i.name || '_' || chain_id) IS NULL), bool_and(has_reader_indexes) \
+                  FROM reader_index i CROSS JOIN network";
+    let row = postgres::connect(database.url()).await.query_one(select, &[]).await.unwrap();
+    (row.get(0), row.get(1))
+}
+
+#[tokio::test]
+async fn a_backfill_builds_the_indexes_at_its_end_that_only_questions_need() {
+    let chain = busy_chain(300);
+    chain.finalize(250);
+    let follow = Follow { max_range_blocks: 20, postpone_indexes_blocks: 30, ..Follow::default() };
+    let mut node = Node::with(&[chain.url()], follow).await;
+    assert_eq!(lacks_indexes(&node.database).await, (0, true), "a network begins with all of them");
+    assert!(matches!(node.follower.step().await, Ok(Outcome::Advanced { from: 1, .. })));
+    let (lacking, has_all) = lacks_indexes(&node.database).await;
+    assert!(lacking > 20 && !has_all, "{lacking}");
+    // Whoever goes on after a crash knows it, registered once more or not.
+    let mut node = node.restarted().await;
+    assert_eq!(lacks_indexes(&node.database).await, (lacking, false));
+    let outcomes = node.sync().await;
+    let built = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Indexed(_))).count();
+    assert_eq!((built, lacks_indexes(&node.database).await), (usize::try_from(lacking).unwrap(), (0, true)));
+    let first_built = outcomes.iter().position(|outcome| matches!(outcome, Outcome::Indexed(_))).unwrap();
+    let before: Vec<u64> = outcomes[..first_built].iter().map(end).collect();
+    assert!(before.last() > Some(&220), "they come once it is nearly done: {before:?}");
+    node.equals_fresh(&chain).await;
+}
+
+fn end(outcome: &Outcome) -> u64 {
+    match outcome {
+        Outcome::Advanced { to, .. } | Outcome::Reorganised { to, .. } => *to,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn who_stops_in_the_middle_of_a_backfill_has_its_indexes() {
+    let chain = busy_chain(300);
+    chain.finalize(250);
+    let database = TestDatabase::create().await;
+    let network =
+        network(&[chain.url()], Follow { max_range_blocks: 20, postpone_indexes_blocks: 30, ..Follow::default() });
+    let store = Store::connect(&Database { url: database.url().into(), ..Database::default() }).await.unwrap();
+    store.migrate().await.unwrap();
+    let stop = meikan::follow::follow(&store, &network, Until::Block(50), &CancellationToken::new()).await.unwrap();
+    assert!(matches!(stop, Stop::Reached(50..150)), "{stop:?}");
+    assert_eq!(lacks_indexes(&database).await, (0, true));
 }
 
 #[tokio::test]
