@@ -14,6 +14,7 @@ mod demo_queries;
 mod derivation;
 mod digest;
 mod documents;
+mod economy;
 mod embedded;
 mod end_to_end;
 mod endpoints;

@@ -286,6 +286,11 @@ impl FakeEndpoint {
         self.manners().largest_batch = 0;
     }
 
+    /// How many requests came since this was last asked; they are forgotten.
+    pub(crate) fn take_requests(&self) -> usize {
+        std::mem::take(&mut self.manners().requests).len()
+    }
+
     /// The parameters of every request of that method so far.
     pub(crate) fn requests(&self, method: &str) -> Vec<Value> {
         let manners = self.manners();
