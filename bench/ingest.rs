@@ -86,29 +86,55 @@ struct Outcome {
 pub(crate) async fn run(arguments: &Arguments) {
     let options = Options { data_dir: arguments.data.clone(), bin_dir: sql::bin_dir(), durability: Durability::Safe };
     let server = Embedded::start(&options).await.unwrap_or_else(|error| panic!("{error}"));
-    let mut text = head(server.version());
+    let server_version = server.version().to_string();
+    let mut text = head(&server_version);
+    let mut figures = Vec::new();
     for backfill in backfills().iter().filter(|backfill| backfill.name.contains(&arguments.only)) {
         eprintln!("{}", backfill.name);
         let outcome = measure(&server.url(), backfill).await;
         let line = line(backfill, &outcome);
         eprint!("{line}");
         text.push_str(&line);
+        figures.push(figure(backfill, &outcome));
     }
     server.stop().await;
     std::fs::write(arguments.data.join("ingest.md"), &text).expect("the table can be written");
+    let figures = serde_json::json!({ "postgres": server_version, "cores": cores(), "backfills": figures });
+    std::fs::write(arguments.data.join("ingest.json"), format!("{figures:#}\n")).expect("the figures can be written");
     println!("{text}");
 }
 
 fn head(postgres: &str) -> String {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = cores();
     format!(
         "# Backfills\n\n`meikan follow --until head` (release build) from a chain node in memory into Postgres {postgres}, all on \
          {cores} cores. Checked of what is read: each range's end, links, and blooms of all blocks above finality; kept: raw logs, \
          facts, totals, the digest. *Read alone*: the same logs fetched and thrown away. *COPY alone*: all rows that were written, \
-         read from files into the same tables with their indexes. Each run's digest is that of the traffic.\n\n\
+         read from files into the same tables, and their indexes, built as the node builds them. Each run's digest is that of the traffic.\n\n\
          | backfill | logs | logs/s | of COPY alone | seconds | CPU s | peak MB | requests | MB read | read alone, logs/s | COPY alone, logs/s |\n\
          |---|---|---|---|---|---|---|---|---|---|---|\n"
     )
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The same as a line of the table, for whoever draws it (`bench/chart.mjs`).
+fn figure(backfill: &Backfill, outcome: &Outcome) -> serde_json::Value {
+    serde_json::json!({
+        "name": backfill.name,
+        "logs": outcome.logs,
+        "blocks": backfill.size.blocks(),
+        "seconds": outcome.seconds,
+        "cpuSeconds": outcome.cpu_seconds,
+        "peakMegabytes": outcome.peak_megabytes,
+        "requests": outcome.requests,
+        "megabytes": outcome.megabytes,
+        "logsPerSecond": outcome.logs as f64 / outcome.seconds,
+        "readAloneLogsPerSecond": outcome.read_floor,
+        "copyAloneLogsPerSecond": outcome.copy_floor,
+    })
 }
 
 fn line(backfill: &Backfill, outcome: &Outcome) -> String {

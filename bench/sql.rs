@@ -12,7 +12,7 @@ use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 use crate::load;
 use crate::node::Node;
 use crate::questions::Question;
-use crate::traffic::{GENESIS, Size, network};
+use crate::traffic::{CHAIN_ID, GENESIS, Size, network};
 
 /// The folder with the binaries of the server.
 pub(crate) fn bin_dir() -> Option<PathBuf> {
@@ -48,8 +48,8 @@ pub(crate) async fn drop_database(server_url: &str, name: &str) {
     client.batch_execute(&format!("DROP DATABASE IF EXISTS {name}")).await.expect("nobody else uses it");
 }
 
-/// How long COPY takes for all rows of a database into another one with the same tables and indexes, one table after the
-/// other, from files that the server wrote before; in seconds.
+/// How long the server takes for all rows of a database in another one with the same tables and indexes, one table after
+/// the other, by COPY from files that it wrote before; indexes that only questions need are built at the end. In seconds.
 pub(crate) async fn copy_alone(server_url: &str, from: &str, name: &str) -> f64 {
     drop_database(server_url, name).await;
     let to = database(server_url, name).await;
@@ -75,12 +75,15 @@ pub(crate) async fn copy_alone(server_url: &str, from: &str, name: &str) -> f64 
     for row in source.query(made, &[]).await.expect("the catalogue can be read") {
         target.batch_execute(row.get(0)).await.expect("the tables are alike");
     }
-    target.batch_execute("CHECKPOINT").await.expect("the database is ours");
+    let postpone = format!("SELECT drop_reader_indexes({CHAIN_ID}); CHECKPOINT");
+    target.batch_execute(&postpone).await.expect("the database is ours");
     let began = Instant::now();
     for table in &tables {
         let copy = format!("COPY {table} FROM '{folder}/bench_{table}' (FORMAT binary)");
         target.batch_execute(&copy).await.unwrap_or_else(|error| panic!("{table}: {error:?}"));
     }
+    let build = format!("SELECT build_reader_index({CHAIN_ID}, name) FROM reader_index");
+    target.batch_execute(&build).await.expect("the tables are alike");
     let seconds = began.elapsed().as_secs_f64();
     for table in &tables {
         let _ = std::fs::remove_file(format!("{folder}/bench_{table}"));
