@@ -203,7 +203,8 @@ mod tests {
 
     #[test]
     fn the_end_does_not_overflow() {
-        assert_eq!(Span::new(u64::MAX).end(5, u64::MAX), u64::MAX);
+        let grown = Span { blocks: u64::MAX, ..Span::new(u64::MAX) };
+        assert_eq!(grown.end(5, u64::MAX), u64::MAX);
         assert_eq!(Span::new(10).end(u64::MAX - 2, u64::MAX), u64::MAX);
     }
 }
