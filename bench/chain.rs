@@ -5,9 +5,9 @@
 
 use std::fmt::Write;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use alloy::primitives::{B256, Bloom, hex};
 use axum::Router;
@@ -22,10 +22,14 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
+use crate::head::now_us;
 use crate::traffic::{CHAIN_ID, GENESIS, Size, Traffic, timestamp};
 
 /// The method that tells how many requests were answered with how many bytes since it was last asked.
 pub(crate) const SERVED: &str = "bench_served";
+
+/// The method that lets the coming blocks come; it tells when that began, in microseconds since 1970.
+pub(crate) const GROW: &str = "bench_grow";
 
 /// How an endpoint behaves.
 #[derive(Debug, Clone, Args)]
@@ -39,6 +43,11 @@ pub(crate) struct Behaviour {
     /// Blocks at the top that are not final
     #[arg(long, default_value_t = 64)]
     pub(crate) not_final: u64,
+    /// Blocks at the top that come one by one, once that is asked for, and how many of them in a second
+    #[arg(long, default_value_t = 0)]
+    pub(crate) coming: u64,
+    #[arg(long, default_value_t = 10)]
+    pub(crate) per_second: u64,
 }
 
 /// A block, as it is told.
@@ -53,6 +62,8 @@ struct Chain {
     /// By height, from the genesis block on.
     blocks: Vec<Told>,
     behaviour: Behaviour,
+    /// When the coming blocks began to come.
+    growing_since: OnceLock<Instant>,
     /// HTTP requests, and bytes of their answers.
     requests: AtomicU64,
     bytes: AtomicU64,
@@ -103,11 +114,21 @@ impl Chain {
             });
             blocks.push(Told { hash: block.header.hash, logs });
         }
-        Self { blocks, behaviour, requests: AtomicU64::new(0), bytes: AtomicU64::new(0) }
+        Self {
+            blocks,
+            behaviour,
+            growing_since: OnceLock::new(),
+            requests: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+        }
     }
 
     fn head(&self) -> usize {
-        self.blocks.len() - 1
+        let Behaviour { coming, per_second, .. } = self.behaviour;
+        let time = self.growing_since.get().map_or(Duration::ZERO, Instant::elapsed);
+        let come = u128::from(per_second) * time.as_micros() / 1_000_000;
+        let still_to_come = u128::from(coming).saturating_sub(come);
+        self.blocks.len() - 1 - usize::try_from(still_to_come).expect("no more than there are")
     }
 
     /// The answer to a call, as JSON.
@@ -119,6 +140,10 @@ impl Chain {
             "eth_getCode" => Ok("\"0x01\"".to_owned()),
             "eth_getBlockByNumber" => Ok(self.header(&params[0])),
             "eth_getLogs" => self.logs(&params[0]),
+            GROW => {
+                self.growing_since.get_or_init(Instant::now);
+                Ok(now_us().to_string())
+            }
             SERVED => {
                 Ok(format!("[{},{}]", self.requests.swap(0, Ordering::Relaxed), self.bytes.swap(0, Ordering::Relaxed)))
             }
@@ -143,7 +168,7 @@ impl Chain {
     }
 
     fn header(&self, named: &Value) -> String {
-        let Some(height) = self.height(named).filter(|height| *height < self.blocks.len()) else {
+        let Some(height) = self.height(named).filter(|height| *height <= self.head()) else {
             return "null".to_owned();
         };
         let block = &self.blocks[height];

@@ -19,9 +19,9 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::chain::{Behaviour, SERVED};
-use crate::load;
 use crate::sql;
 use crate::traffic::{CHAIN_ID, Size, Traffic};
+use crate::{head, load};
 
 /// Looks at how much a process uses.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -30,10 +30,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const READ_BLOCKS: u64 = 1_000;
 const READERS: usize = 4;
 
+/// What `--only` may name beside backfills.
+const HEAD: &str = "head";
+
 /// What is measured.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Arguments {
-    /// Only backfills with this in their names
+    /// Only backfills with this in their names, or `head`
     #[arg(long, default_value = "")]
     only: String,
     /// Where the databases are, and the table (ingest.md)
@@ -50,7 +53,7 @@ struct Backfill {
 
 /// Every backfill, the smallest first.
 fn backfills() -> Vec<Backfill> {
-    let quick = Behaviour { range_limit: 0, latency_ms: 0, not_final: 64 };
+    let quick = Behaviour { range_limit: 0, latency_ms: 0, not_final: 64, coming: 0, per_second: 0 };
     let small = Size { agents: 10_000, feedback: 75_000, intents: 500, blocks: 10_000 };
     let large = Size { agents: 100_000, feedback: 750_000, intents: 5_000, blocks: 100_000 };
     vec![
@@ -87,7 +90,7 @@ pub(crate) async fn run(arguments: &Arguments) {
     let options = Options { data_dir: arguments.data.clone(), bin_dir: sql::bin_dir(), durability: Durability::Safe };
     let server = Embedded::start(&options).await.unwrap_or_else(|error| panic!("{error}"));
     let server_version = server.version().to_string();
-    let mut text = head(&server_version);
+    let mut text = introduction(&server_version);
     let mut figures = Vec::new();
     for backfill in backfills().iter().filter(|backfill| backfill.name.contains(&arguments.only)) {
         eprintln!("{}", backfill.name);
@@ -97,14 +100,21 @@ pub(crate) async fn run(arguments: &Arguments) {
         text.push_str(&line);
         figures.push(figure(backfill, &outcome));
     }
+    let mut at_head = None;
+    if HEAD.contains(&arguments.only) {
+        let measured = head::measure(&server.url()).await;
+        text.push_str(&measured.text());
+        at_head = Some(measured.figure());
+    }
     server.stop().await;
     std::fs::write(arguments.data.join("ingest.md"), &text).expect("the table can be written");
-    let figures = serde_json::json!({ "postgres": server_version, "cores": cores(), "backfills": figures });
+    let figures =
+        serde_json::json!({ "postgres": server_version, "cores": cores(), "backfills": figures, "head": at_head });
     std::fs::write(arguments.data.join("ingest.json"), format!("{figures:#}\n")).expect("the figures can be written");
     println!("{text}");
 }
 
-fn head(postgres: &str) -> String {
+fn introduction(postgres: &str) -> String {
     let cores = cores();
     format!(
         "# Backfills\n\n`meikan follow --until head` (release build) from a chain node in memory into Postgres {postgres}, all on \
@@ -152,7 +162,7 @@ fn line(backfill: &Backfill, outcome: &Outcome) -> String {
 }
 
 async fn measure(server: &str, backfill: &Backfill) -> Outcome {
-    let (chain, address) = start_chain(backfill).await;
+    let (chain, address) = start_chain(backfill.size, &backfill.behaviour).await;
     let read_floor = read_alone(&address, backfill).await;
     sql::drop_database(server, "bench_ingest").await;
     let url = sql::database(server, "bench_ingest").await;
@@ -168,9 +178,9 @@ async fn measure(server: &str, backfill: &Backfill) -> Outcome {
 }
 
 /// Starts the chain node in a process of its own; its address.
-async fn start_chain(backfill: &Backfill) -> (Child, String) {
-    let Size { agents, feedback, intents, blocks } = backfill.size;
-    let Behaviour { range_limit, latency_ms, not_final } = backfill.behaviour;
+pub(crate) async fn start_chain(size: Size, behaviour: &Behaviour) -> (Child, String) {
+    let Size { agents, feedback, intents, blocks } = size;
+    let &Behaviour { range_limit, latency_ms, not_final, coming, per_second } = behaviour;
     let program = std::env::current_exe().expect("a program knows itself");
     let mut command = Command::new(program);
     command.arg("chain");
@@ -182,6 +192,8 @@ async fn start_chain(backfill: &Backfill) -> (Child, String) {
         ("--range-limit", range_limit),
         ("--latency-ms", latency_ms),
         ("--not-final", not_final),
+        ("--coming", coming),
+        ("--per-second", per_second),
     ] {
         command.arg(name).arg(value.to_string());
     }
@@ -280,7 +292,7 @@ fn used(pid: u32) -> Option<(f64, u64)> {
 }
 
 /// The database must hold the traffic, all of it and nothing else; returns how many logs that are.
-async fn check(url: &str, size: Size) -> u64 {
+pub(crate) async fn check(url: &str, size: Size) -> u64 {
     let (mut traffic, mut expected) = (Traffic::new(size), StateDigest::default());
     while let Some(block) = traffic.next_block() {
         for decoded in &block.logs {

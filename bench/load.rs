@@ -109,7 +109,7 @@ pub(crate) async fn send_to(address: &str, path: &'static str, bodies: Vec<Strin
     measured(took, 0, began.elapsed())
 }
 
-fn measured(mut took: Vec<Duration>, given_up: usize, all: Duration) -> Load {
+pub(crate) fn measured(mut took: Vec<Duration>, given_up: usize, all: Duration) -> Load {
     took.sort_unstable();
     let at = |percent: usize| took[(took.len() - 1) * percent / 100].as_secs_f64() * 1_000.0;
     let given_up = given_up as f64 / took.len() as f64;

@@ -8,6 +8,7 @@
 //! | `node` | the release build, serving |
 //! | `chain` | a chain node that serves the traffic from memory, a process of its own |
 //! | `ingest` | backfills from it, beside what bounds them |
+//! | `head` | how soon a block is told, beside a round trip and a commit |
 //! | `load` | many connections that ask |
 //! | `sql` | the statements that a question takes, and what pgbench reaches with them |
 //! | `writes` | signed documents that are handed in, beside the plain INSERT of their rows |
@@ -15,6 +16,7 @@
 
 mod chain;
 mod fill;
+mod head;
 mod ingest;
 mod load;
 mod node;

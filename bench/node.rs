@@ -35,15 +35,20 @@ const SERVING: &str = "serving GraphQL at http://";
 impl Node {
     /// Starts to serve a database, with so much room for answers that are kept; `filter` is its `RUST_LOG`.
     pub(crate) async fn serve(database_url: &str, connections: usize, megabytes: u32, filter: &str) -> Self {
-        let config = std::env::temp_dir().join(format!("meikan-bench-{}.toml", std::process::id()));
         let text = CONFIG.replace("CONNECTIONS", &connections.to_string()).replace("MEGABYTES", &megabytes.to_string());
-        std::fs::write(&config, text).expect("a file can be written");
+        Self::start(database_url, "serve", &text, filter).await
+    }
+
+    /// Starts the program with that command and configuration, and waits until it serves.
+    pub(crate) async fn start(database_url: &str, order: &str, configuration: &str, filter: &str) -> Self {
+        let config = std::env::temp_dir().join(format!("meikan-bench-{}.toml", std::process::id()));
+        std::fs::write(&config, configuration).expect("a file can be written");
         let mut command = Command::new(env!("CARGO_BIN_EXE_meikan"));
         command
             .arg("--config")
             .arg(&config)
             .args(["--database-url", database_url, "--listen", "127.0.0.1:0"])
-            .arg("serve");
+            .arg(order);
         command
             .env("RUST_LOG", filter)
             .stdin(Stdio::null())

@@ -9,7 +9,7 @@ use meikan::store::Store;
 use tokio::process::Command;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
-use crate::load;
+use crate::load::{self, Load};
 use crate::node::Node;
 use crate::questions::Question;
 use crate::traffic::{CHAIN_ID, GENESIS, Size, network};
@@ -99,6 +99,19 @@ pub(crate) async fn settle(url: &str, is_new: bool) {
         client.batch_execute("VACUUM ANALYZE").await.expect("the database is ours");
     }
     client.batch_execute("CHECKPOINT").await.expect("the database is ours");
+}
+
+/// How long a commit of one row takes that is on the disk when it is told, one after the other.
+pub(crate) async fn commits(url: &str, times: usize) -> Load {
+    let client = connect(url).await;
+    client.batch_execute("CREATE TABLE bench_commit (number bigint)").await.expect("the database is ours");
+    let (began, mut took) = (Instant::now(), Vec::with_capacity(times));
+    for _ in 0..times {
+        let sent = Instant::now();
+        client.batch_execute("INSERT INTO bench_commit VALUES (1)").await.expect("a row is taken");
+        took.push(sent.elapsed());
+    }
+    load::measured(took, 0, began.elapsed())
 }
 
 /// How large the tables are, the largest first.

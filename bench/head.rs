@@ -1,0 +1,162 @@
+//! The head: how long it takes from the moment that the chain node has a block until a subscription tells it, committed.
+//!
+//! Beside it stand a round trip to the chain node and a durable commit, of the same run: a step at the head needs both.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
+use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+
+use crate::chain::{Behaviour, GROW};
+use crate::ingest::{check, start_chain};
+use crate::load::{self, Load};
+use crate::node::Node;
+use crate::sql;
+use crate::traffic::{self, Size};
+
+/// Ten logs a block; the last blocks come one by one while somebody listens.
+const SIZE: Size = Size { agents: 10_000, feedback: 75_000, intents: 500, blocks: 10_000 };
+const COMING_BLOCKS: u64 = 600;
+const BLOCKS_PER_SECOND: u64 = 10;
+
+/// How often the node looks at the head: the chain node has no WebSocket that would tell it.
+const POLL_MS: u64 = 10;
+
+/// How often a round trip and a commit are measured.
+const TIMES: usize = 500;
+
+/// Longest wait for a message; blocks come ten times a second.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Pause before it is asked again how far the node is.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// What was measured, in milliseconds.
+pub(crate) struct Head {
+    told: Load,
+    round_trip: Load,
+    commit: Load,
+}
+
+impl Head {
+    /// How much longer the 99th percentile is than that of what cannot be saved.
+    fn factor(&self) -> f64 {
+        self.told.p99_ms / (self.round_trip.p99_ms + self.commit.p99_ms)
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let Self { told, round_trip, commit } = self;
+        format!(
+            "\n| at the head, {BLOCKS_PER_SECOND} blocks/s, looked at every {POLL_MS} ms | p50 ms | p99 ms |\n|---|---|---|\n\
+             | a block, from the chain node to the message of a subscription | {:.1} | {:.1} |\n\
+             | one request to the chain node | {:.1} | {:.1} |\n\
+             | one durable commit of a row | {:.1} | {:.1} |\n\
+             | p99 beside the sum of both | | {:.1} times |\n",
+            told.p50_ms,
+            told.p99_ms,
+            round_trip.p50_ms,
+            round_trip.p99_ms,
+            commit.p50_ms,
+            commit.p99_ms,
+            self.factor()
+        )
+    }
+
+    pub(crate) fn figure(&self) -> Value {
+        let of = |load: &Load| json!({ "p50Ms": load.p50_ms, "p99Ms": load.p99_ms });
+        json!({
+            "blocksPerSecond": BLOCKS_PER_SECOND,
+            "pollMs": POLL_MS,
+            "toldAfter": of(&self.told),
+            "roundTrip": of(&self.round_trip),
+            "commit": of(&self.commit),
+        })
+    }
+}
+
+/// Lets a node follow a chain that grows, and listens.
+pub(crate) async fn measure(server: &str) -> Head {
+    let behaviour = Behaviour {
+        range_limit: 0,
+        latency_ms: 0,
+        not_final: 64,
+        coming: COMING_BLOCKS,
+        per_second: BLOCKS_PER_SECOND,
+    };
+    let (chain, address) = start_chain(SIZE, &behaviour).await;
+    sql::drop_database(server, "bench_head").await;
+    let url = sql::database(server, "bench_head").await;
+    let config = format!("{}poll_interval_ms = {POLL_MS}\n", traffic::config(&address));
+    let node = Node::start(&url, "run", &config, "warn,meikan=info").await;
+    let first = SIZE.blocks() - COMING_BLOCKS;
+    let asked = json!({ "query": "{ _meta { block { number } } }" }).to_string();
+    loop {
+        let answer: Value =
+            serde_json::from_slice(&load::ask_once(&node.address, asked.clone()).await).expect("it is JSON");
+        if answer["data"]["_meta"]["block"]["number"].as_u64() >= Some(first) {
+            break;
+        }
+        sleep(AGAIN).await;
+    }
+    let mut socket = subscribe(&node.address).await;
+    let began_us = grow(&address).await;
+    let mut took = Vec::new();
+    for number in first + 1..=SIZE.blocks() {
+        assert!(hears(&mut socket, number).await, "block {number} is not told");
+        let there_us = began_us + (number - first) * 1_000_000 / BLOCKS_PER_SECOND;
+        took.push(Duration::from_micros(now_us().saturating_sub(there_us)));
+    }
+    node.end().await;
+    let told = load::measured(took, 0, PATIENCE);
+    check(&url, SIZE).await;
+    let request = r#"{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber","params":[]}"#;
+    let round_trip = load::send_to(&address, "/", vec![request.to_owned(); TIMES], 1).await;
+    drop(chain);
+    Head { told, round_trip, commit: sql::commits(&url, TIMES).await }
+}
+
+type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
+
+async fn subscribe(address: &str) -> Socket {
+    let mut request = format!("ws://{address}/graphql").into_client_request().expect("a URL");
+    request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().expect("a header"));
+    let (mut socket, _) = connect_async(request).await.expect("the node takes sockets");
+    let query = json!({ "query": "subscription { blocks { blockNumber } }" });
+    for message in [json!({ "type": "connection_init" }), json!({ "type": "subscribe", "id": "1", "payload": query })] {
+        socket.send(Message::text(message.to_string())).await.expect("the node listens");
+    }
+    socket
+}
+
+/// Waits until a block, or one above it, is told; whether it was, and not an error.
+async fn hears(socket: &mut Socket, number: u64) -> bool {
+    loop {
+        let heard = timeout(PATIENCE, socket.next()).await.expect("blocks come").expect("it stays").expect("it stands");
+        let Message::Text(text) = heard else { continue };
+        let message: Value = serde_json::from_str(&text).expect("it is JSON");
+        if message["type"] == "error" {
+            return false;
+        }
+        let told = message["payload"]["data"]["blocks"]["blockNumber"].as_str();
+        if told.is_some_and(|told| told.parse::<u64>().expect("a number") >= number) {
+            return true;
+        }
+    }
+}
+
+/// Lets the chain grow; when that began, in microseconds since 1970.
+async fn grow(address: &str) -> u64 {
+    let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{GROW}","params":[]}}"#);
+    let answer = load::ask_at(address, "/", body).await;
+    let answer: Value = serde_json::from_slice(&answer).expect("it is JSON");
+    answer["result"].as_u64().expect("a time")
+}
+
+pub(crate) fn now_us() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later than 1970");
+    u64::try_from(now.as_micros()).expect("it is earlier than the year 586,000")
+}
