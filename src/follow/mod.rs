@@ -9,6 +9,7 @@
 
 mod ahead;
 mod census;
+mod error;
 mod plan;
 mod progress;
 mod reindex;
@@ -24,13 +25,14 @@ use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use crate::block::{Block, BlockRef, Header};
-use crate::chain::{Chain, ChainError};
+use crate::chain::Chain;
 use crate::config;
-use crate::fault::Fault;
 use crate::store::{Applied, Batch, Built, Cursor, Rederived, StoreError, Tip, Writer};
 
 use self::ahead::Ahead;
 use self::census::VainSuspicions;
+pub use self::error::FollowError;
+use self::error::unstable;
 use self::plan::{Limits, Plan, View, decide};
 pub use self::progress::BARS;
 pub use self::reindex::{Reindex, ReindexError, Report, Swapped, reindex};
@@ -98,78 +100,6 @@ pub enum Outcome {
     Rederived(Box<Rederived>),
     /// Built an index that had been postponed, at the end of a backfill.
     Indexed(Built),
-}
-
-/// Why a step failed.
-#[derive(Debug)]
-pub enum FollowError {
-    /// The chain's side.
-    Chain(ChainError),
-    /// The store's side.
-    Store(StoreError),
-    /// Two answers of the chain do not fit together; another look will tell.
-    Unstable {
-        /// What did not fit.
-        reason: String,
-    },
-    /// A block that we verified as final has another hash now (F15).
-    FinalizedReplaced {
-        /// The network's name.
-        network: String,
-        /// Its height.
-        number: u64,
-        /// The hash that we hold.
-        held: B256,
-        /// The hash that the chain shows.
-        shown: B256,
-    },
-}
-
-impl std::fmt::Display for FollowError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Chain(error) => error.fmt(f),
-            Self::Store(error) => error.fmt(f),
-            Self::Unstable { reason } => write!(
-                f,
-                "the chain changed while it was read: {reason}; trying again, look for an endpoint of another fork in \
-                 rpc_urls if this stays"
-            ),
-            Self::FinalizedReplaced { network, number, held, shown } => write!(
-                f,
-                "the finalized block {number} was replaced: we hold {held}, the chain shows {shown}; nothing is written \
-                 until an operator accepts it with `meikan reindex --network {network} --accept-deep-reorg`, which \
-                 tells with --dry-run what it would undo"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for FollowError {}
-
-impl From<ChainError> for FollowError {
-    fn from(error: ChainError) -> Self {
-        Self::Chain(error)
-    }
-}
-
-impl From<StoreError> for FollowError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl FollowError {
-    /// What the loop does about it.
-    #[must_use]
-    pub fn fault(&self) -> Fault {
-        match self {
-            Self::Chain(error) => error.fault(),
-            Self::Store(error) => error.fault(),
-            Self::Unstable { .. } => Fault::Retry,
-            Self::FinalizedReplaced { .. } => Fault::Fatal,
-        }
-    }
 }
 
 impl Follower {
@@ -604,10 +534,6 @@ struct Shown {
 
 fn tip(header: &Header) -> Tip {
     Tip { number: header.number, hash: header.hash, timestamp: header.timestamp }
-}
-
-fn unstable(reason: String) -> FollowError {
-    FollowError::Unstable { reason }
 }
 
 /// Gives every header its block: those without logs are empty.
