@@ -48,15 +48,18 @@ pub struct LtHash(Box<[u16; LANES]>);
 impl LtHash {
     /// Adds an element.
     pub fn add(&mut self, domain: Domain, element: &[u8]) {
-        for (lane, drawn) in self.0.iter_mut().zip(lanes(&expand(domain, element))) {
-            *lane = lane.wrapping_add(drawn);
-        }
+        self.with(&expand(domain, element), u16::wrapping_add);
     }
 
     /// Takes an element away.
     pub fn subtract(&mut self, domain: Domain, element: &[u8]) {
-        for (lane, drawn) in self.0.iter_mut().zip(lanes(&expand(domain, element))) {
-            *lane = lane.wrapping_sub(drawn);
+        self.with(&expand(domain, element), u16::wrapping_sub);
+    }
+
+    /// Written as one loop over slices, which the compiler makes one of vectors: it runs twice for each log.
+    fn with(&mut self, bytes: &[u8; STATE_BYTES], operation: impl Fn(u16, u16) -> u16) {
+        for (lane, pair) in self.0.iter_mut().zip(bytes.as_chunks::<2>().0) {
+            *lane = operation(*lane, u16::from_le_bytes(*pair));
         }
     }
 
@@ -82,9 +85,7 @@ impl LtHash {
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; STATE_BYTES] = bytes.try_into().ok()?;
         let mut sum = Self::default();
-        for (lane, stored) in sum.0.iter_mut().zip(lanes(bytes)) {
-            *lane = stored;
-        }
+        sum.with(bytes, |_, stored| stored);
         Some(sum)
     }
 
@@ -114,10 +115,6 @@ fn expand(domain: Domain, element: &[u8]) -> [u8; STATE_BYTES] {
     let mut drawn = [0; STATE_BYTES];
     domain.keys().element.clone().update(element).finalize_xof().fill(&mut drawn);
     drawn
-}
-
-fn lanes(bytes: &[u8; STATE_BYTES]) -> impl Iterator<Item = u16> {
-    bytes.as_chunks::<2>().0.iter().copied().map(u16::from_le_bytes)
 }
 
 #[cfg(test)]
