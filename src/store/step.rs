@@ -83,7 +83,13 @@ impl<'a> Step<'a> {
         Ok(Self { sql, cursor, contracts, start_block })
     }
 
-    pub(super) async fn apply(self, batch: &Batch, parts: &[u64], floor: Floor) -> Result<Applied, StoreError> {
+    /// Undoes and adds what the batch says; also returns the cursor that it was committed with.
+    pub(super) async fn apply(
+        self,
+        batch: &Batch,
+        parts: &[u64],
+        floor: Floor,
+    ) -> Result<(Applied, Cursor), StoreError> {
         let before = self.cursor;
         if before.tip.map(|tip| tip.block()) != batch.expected_tip {
             let found = before.tip.map(|tip| tip.block());
@@ -123,7 +129,7 @@ impl<'a> Step<'a> {
         let statements = self.sql.statements() + 1;
         self.commit(&after).await?;
         let Added { events, flips, undecoded, rows, .. } = added;
-        Ok(Applied { events, flips, undecoded, rows, rewound, seq, statements })
+        Ok((Applied { events, flips, undecoded, rows, rewound, seq, statements }, after))
     }
 
     /// Whether all that is held is undone before the batch is added. Nothing derives from the genesis block.

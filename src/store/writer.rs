@@ -5,7 +5,7 @@
 //! asks whether the epoch is still its own: an old writer cannot commit anything (F55).
 
 use std::collections::HashSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use alloy::primitives::{B256, keccak256};
 use deadpool_postgres::{ClientWrapper, Object};
@@ -34,9 +34,15 @@ const FIRST_ANALYZE_ROWS: u64 = 2_000;
 /// small ones does; twice as large each time, ANALYZE was more than a quarter of a backfill of 200,000 events.
 const ANALYZE_GROWTH: u64 = 8;
 
+/// How large a sample it reads while indexes are postponed, in units of 300 rows; a tenth of what it is otherwise.
+const ROUGH_STATISTICS: &str = "10";
+
 /// How long a writer's statement waits for a lock that somebody holds on a table; then the step fails, is told, and is
 /// tried again, in the place of a stall that nobody sees.
 const LOCK_TIMEOUT_MS: u32 = 30_000;
+
+/// How often a head that stays the same is written down.
+const OBSERVE_EVERY: Duration = Duration::from_secs(1);
 
 /// Disputes of a network that are kept: the newest.
 const MAX_DISPUTES: i64 = 10_000;
@@ -70,6 +76,9 @@ pub struct StoredHeader {
     pub timestamp: u64,
 }
 
+/// The chain's head, and its newest blocks that are safe and final.
+type Observed = (Tip, Option<u64>, Option<u64>);
+
 /// The right to write one network's data.
 pub struct Writer {
     client: ClientWrapper,
@@ -90,6 +99,10 @@ pub struct Writer {
     analyze_at_rows: u64,
     /// Whether indexes that only questions need are postponed.
     pub(super) without_indexes: bool,
+    /// The cursor of the last commit, until it was told or something else was begun.
+    committed: Option<Cursor>,
+    /// The head that was written down last, and when.
+    observed: Option<(Instant, Observed)>,
 }
 
 impl Store {
@@ -136,6 +149,8 @@ impl Store {
             unanalyzed_rows: 0,
             analyze_at_rows: analyzed_rows.max(FIRST_ANALYZE_ROWS),
             without_indexes: !sql::column::<bool>(&row, "has_reader_indexes")?,
+            committed: None,
+            observed: None,
             client,
         }))
     }
@@ -175,11 +190,14 @@ impl Writer {
         self.client.is_closed()
     }
 
-    /// How far the network is committed.
+    /// How far the network is committed: read, where the last thing that was done is not a commit of blocks.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] when another writer took over, or what the database says.
     pub async fn cursor(&mut self) -> Result<Cursor, StoreError> {
+        if let Some(cursor) = self.committed.take() {
+            return Ok(cursor);
+        }
         let step = self.begin("cursor").await?;
         Ok(step.cursor)
     }
@@ -208,15 +226,15 @@ impl Writer {
     /// # Errors
     /// What the database says.
     pub async fn headers(&mut self, from: u64, to: u64) -> Result<Vec<StoredHeader>, StoreError> {
+        let failed = || StoreError::database("headers");
+        let select = "SELECT number, hash, parent_hash, block_at FROM block \
+                      WHERE chain_id = $1 AND number BETWEEN $2 AND $3 ORDER BY number DESC";
+        let statement = self.client.prepare_cached(select).await.map_err(failed())?;
         let rows = self
             .client
-            .query(
-                "SELECT number, hash, parent_hash, block_at FROM block \
-                 WHERE chain_id = $1 AND number BETWEEN $2 AND $3 ORDER BY number DESC",
-                &[&signed(self.chain_id), &clamped(from), &clamped(to)],
-            )
+            .query(&statement, &[&signed(self.chain_id), &clamped(from), &clamped(to)])
             .await
-            .map_err(StoreError::database("headers"))?;
+            .map_err(failed())?;
         rows.iter().map(read_header).collect()
     }
 
@@ -263,7 +281,8 @@ impl Writer {
                 .await
                 .map_err(StoreError::database("apply"))?;
         }
-        let applied = step.apply(&batch, &parts, floor).await?;
+        let (applied, cursor) = step.apply(&batch, &parts, floor).await?;
+        self.committed = Some(cursor);
         self.entering.clear();
         self.have_partitions(parts);
         self.measured("apply", started, applied.rows).await;
@@ -287,14 +306,19 @@ impl Writer {
         self.analyze_at_rows = self.analyze_at_rows.saturating_mul(ANALYZE_GROWTH);
         self.unanalyzed_rows = 0;
         let tables = ANALYZED.map(|table| format!("{table}_{}", self.chain_id)).join(", ");
+        // Whoever fills tables looks rows up by their keys alone: a small sample tells their shape.
+        let target = if self.without_indexes { ROUGH_STATISTICS } else { "DEFAULT" };
+        let analyze =
+            format!("SET default_statistics_target = {target}; ANALYZE {tables}; RESET default_statistics_target");
         // What was committed stays committed, whether or not this works.
-        if let Err(error) = self.client.batch_execute(&format!("ANALYZE {tables}")).await {
+        if let Err(error) = self.client.batch_execute(&analyze).await {
             tracing::warn!(chain_id = self.chain_id, %error, "the planner's statistics could not be refreshed");
         }
         self.measure("analyze", started);
     }
 
-    /// Notes the chain's head and finality as seen; an observation, no part of the data.
+    /// Notes the chain's head and finality as seen; an observation, no part of the data. One that says the same again is
+    /// written once a second only: each is a commit.
     ///
     /// # Errors
     /// [`StoreError::Fenced`], or what the database says.
@@ -304,14 +328,20 @@ impl Writer {
         safe: Option<u64>,
         finalized: Option<u64>,
     ) -> Result<(), StoreError> {
+        let observed = (head, safe, finalized);
+        if self.observed.is_some_and(|(at, before)| before == observed && at.elapsed() < OBSERVE_EVERY) {
+            return Ok(());
+        }
+        let insert = "INSERT INTO head (chain_id, number, hash, block_at, safe_number, finalized_number, seen_at) \
+                      SELECT $1, $2, $3, $4, $5, $6, now() FROM cursor WHERE chain_id = $1 AND epoch = $7 \
+                      ON CONFLICT (chain_id) DO UPDATE SET number = excluded.number, hash = excluded.hash, \
+                          block_at = excluded.block_at, safe_number = excluded.safe_number, \
+                          finalized_number = excluded.finalized_number, seen_at = excluded.seen_at";
+        let statement = self.client.prepare_cached(insert).await.map_err(StoreError::database("observe the head"))?;
         let written = self
             .client
             .execute(
-                "INSERT INTO head (chain_id, number, hash, block_at, safe_number, finalized_number, seen_at) \
-                 SELECT $1, $2, $3, $4, $5, $6, now() FROM cursor WHERE chain_id = $1 AND epoch = $7 \
-                 ON CONFLICT (chain_id) DO UPDATE SET number = excluded.number, hash = excluded.hash, \
-                     block_at = excluded.block_at, safe_number = excluded.safe_number, \
-                     finalized_number = excluded.finalized_number, seen_at = excluded.seen_at",
+                &statement,
                 &[
                     &signed(self.chain_id),
                     &clamped(head.number),
@@ -324,7 +354,11 @@ impl Writer {
             )
             .await
             .map_err(StoreError::database("observe the head"))?;
-        if written == 0 { Err(StoreError::Fenced { chain_id: self.chain_id }) } else { Ok(()) }
+        if written == 0 {
+            return Err(StoreError::Fenced { chain_id: self.chain_id });
+        }
+        self.observed = Some((Instant::now(), observed));
+        Ok(())
     }
 
     /// Writes down what the follower lacks at the moment, or that it lacks nothing; an observation, no part of the data.
@@ -414,6 +448,7 @@ impl Writer {
 
     /// Begins a transaction that holds the cursor's row.
     pub(super) async fn begin(&mut self, operation: &'static str) -> Result<Step<'_>, StoreError> {
+        self.committed = None;
         let transaction = self.client.transaction().await.map_err(StoreError::database(operation))?;
         Step::begin(Sql::new(transaction, operation, self.chain_id), self.epoch, &self.contracts, self.start_block)
             .await
