@@ -58,6 +58,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(31, "0031_keys"),
     migration!(32, "0032_payments"),
     migration!(33, "0033_reader_indexes"),
+    migration!(34, "0034_plain_standings"),
 ];
 
 /// The advisory lock that migrations run under; any number that nothing else in the database uses ("meikan" in ASCII).

@@ -21,7 +21,7 @@ pub(super) type Cell = Box<dyn ToSql + Sync + Send>;
 pub(super) type Columns = &'static [(&'static str, Type)];
 
 /// A kind of kept row.
-pub(super) trait Kept: Sized {
+pub(super) trait Kept: Clone {
     /// What a row is of, within a network.
     type Key: Ord + Copy;
     /// The current rows.
@@ -32,6 +32,8 @@ pub(super) trait Kept: Sized {
     const KEY: Columns;
     /// The columns of what is kept.
     const VALUES: Columns;
+    /// Columns of the current rows alone, which follow from the others, each with its expression.
+    const DERIVED: &'static [(&'static str, Type, &'static str)] = &[];
     /// Whether versions are marked: the table of versions has a column for each of [`Marks`].
     const IS_MARKED: bool = false;
 
@@ -41,6 +43,10 @@ pub(super) trait Kept: Sized {
     fn key_arrays(keys: &[Self::Key]) -> Vec<Cell>;
     /// What is kept, in the order of its columns.
     fn cells(&self) -> Vec<Cell>;
+    /// What follows from it, in the order of those columns.
+    fn derived_cells(_: &Self::Key, _: &Self) -> Vec<Cell> {
+        Vec::new()
+    }
     /// Reads a current row.
     fn read(row: &Row) -> Result<(Self::Key, Self), StoreError>;
 }
@@ -114,9 +120,9 @@ impl<T: Kept> KeptRows<T> {
         self.timelines.get(key).is_some_and(|timeline| !timeline.is_stored() && timeline.current().is_some())
     }
 
-    /// Says what holds of a key from a block on.
-    pub(super) fn set(&mut self, key: T::Key, block: u64, kept: T) {
-        self.timelines.entry(key).or_default().set(block, kept);
+    /// Changes what holds of a key from a block on; a key of which nothing is known begins with `first`.
+    pub(super) fn change(&mut self, key: T::Key, block: u64, first: impl FnOnce() -> T, change: impl FnOnce(&mut T)) {
+        change(self.timelines.entry(key).or_default().in_block(block, first));
     }
 
     /// Writes the current rows, and what they were where that ended above finality; returns how many rows there are more.
@@ -143,11 +149,14 @@ impl<T: Kept> KeptRows<T> {
         if current.is_empty() {
             return Ok(0);
         }
-        let mut copy = sql.copy(T::TABLE, &columns::<T>(&[("begin_block", Type::INT8)])).await?;
+        let mut names = columns::<T>(&[("begin_block", Type::INT8)]);
+        names.extend(T::DERIVED.iter().map(|(name, column_type, _)| (*name, column_type.clone())));
+        let mut copy = sql.copy(T::TABLE, &names).await?;
         for (key, (begin, kept)) in current {
             let mut cells = T::key_cells(key);
             cells.push(Box::new(signed(begin)));
             cells.extend(kept.cells());
+            cells.extend(T::derived_cells(key, kept));
             copy.row(&parameters(&cells)).await?;
         }
         copy.finish().await
@@ -202,11 +211,14 @@ impl<T: Kept> KeptRows<T> {
 pub(super) async fn rewind<T: Kept>(sql: &Sql<'_>, to: u64) -> Result<u64, StoreError> {
     let changed = delete_above::<T>(sql, to).await?;
     let names: Vec<&str> = columns::<T>(&[("begin_block", Type::INT8)]).iter().map(|(name, _)| *name).collect();
-    let names = names.join(", ");
+    let (derived, expressions): (Vec<&str>, Vec<&str>) =
+        T::DERIVED.iter().map(|(name, _, expression)| (*name, *expression)).unzip();
     let restore = format!(
-        "INSERT INTO {} (chain_id, {names}) SELECT chain_id, {names} FROM {} \
+        "INSERT INTO {} (chain_id, {}) SELECT chain_id, {} FROM {} \
          WHERE chain_id = $1 AND begin_block <= $2 AND end_block > $2",
         T::TABLE,
+        [&names[..], &derived].concat().join(", "),
+        [&names[..], &expressions].concat().join(", "),
         T::VERSIONS
     );
     sql.execute(&restore, &[&signed(to)]).await?;

@@ -14,6 +14,7 @@ mod blocks;
 mod change;
 mod counters;
 mod digest;
+mod facts;
 mod feedback;
 mod files;
 mod findings;
@@ -38,9 +39,12 @@ mod voices;
 mod wallets;
 mod watchdog;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::Address;
+use futures_util::FutureExt;
+use futures_util::future::try_join_all;
+use tokio::try_join;
 
 pub(super) use self::batch::check_blocks;
 pub use self::batch::{Applied, Batch, Rewound, Tip};
@@ -49,30 +53,19 @@ pub use self::change::{ChangeEntity, ChangeOp};
 pub use self::flips::FlipCount;
 pub(super) use self::stretch::{Bounds, held_hash, read as read_stretch, replace as replace_raw};
 
-use self::agents::{AgentNames, Agents, changed_agent, manifest_agent, named_agent};
-use self::audit::AuditTrail;
-use self::blocks::UndecodedLogs;
+use self::agents::AgentNames;
 use self::change::{Changes, Told};
 use self::digest::Digests;
-use self::feedback::{Feedback, FeedbackKey, Pair, counted_pair, feedback_key, heard_pair};
-use self::files::Files;
-use self::flips::Flips;
-use self::metadata::{ApprovalKey, Approvals, Metadata, approval_key};
-use self::oversight::{Oversight, OversightKeys};
-use self::standings::{Said, StandingKey, Standings};
-use self::tags::Tags;
+use self::facts::{Facts, Keys};
+use self::standings::Standings;
 use self::timeline::Place;
-use self::totals::Totals;
-use self::validations::{ValidationKey, Validations, validation_key};
-use self::voices::Voices;
-use super::aspect::Aspect;
 use super::error::StoreError;
 use super::network::Contract;
 use super::sql::{self, Sql};
 use super::verification;
 use crate::block::{Block, DecodedLog, Log};
-use crate::event::{Event, Fact, IdentityEvent, ReputationFact};
-use crate::id::{AgentId, AgentKey};
+use crate::event::Event;
+use crate::id::AgentId;
 
 /// The number of what this program derives from logs. Whatever makes it derive more, or otherwise, raises it: then each
 /// network is derived anew from its raw logs before anything else (`super::derivation`).
@@ -150,175 +143,6 @@ impl Contracts {
     }
 }
 
-/// The keys that a batch touches, of everything whose stored state matters.
-#[derive(Default)]
-struct Keys {
-    agents: BTreeSet<AgentKey>,
-    totals: BTreeSet<AgentKey>,
-    approvals: BTreeSet<ApprovalKey>,
-    feedback: BTreeSet<FeedbackKey>,
-    counted: BTreeSet<Pair>,
-    heard: BTreeSet<Pair>,
-    standings: BTreeSet<StandingKey>,
-    tags: BTreeSet<Aspect>,
-    validations: BTreeSet<ValidationKey>,
-    intents: BTreeSet<B256>,
-    oversight: OversightKeys,
-}
-
-impl Keys {
-    fn add(&mut self, contract: &Contract, event: &Event) {
-        let deployment = contract.deployment;
-        match event.fact() {
-            Some(Fact::Identity(events)) => events.iter().for_each(|event| {
-                self.agents.extend(changed_agent(deployment, event));
-                self.totals.extend(named_agent(deployment, event));
-                self.approvals.extend(approval_key(deployment, event));
-            }),
-            Some(Fact::Reputation(fact)) => {
-                let agent = feedback::named_agent(deployment, &fact);
-                self.totals.insert(agent);
-                self.feedback.insert(feedback_key(deployment, &fact));
-                self.counted.extend(counted_pair(deployment, &fact));
-                self.heard.extend(heard_pair(deployment, &fact));
-                self.standings.insert((agent, Aspect::All));
-                if let ReputationFact::Given(given) = &fact {
-                    let said = Said::new(&given.tag1, &given.value, given.value_decimals);
-                    self.standings.extend(said.aspects().map(|aspect| (agent, aspect)));
-                    self.tags.insert(said.aspect);
-                }
-            }
-            Some(Fact::Validation(event)) => {
-                self.totals.insert(validations::named_agent(deployment, &event));
-                self.validations.insert(validation_key(contract, &event));
-            }
-            None => {
-                let audit = event.audit().filter(|audit| audit.wallet_agent.is_none());
-                self.intents.extend(audit.and_then(|audit| audit.intent_id));
-                self.oversight.add(contract.id, event);
-            }
-        }
-    }
-}
-
-/// A batch, folded over what the database holds.
-struct Fold {
-    agents: Agents,
-    metadata: Metadata,
-    approvals: Approvals,
-    files: Files,
-    flips: Flips,
-    feedback: Feedback,
-    standings: Standings,
-    tags: Tags,
-    validations: Validations,
-    audit: AuditTrail,
-    oversight: Oversight,
-    totals: Totals,
-    undecoded: UndecodedLogs,
-    changes: Changes,
-    events: BTreeMap<&'static str, u64>,
-}
-
-impl Fold {
-    async fn load(sql: &Sql<'_>, keys: &Keys, changes: Changes) -> Result<Self, StoreError> {
-        let validations = Validations::load(sql, &keys.validations).await?;
-        let counted = keys.totals.iter().copied().chain(validations.agents()).collect();
-        let voices = Voices::load(sql, &keys.heard).await?;
-        let feedback = Feedback::load(sql, &keys.feedback, &keys.counted, &voices).await?;
-        let standings = keys.standings.iter().copied().chain(feedback.aspects()).collect();
-        Ok(Self {
-            agents: Agents::load(sql, &keys.agents).await?,
-            metadata: Metadata::default(),
-            approvals: Approvals::load(sql, &keys.approvals).await?,
-            files: Files::default(),
-            feedback,
-            standings: Standings::load(sql, &standings, voices).await?,
-            tags: Tags::load(sql, &keys.tags).await?,
-            flips: Flips::load(sql, &keys.agents).await?,
-            validations,
-            audit: AuditTrail::load(sql, &keys.intents).await?,
-            oversight: Oversight::load(sql, &keys.oversight).await?,
-            totals: Totals::load(sql, &counted).await?,
-            undecoded: UndecodedLogs::default(),
-            changes,
-            events: BTreeMap::new(),
-        })
-    }
-
-    fn log(&mut self, at: &At<'_>, decoded: &DecodedLog) {
-        let event = match &decoded.event {
-            Ok(event) => event,
-            Err(reason) => return self.undecoded.fold(at, &decoded.log, reason),
-        };
-        *self.events.entry(event.name()).or_default() += 1;
-        match event.fact() {
-            Some(Fact::Identity(events)) => events.iter().for_each(|event| self.identity(at, event)),
-            Some(Fact::Reputation(fact)) => {
-                self.feedback.fold(at, &fact, &mut self.totals, &mut self.changes);
-                if let ReputationFact::Given(given) = &fact {
-                    self.tags.fold(at.place.block, Aspect::of(&given.tag1), &given.tag1);
-                }
-                self.begin_agent(at, feedback::named_agent(at.contract.deployment, &fact));
-            }
-            Some(Fact::Validation(event)) => {
-                self.validations.fold(at, &event, &mut self.totals, &mut self.changes);
-                self.begin_agent(at, validations::named_agent(at.contract.deployment, &event));
-            }
-            None => {
-                self.audit.fold(at, event, &mut self.changes);
-                self.oversight.fold(at, event, &mut self.changes);
-            }
-        }
-    }
-
-    fn identity(&mut self, at: &At<'_>, event: &IdentityEvent) {
-        let told = manifest_agent(at.contract.deployment, event);
-        let before = told.and_then(|agent| self.agents.manifest(&agent));
-        self.agents.fold(at, event, &mut self.changes);
-        if let Some((agent, after)) = told.and_then(|agent| Some((agent, self.agents.manifest(&agent)?))) {
-            self.flips.fold(&at.place, agent, before, after);
-        }
-        self.metadata.fold(at, event, &mut self.changes);
-        self.approvals.fold(at, event, &mut self.changes);
-        self.files.fold(at, event, &mut self.changes);
-        if let Some(agent) = named_agent(at.contract.deployment, event) {
-            let registered = matches!(event, IdentityEvent::Registered { .. });
-            self.totals.change(&at.place, agent, &mut self.changes, |total| {
-                total.updated_at = at.place.time;
-                if registered {
-                    total.last_activity = at.place.time;
-                }
-            });
-            self.begin_agent(at, agent);
-        }
-    }
-
-    /// Whoever has totals is an agent: one whose totals begin here, and whom no event of the identity registry brought,
-    /// begins with what is known of it, so that whatever names an agent finds one. No read tells more than the totals.
-    fn begin_agent(&mut self, at: &At<'_>, agent: AgentKey) {
-        if self.totals.began(&agent) {
-            self.agents.begin(&at.place, agent, &mut self.changes);
-        }
-    }
-
-    async fn write(&self, sql: &Sql<'_>, finalized: Option<u64>) -> Result<u64, StoreError> {
-        Ok(self.agents.write(sql).await?
-            + self.metadata.write(sql).await?
-            + self.approvals.write(sql).await?
-            + self.files.write(sql).await?
-            + self.flips.write(sql).await?
-            + self.feedback.write(sql).await?
-            + self.standings.write(sql, finalized).await?
-            + self.tags.write(sql).await?
-            + self.validations.write(sql).await?
-            + self.audit.write(sql).await?
-            + self.oversight.write(sql).await?
-            + self.totals.write(sql, finalized).await?
-            + self.undecoded.write(sql).await?)
-    }
-}
-
 /// What adding blocks did.
 pub(super) struct Added {
     pub(super) events: BTreeMap<&'static str, u64>,
@@ -337,9 +161,13 @@ pub(super) async fn add(
     heights: &Heights,
     seq: u64,
 ) -> Result<Added, StoreError> {
-    let mut added = derive(sql, contracts, blocks, heights, BlocksAre::New, seq).await?;
-    added.rows += blocks::write_headers(sql, blocks, heights.finalized).await?;
-    added.rows += blocks::write_raw(sql, blocks, heights.finalized).await?;
+    // While the server looks up what a batch builds on, the batch's own rows are made and sent.
+    let (mut added, headers, segments) = try_join!(
+        Box::pin(derive(sql, contracts, blocks, heights, BlocksAre::New, seq)),
+        blocks::write_headers(sql, blocks, heights.finalized),
+        blocks::write_raw(sql, blocks, heights.finalized),
+    )?;
+    added.rows += headers + segments;
     Ok(added)
 }
 
@@ -369,39 +197,26 @@ pub(super) async fn derive(
     blocks_are: BlocksAre,
     seq: u64,
 ) -> Result<Added, StoreError> {
-    let mut keys = Keys::default();
-    for block in blocks {
-        for decoded in &block.logs {
-            let at = contracts.at(block, decoded)?;
-            if let Ok(event) = &decoded.event {
-                keys.add(at.contract, event);
-            }
-            keys.oversight.add_time(at.place.time);
-        }
-    }
+    let keys = Keys::of(contracts, blocks)?;
     let told = Told { above: heights.untold(), blocks: blocks_are };
     // Boxed, because the futures of whoever steps would hold those of every noun.
-    let mut fold = Box::pin(Fold::load(sql, &keys, Changes::new(contracts.names(sql), told))).await?;
-    let mut digests = Digests::load(sql, blocks, heights.finalized).await?;
-    for block in blocks {
-        digests.fold(sql, block);
-        fold.changes.begin_block(block.header.number, block.header.hash, !block.logs.is_empty());
-        for decoded in &block.logs {
-            fold.log(&contracts.at(block, decoded)?, decoded);
-        }
-        fold.validations.end_block(&mut fold.totals, &mut fold.changes);
-        fold.feedback.end_block(block.header.number, block.header.timestamp, &mut fold.standings);
-        fold.flips.end_block(&mut fold.changes);
-        if let Some(first) = block.logs.first() {
-            fold.oversight.end_block(&contracts.at(block, first)?, &mut fold.changes);
-        }
-    }
-    let rows = Box::pin(fold.write(sql, heights.finalized)).await? + digests.write(sql).await?;
+    let load = Box::pin(Facts::load(sql, &keys, Changes::new(contracts.names(sql), told)));
+    // The server and this program are kept busy at once: the digest is computed while it is looked up what the facts build
+    // on, the facts are folded while it is looked up what agents stood at, and that is counted while the facts are written.
+    let (digests, (mut facts, voices)) = try_join!(Digests::computed(sql, blocks, heights.finalized), load)?;
+    let standings = facts.standings(&keys);
+    let (standings, spoken) =
+        try_join!(Standings::load(sql, &standings, voices), async { facts.fold(contracts, blocks) })?;
+    let write = Box::pin(facts.write(sql, heights.finalized));
+    let counting = async { Ok(standings.counted(spoken).await) };
+    let (fact_rows, digest_rows, standings) = try_join!(write, digests.write(sql), counting)?;
+    let standing_rows = standings.write(sql, heights.finalized).await?;
     // Last, because they are counted from what the others wrote.
     hours::add(sql, blocks).await?;
-    let seq = fold.changes.write(sql, seq).await?;
-    let flips = fold.flips.counts(&fold.changes.names);
-    Ok(Added { undecoded: fold.undecoded.count(), events: fold.events, flips, rows, seq })
+    let seq = facts.changes.write(sql, seq).await?;
+    let flips = facts.flips.counts(&facts.changes.names);
+    let rows = fact_rows + digest_rows + standing_rows;
+    Ok(Added { undecoded: facts.undecoded.count(), events: facts.events, flips, rows, seq })
 }
 
 /// What undoing blocks did.
@@ -483,11 +298,14 @@ pub(super) async fn prune(
     held_to: Option<u64>,
     finalized: u64,
 ) -> Result<(), StoreError> {
-    totals::prune(sql, finalized).await?;
-    standings::prune(sql, finalized).await?;
-    change::prune(sql, finalized).await?;
-    digest::prune(sql, finalized).await?;
-    blocks::prune(sql, before, held_to, finalized).await
+    let prunes = [
+        totals::prune(sql, finalized).boxed(),
+        standings::prune(sql, finalized).boxed(),
+        change::prune(sql, finalized).boxed(),
+        digest::prune(sql, finalized).boxed(),
+        blocks::prune(sql, before, held_to, finalized).boxed(),
+    ];
+    try_join_all(prunes).await.map(|_done| ())
 }
 
 /// Computes digests of stored logs that have none, a bounded piece at a time; returns whether there may be more.

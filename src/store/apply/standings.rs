@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 
+use tokio::task::spawn_blocking;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
@@ -31,6 +32,9 @@ const SECONDS_PER_HOUR: u64 = 3_600;
 const FULL_CONFIDENCE: i64 = 10;
 /// What stands for each rating that is missing for that.
 const UNKNOWN_RATING: u8 = 50;
+
+/// From how much feedback on it is counted on another thread: it takes half a millisecond, and to hand it over a twentieth.
+const MUCH_SPOKEN: usize = 128;
 
 /// An aspect of an agent.
 pub(super) type StandingKey = (AgentKey, Aspect);
@@ -67,6 +71,9 @@ impl Said {
 
 /// What a block did to one feedback.
 pub(super) struct Spoken {
+    pub(super) block: u64,
+    /// The block's, in seconds since 1970.
+    pub(super) time: u64,
     pub(super) pair: Pair,
     /// What it said when the block began.
     pub(super) before: Option<Said>,
@@ -173,20 +180,32 @@ impl Standing {
         self.hour = Some((least.min(value), greatest.max(value)));
     }
 
-    /// What a leaderboard of the aspect is in the order of; nothing where it has none, or nothing stands. As in the table.
+    /// Feedback that stands.
+    fn active(&self) -> i64 {
+        self.given - self.revoked
+    }
+
+    /// The average of what stands; nothing where nothing does.
+    fn average(&self) -> Option<Numeric> {
+        let active = self.active();
+        (active > 0).then(|| self.total.mean(active).to_numeric())
+    }
+
+    /// What a leaderboard of the aspect is in the order of: the average; of ratings drawn toward 50 while there are few.
     fn score(&self, aspect: Aspect) -> Option<Numeric> {
-        let active = self.given - self.revoked;
-        if aspect == Aspect::All || active <= 0 {
-            return None;
-        }
-        if aspect != Aspect::Ratings || active >= FULL_CONFIDENCE {
-            return Some(self.total.mean(active).to_numeric());
+        if aspect != Aspect::Ratings || self.active() >= FULL_CONFIDENCE {
+            return self.average();
         }
         let mut drawn = self.total;
-        for _ in active..FULL_CONFIDENCE {
+        for _ in self.active()..FULL_CONFIDENCE {
             drawn += Fixed::whole(UNKNOWN_RATING);
         }
         Some(drawn.tenth_to_numeric())
+    }
+
+    /// Its place in the leaderboard of its aspect; nothing where that has none, or nothing stands.
+    fn rank(&self, aspect: Aspect) -> Option<Numeric> {
+        if aspect == Aspect::All || self.active() == 0 { None } else { self.score(aspect) }
     }
 
     /// Its marks once that followed it. It stays with much feedback, at the end of an hour or of so much more that was said.
@@ -201,6 +220,13 @@ impl Standing {
     fn touches(&self) -> i64 {
         self.ever_given + self.ever_revoked + self.responses
     }
+}
+
+/// The expression of a standing's average.
+macro_rules! average {
+    () => {
+        "CASE WHEN given > revoked THEN div(total * 1e60, given - revoked) * 1e-60 END"
+    };
 }
 
 impl Kept for Standing {
@@ -226,6 +252,21 @@ impl Kept for Standing {
         ("ever_total", Type::NUMERIC),
         ("hour_least", Type::NUMERIC),
         ("hour_greatest", Type::NUMERIC),
+    ];
+    const DERIVED: &'static [(&'static str, Type, &'static str)] = &[
+        ("active", Type::INT8, "given - revoked"),
+        ("average", Type::NUMERIC, average!()),
+        ("voice_average", Type::NUMERIC, "CASE WHEN clients > 0 THEN div(voices * 1e60, clients) * 1e-60 END"),
+        (
+            "score",
+            Type::NUMERIC,
+            concat!(
+                "CASE WHEN aspect = '\\x01' AND given - revoked < 10 \
+                 THEN total::numeric(1000, 60) * 0.1 + 5 * (10 - (given - revoked)) ELSE ",
+                average!(),
+                " END"
+            ),
+        ),
     ];
     const IS_MARKED: bool = true;
 
@@ -261,6 +302,12 @@ impl Kept for Standing {
             Box::new(self.hour.map(|(least, _)| least.to_numeric())),
             Box::new(self.hour.map(|(_, greatest)| greatest.to_numeric())),
         ]
+    }
+
+    fn derived_cells((_, aspect): &StandingKey, standing: &Self) -> Vec<Cell> {
+        let voices = (standing.clients > 0).then(|| standing.voices.mean(standing.clients).to_numeric());
+        let (average, score) = (standing.average(), standing.score(*aspect));
+        vec![Box::new(standing.active()), Box::new(average), Box::new(voices), Box::new(score)]
     }
 
     fn read(row: &Row) -> Result<(StandingKey, Self), StoreError> {
@@ -343,46 +390,70 @@ impl Standings {
         Ok(Self { rows, voices, milestones: MilestoneRule::load(sql).await? })
     }
 
-    /// Counts what a block, of that time, did to one feedback.
-    pub(super) fn end_block(&mut self, block: u64, time: u64, spoken: &Spoken) {
+    /// Counts what blocks did, in their order; much of it beside whatever else is done.
+    pub(super) async fn counted(mut self, spoken: Vec<Spoken>) -> Self {
+        let is_much = spoken.len() >= MUCH_SPOKEN;
+        let count = move || {
+            spoken.iter().for_each(|spoken| self.count(spoken));
+            self
+        };
+        if !is_much {
+            return count();
+        }
+        match spawn_blocking(count).await {
+            Ok(counted) => counted,
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // Only the end of the process ends a task of ours.
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+
+    fn count(&mut self, spoken: &Spoken) {
         let said = [&spoken.before, &spoken.after].into_iter().flatten();
         let mut aspects: BTreeSet<Aspect> = said.flat_map(Said::aspects).collect();
         aspects.insert(Aspect::All);
         for aspect in aspects {
-            self.change(block, time, spoken, aspect);
+            self.change(spoken, aspect);
         }
     }
 
-    fn change(&mut self, block: u64, time: u64, spoken: &Spoken, aspect: Aspect) {
+    fn change(&mut self, spoken: &Spoken, aspect: Aspect) {
+        let (block, time) = (spoken.block, spoken.time);
         let of = |said: Option<Said>| said.filter(|said| said.speaks_of(aspect));
         let (before, after) = (of(spoken.before), of(spoken.after));
-        let key = (spoken.pair.0, aspect);
-        let mut standing = self.rows.current(&key).cloned().unwrap_or_else(|| Standing::begun_in(block));
-        if let Some(said) = before {
-            standing.count(&said, false);
-        }
-        if let Some(said) = after {
-            standing.count(&said, true);
-        }
         let voice = self.voices.change(spoken.pair, aspect, before, after);
-        standing.clients += voice.clients;
-        standing.voices += voice.mean;
-        standing.voices -= voice.mean_before;
-        if after.is_some() || aspect == Aspect::All {
-            standing.responses += spoken.responses;
-        }
         let given = after.filter(|_| spoken.given);
         let revoked =
             i64::from(before.is_some() && spoken.taken_back) + i64::from(given.is_some_and(|said| said.revoked));
-        standing.change_at(time, given.map(|said| said.value), revoked);
-        self.rows.set(key, block, standing);
+        self.rows.change(
+            (spoken.pair.0, aspect),
+            block,
+            || Standing::begun_in(block),
+            |standing| {
+                if let Some(said) = before {
+                    standing.count(&said, false);
+                }
+                if let Some(said) = after {
+                    standing.count(&said, true);
+                }
+                standing.clients += voice.clients;
+                standing.voices += voice.mean;
+                standing.voices -= voice.mean_before;
+                if after.is_some() || aspect == Aspect::All {
+                    standing.responses += spoken.responses;
+                }
+                standing.change_at(time, given.map(|said| said.value), revoked);
+            },
+        );
     }
 
     /// Writes the current standings, what they were where that ended above finality, and what their scores were.
     pub(super) async fn write(&self, sql: &Sql<'_>, finalized: Option<u64>) -> Result<u64, StoreError> {
         let marking = |standing: &Standing, next: &Standing| standing.marks(next, self.milestones);
         let ranked = self.rows.past().filter_map(|past| {
-            let score = past.kept.score(past.key.1)?;
+            let score = past.kept.rank(past.key.1)?;
             Some(Ranked { of: *past.key, begin: past.begin, end: past.end, score })
         });
         rankings::write(sql, ranked.collect()).await?;
@@ -399,21 +470,22 @@ pub(super) async fn rewind(sql: &Sql<'_>, to: u64) -> Result<(), StoreError> {
 /// Counts the standings anew as they were at a block below finality: those that changed above it, from the rows of facts,
 /// which must have been rewound already.
 pub(super) async fn recount(sql: &Sql<'_>, to: u64) -> Result<(), StoreError> {
-    let set: Vec<String> = Standing::VALUES
-        .iter()
-        .map(|(name, _)| *name)
-        .filter(|name| *name != "created_block")
-        .map(|name| format!("{name} = n.{name}"))
-        .collect();
+    let derived = Standing::DERIVED.iter().map(|(name, _, expression)| (*name, *expression));
+    let (names, expressions): (Vec<&str>, Vec<String>) =
+        derived.map(|(name, expression)| (name, format!("{expression} AS {name}"))).unzip();
+    let counted_names = Standing::VALUES.iter().map(|(name, _)| *name).filter(|name| *name != "created_block");
+    let set: Vec<String> = counted_names.chain(names).map(|name| format!("{name} = n.{name}")).collect();
     let all = ("k.aspect = ''", None);
     let ratings = ("k.aspect = '\\x01'", Some(is_rating!()));
     let tags = ("length(k.aspect) = 16", Some(is_of_tag!()));
     for (of_kind, is_of_aspect) in [all, ratings, tags] {
         let update = format!(
-            "UPDATE standing t SET begin_block = n.begin_block, {} FROM standing k CROSS JOIN LATERAL ({}) n \
+            "UPDATE standing t SET begin_block = n.begin_block, {} FROM standing k \
+             CROSS JOIN LATERAL (SELECT n.*, {} FROM (SELECT k.aspect, c.* FROM ({}) c) n) n \
              WHERE k.chain_id = $1 AND k.begin_block > $2 AND k.created_block <= $2 AND {of_kind} \
              AND t.chain_id = $1 AND t.deployment = k.deployment AND t.agent_id = k.agent_id AND t.aspect = k.aspect",
             set.join(", "),
+            expressions.join(", "),
             as_rewound(&counted(is_of_aspect))
         );
         sql.execute(&update, &[&signed(to)]).await?;

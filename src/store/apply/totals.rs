@@ -88,10 +88,9 @@ impl Totals {
         changes: &mut Changes,
         change: impl FnOnce(&mut Total),
     ) {
-        let first = Total { feedback: 0, revoked: 0, responses: 0, last_activity: place.time, updated_at: place.time };
-        let mut total = self.0.current(&agent).copied().unwrap_or(first);
-        change(&mut total);
-        self.0.set(agent, place.block, total);
+        let time = place.time;
+        let first = || Total { feedback: 0, revoked: 0, responses: 0, last_activity: time, updated_at: time };
+        self.0.change(agent, place.block, first, change);
         changes.note_agent(ChangeOp::Update, agent);
     }
 

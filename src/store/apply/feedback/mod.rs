@@ -14,7 +14,7 @@ pub(super) use self::rows::rewind;
 use self::rows::{load_newest, load_slots};
 use super::At;
 use super::change::{ChangeEntity, ChangeOp, Changes, event_key};
-use super::standings::{Said, Spoken, StandingKey, Standings};
+use super::standings::{Said, Spoken, StandingKey};
 use super::timeline::{Place, Timeline};
 use super::totals::Totals;
 use super::voices::Voices;
@@ -185,23 +185,22 @@ impl Feedback {
         })
     }
 
-    /// Counts what a block, of that time, did.
-    pub(super) fn end_block(&mut self, block: u64, time: u64, standings: &mut Standings) {
-        for (key, touched) in std::mem::take(&mut self.touched) {
-            let slot = self.slots.get(&key);
-            standings.end_block(
+    /// What a block, of that time, did to each feedback.
+    pub(super) fn end_block(&mut self, block: u64, time: u64) -> impl Iterator<Item = Spoken> {
+        let slots = &self.slots;
+        std::mem::take(&mut self.touched).into_iter().map(move |(key, touched)| {
+            let slot = slots.get(&key);
+            Spoken {
                 block,
                 time,
-                &Spoken {
-                    pair: (key.agent, key.client),
-                    before: touched.before,
-                    after: slot.and_then(Slot::said),
-                    given: slot.is_some_and(|slot| slot.was_given_in(block)),
-                    taken_back: touched.taken_back,
-                    responses: touched.responses,
-                },
-            );
-        }
+                pair: (key.agent, key.client),
+                before: touched.before,
+                after: slot.and_then(Slot::said),
+                given: slot.is_some_and(|slot| slot.was_given_in(block)),
+                taken_back: touched.taken_back,
+                responses: touched.responses,
+            }
+        })
     }
 
     pub(super) fn fold(&mut self, at: &At<'_>, fact: &ReputationFact, totals: &mut Totals, changes: &mut Changes) {
