@@ -1,12 +1,14 @@
 //! A chain node that serves the traffic from memory: a process of its own, so quick that it is nobody's limit.
 //!
 //! It answers what an indexer asks: heads, headers with blooms, logs by range and by block. Texts of logs are made once;
-//! an answer is a copy of them. It can be told to refuse wide ranges, and to take its time, as endpoints do.
+//! an answer is a copy of them. It can be told to refuse wide ranges, and to take its time, as endpoints do, to grow, and
+//! to replace its newest blocks.
 
 use std::fmt::Write;
+use std::iter;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, RwLock};
 use std::time::{Duration, Instant};
 
 use alloy::primitives::{B256, Bloom, hex};
@@ -17,12 +19,13 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::post;
 use clap::Args;
-use meikan::block::Log;
+use meikan::block::{Block, Log};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
 use crate::head::now_us;
+use crate::load;
 use crate::traffic::{CHAIN_ID, GENESIS, Size, Traffic, timestamp};
 
 /// The method that tells how many requests were answered with how many bytes since it was last asked.
@@ -31,9 +34,15 @@ pub(crate) const SERVED: &str = "bench_served";
 /// The method that lets the coming blocks come; it tells when that began, in microseconds since 1970.
 pub(crate) const GROW: &str = "bench_grow";
 
+/// The method that replaces the newest blocks by the next branch; it tells when that was done, and the new tip's hash.
+pub(crate) const FORK: &str = "bench_fork";
+
 /// How an endpoint behaves.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Behaviour {
+    /// Which chain it says that this is
+    #[arg(long, default_value_t = CHAIN_ID)]
+    pub(crate) chain_id: u64,
     /// Most blocks of one eth_getLogs; 0: any number
     #[arg(long, default_value_t = 0)]
     pub(crate) range_limit: u64,
@@ -50,6 +59,12 @@ pub(crate) struct Behaviour {
     pub(crate) per_second: u64,
 }
 
+impl Behaviour {
+    /// An endpoint that answers at once, whatever it is asked, of a chain that stands still.
+    pub(crate) const QUICK: Self =
+        Self { chain_id: CHAIN_ID, range_limit: 0, latency_ms: 0, not_final: 64, coming: 0, per_second: 0 };
+}
+
 /// A block, as it is told.
 struct Told {
     hash: B256,
@@ -57,10 +72,31 @@ struct Told {
     logs: Option<Box<(Bloom, String)>>,
 }
 
+impl Told {
+    fn of(block: &Block) -> Self {
+        let logs = (!block.logs.is_empty()).then(|| {
+            let (mut bloom, mut text) = (Bloom::ZERO, String::new());
+            for decoded in &block.logs {
+                bloom.accrue_raw_log(decoded.log.address, &decoded.log.topics);
+                if !text.is_empty() {
+                    text.push(',');
+                }
+                write_log(&mut text, &decoded.log);
+            }
+            text.shrink_to_fit();
+            Box::new((bloom, text))
+        });
+        Self { hash: block.header.hash, logs }
+    }
+}
+
 /// The chain.
 struct Chain {
     /// By height, from the genesis block on.
     blocks: Vec<Told>,
+    /// The traffic at the last block that all branches share, and which one is told.
+    fork: Traffic,
+    branch: u64,
     behaviour: Behaviour,
     /// When the coming blocks began to come.
     growing_since: OnceLock<Instant>,
@@ -71,25 +107,40 @@ struct Chain {
 
 /// Makes the chain and serves it on a free port; it prints the address, and goes on until it is ended.
 pub(crate) async fn serve(size: Size, behaviour: Behaviour) {
-    let chain = Arc::new(Chain::of(size, behaviour));
+    let chain = Arc::new(RwLock::new(Chain::of(size, behaviour)));
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("a port is free");
     println!("{}", listener.local_addr().expect("it is bound"));
     let router = Router::new().route("/", post(answer)).with_state(chain);
     axum::serve(listener, router).await.expect("it serves");
 }
 
-async fn answer(State(chain): State<Arc<Chain>>, body: Bytes) -> impl IntoResponse {
-    if chain.behaviour.latency_ms > 0 {
-        sleep(Duration::from_millis(chain.behaviour.latency_ms)).await;
+/// What the chain node at an address answers to a method without parameters.
+pub(crate) async fn ask(address: &str, method: &str) -> Value {
+    let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":[]}}"#);
+    let answer: Value = serde_json::from_slice(&load::ask_at(address, "/", body).await).expect("it is JSON");
+    answer["result"].clone()
+}
+
+async fn answer(State(chain): State<Arc<RwLock<Chain>>>, body: Bytes) -> impl IntoResponse {
+    let latency_ms = chain.read().expect("nobody panics with it").behaviour.latency_ms;
+    if latency_ms > 0 {
+        sleep(Duration::from_millis(latency_ms)).await;
     }
     let text = match serde_json::from_slice::<Value>(&body) {
         Ok(Value::Array(calls)) => {
+            let chain = chain.read().expect("nobody panics with it");
             let answers: Vec<String> = calls.iter().map(|call| chain.answer(call)).collect();
             format!("[{}]", answers.join(","))
         }
-        Ok(call) => chain.answer(&call),
+        Ok(call) => {
+            if call["method"] == FORK {
+                chain.write().expect("nobody panics with it").fork();
+            }
+            chain.read().expect("nobody panics with it").answer(&call)
+        }
         Err(error) => format!(r#"{{"jsonrpc":"2.0","id":null,"error":{{"code":-32700,"message":"{error}"}}}}"#),
     };
+    let chain = chain.read().expect("nobody panics with it");
     chain.requests.fetch_add(1, Ordering::Relaxed);
     chain.bytes.fetch_add(text.len() as u64, Ordering::Relaxed);
     ([(CONTENT_TYPE, "application/json")], text)
@@ -98,29 +149,32 @@ async fn answer(State(chain): State<Arc<Chain>>, body: Bytes) -> impl IntoRespon
 impl Chain {
     fn of(size: Size, behaviour: Behaviour) -> Self {
         let mut traffic = Traffic::new(size);
+        let mut fork = traffic.clone();
         let mut blocks = vec![Told { hash: GENESIS, logs: None }];
         while let Some(block) = traffic.next_block() {
-            let logs = (!block.logs.is_empty()).then(|| {
-                let (mut bloom, mut text) = (Bloom::ZERO, String::new());
-                for decoded in &block.logs {
-                    bloom.accrue_raw_log(decoded.log.address, &decoded.log.topics);
-                    if !text.is_empty() {
-                        text.push(',');
-                    }
-                    write_log(&mut text, &decoded.log);
-                }
-                text.shrink_to_fit();
-                Box::new((bloom, text))
-            });
-            blocks.push(Told { hash: block.header.hash, logs });
+            blocks.push(Told::of(&block));
+            if traffic.is_at_fork() {
+                fork = traffic.clone();
+            }
         }
         Self {
             blocks,
+            fork,
+            branch: 0,
             behaviour,
             growing_since: OnceLock::new(),
             requests: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
         }
+    }
+
+    /// Replaces the newest blocks by those of the next branch.
+    fn fork(&mut self) {
+        self.branch += 1;
+        let mut branch = self.fork.clone().on_branch(self.branch);
+        let told: Vec<Told> = iter::from_fn(|| branch.next_block()).map(|block| Told::of(&block)).collect();
+        self.blocks.truncate(self.blocks.len() - told.len());
+        self.blocks.extend(told);
     }
 
     fn head(&self) -> usize {
@@ -135,7 +189,7 @@ impl Chain {
     fn answer(&self, call: &Value) -> String {
         let (id, params) = (&call["id"], &call["params"]);
         let result = match call["method"].as_str().unwrap_or_default() {
-            "eth_chainId" => Ok(format!("\"{CHAIN_ID:#x}\"")),
+            "eth_chainId" => Ok(format!("\"{:#x}\"", self.behaviour.chain_id)),
             "eth_blockNumber" => Ok(format!("\"{:#x}\"", self.head())),
             "eth_getCode" => Ok("\"0x01\"".to_owned()),
             "eth_getBlockByNumber" => Ok(self.header(&params[0])),
@@ -144,6 +198,8 @@ impl Chain {
                 self.growing_since.get_or_init(Instant::now);
                 Ok(now_us().to_string())
             }
+            // By now it is on that branch.
+            FORK => Ok(format!("[{},\"{}\"]", now_us(), self.blocks[self.head()].hash)),
             SERVED => {
                 Ok(format!("[{},{}]", self.requests.swap(0, Ordering::Relaxed), self.bytes.swap(0, Ordering::Relaxed)))
             }
@@ -183,9 +239,9 @@ impl Chain {
 
     fn logs(&self, filter: &Value) -> Result<String, (i32, String)> {
         let (from, to) = if let Some(hash) = filter["blockHash"].as_str() {
-            // What is asked for by hash is near the head.
-            let near = self.blocks.iter().enumerate().rev();
-            let at = near.take(1_000).find(|(_, block)| format!("{:#x}", block.hash) == hash).map(|(height, _)| height);
+            let hash: B256 = hash.parse().unwrap_or_default();
+            // What is asked for by hash is near the head, most of the time.
+            let at = self.blocks.iter().rposition(|block| block.hash == hash);
             let at = at.ok_or((-32_000, "unknown block".to_owned()))?;
             (at, at)
         } else {

@@ -11,20 +11,20 @@ use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-use crate::chain::{Behaviour, GROW};
+use crate::chain::{self, Behaviour, GROW};
 use crate::ingest::{check, start_chain};
 use crate::load::{self, Load};
 use crate::node::Node;
 use crate::sql;
-use crate::traffic::{self, Size};
+use crate::traffic::{self, CHAIN_ID, Size, Traffic};
 
 /// Ten logs a block; the last blocks come one by one while somebody listens.
-const SIZE: Size = Size { agents: 10_000, feedback: 75_000, intents: 500, blocks: 10_000 };
+pub(crate) const SIZE: Size = Size { agents: 10_000, feedback: 75_000, intents: 500, blocks: 10_000 };
 const COMING_BLOCKS: u64 = 600;
 const BLOCKS_PER_SECOND: u64 = 10;
 
 /// How often the node looks at the head: the chain node has no WebSocket that would tell it.
-const POLL_MS: u64 = 10;
+pub(crate) const POLL_MS: u64 = 10;
 
 /// How often a round trip and a commit are measured.
 const TIMES: usize = 500;
@@ -80,60 +80,66 @@ impl Head {
 
 /// Lets a node follow a chain that grows, and listens.
 pub(crate) async fn measure(server: &str) -> Head {
-    let behaviour = Behaviour {
-        range_limit: 0,
-        latency_ms: 0,
-        not_final: 64,
-        coming: COMING_BLOCKS,
-        per_second: BLOCKS_PER_SECOND,
-    };
+    let behaviour = Behaviour { coming: COMING_BLOCKS, per_second: BLOCKS_PER_SECOND, ..Behaviour::QUICK };
     let (chain, address) = start_chain(SIZE, &behaviour).await;
     sql::drop_database(server, "bench_head").await;
     let url = sql::database(server, "bench_head").await;
-    let config = format!("{}poll_interval_ms = {POLL_MS}\n", traffic::config(&address));
-    let node = Node::start(&url, "run", &config, "warn,meikan=info").await;
+    let node = Node::start(&url, "run", &config(&address), "warn,meikan=info").await;
     let first = SIZE.blocks() - COMING_BLOCKS;
-    let asked = json!({ "query": "{ _meta { block { number } } }" }).to_string();
-    loop {
-        let answer: Value =
-            serde_json::from_slice(&load::ask_once(&node.address, asked.clone()).await).expect("it is JSON");
-        if answer["data"]["_meta"]["block"]["number"].as_u64() >= Some(first) {
-            break;
-        }
-        sleep(AGAIN).await;
-    }
+    reaches(&node.address, first, AGAIN).await;
     let mut socket = subscribe(&node.address).await;
     let began_us = grow(&address).await;
     let mut took = Vec::new();
     for number in first + 1..=SIZE.blocks() {
-        assert!(hears(&mut socket, number).await, "block {number} is not told");
+        let is_it = |block: &Value| {
+            block["blockNumber"].as_str().and_then(|told| told.parse::<u64>().ok()).is_some_and(|told| told >= number)
+        };
+        assert!(hears(&mut socket, is_it).await, "block {number} is not told");
         let there_us = began_us + (number - first) * 1_000_000 / BLOCKS_PER_SECOND;
         took.push(Duration::from_micros(now_us().saturating_sub(there_us)));
     }
     node.end().await;
     let told = load::measured(took, 0, PATIENCE);
-    check(&url, SIZE).await;
+    check(&url, CHAIN_ID, Traffic::new(SIZE), SIZE.blocks()).await;
     let request = r#"{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber","params":[]}"#;
     let round_trip = load::send_to(&address, "/", vec![request.to_owned(); TIMES], 1).await;
     drop(chain);
     Head { told, round_trip, commit: sql::commits(&url, TIMES).await }
 }
 
-type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
+/// A configuration that looks at the head often.
+pub(crate) fn config(address: &str) -> String {
+    format!("{}poll_interval_ms = {POLL_MS}\n", traffic::config(CHAIN_ID, address))
+}
 
-async fn subscribe(address: &str) -> Socket {
+/// Waits until a node answers as of a block, or one above it; it is asked as often as that.
+pub(crate) async fn reaches(node: &str, number: u64, every: Duration) {
+    let asked = json!({ "query": "{ _meta { block { number } } }" }).to_string();
+    loop {
+        let answer: Value = serde_json::from_slice(&load::ask_once(node, asked.clone()).await).expect("it is JSON");
+        if answer["data"]["_meta"]["block"]["number"].as_u64() >= Some(number) {
+            return;
+        }
+        sleep(every).await;
+    }
+}
+
+pub(crate) type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
+
+/// Listens to the blocks that a node commits.
+pub(crate) async fn subscribe(address: &str) -> Socket {
     let mut request = format!("ws://{address}/graphql").into_client_request().expect("a URL");
     request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().expect("a header"));
     let (mut socket, _) = connect_async(request).await.expect("the node takes sockets");
-    let query = json!({ "query": "subscription { blocks { blockNumber } }" });
+    let query = json!({ "query": "subscription { blocks { blockNumber blockHash } }" });
     for message in [json!({ "type": "connection_init" }), json!({ "type": "subscribe", "id": "1", "payload": query })] {
         socket.send(Message::text(message.to_string())).await.expect("the node listens");
     }
     socket
 }
 
-/// Waits until a block, or one above it, is told; whether it was, and not an error.
-async fn hears(socket: &mut Socket, number: u64) -> bool {
+/// Waits until the block is told that is waited for; whether it was, and not an error.
+pub(crate) async fn hears(socket: &mut Socket, is_it: impl Fn(&Value) -> bool) -> bool {
     loop {
         let heard = timeout(PATIENCE, socket.next()).await.expect("blocks come").expect("it stays").expect("it stands");
         let Message::Text(text) = heard else { continue };
@@ -141,19 +147,15 @@ async fn hears(socket: &mut Socket, number: u64) -> bool {
         if message["type"] == "error" {
             return false;
         }
-        let told = message["payload"]["data"]["blocks"]["blockNumber"].as_str();
-        if told.is_some_and(|told| told.parse::<u64>().expect("a number") >= number) {
+        if is_it(&message["payload"]["data"]["blocks"]) {
             return true;
         }
     }
 }
 
 /// Lets the chain grow; when that began, in microseconds since 1970.
-async fn grow(address: &str) -> u64 {
-    let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{GROW}","params":[]}}"#);
-    let answer = load::ask_at(address, "/", body).await;
-    let answer: Value = serde_json::from_slice(&answer).expect("it is JSON");
-    answer["result"].as_u64().expect("a time")
+pub(crate) async fn grow(address: &str) -> u64 {
+    chain::ask(address, GROW).await.as_u64().expect("a time")
 }
 
 pub(crate) fn now_us() -> u64 {

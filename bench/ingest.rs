@@ -1,5 +1,5 @@
 //! Backfills: the program follows a chain of its own to the head, beside what bounds it, and must have lost and invented
-//! nothing.
+//! nothing; so must it be that recovers from a reorganisation, is killed and started again, or has blocks indexed again.
 //!
 //! Three figures stand beside each: what the chain node gives to whoever only reads, and what the server takes of the same
 //! rows by COPY into the same tables, indexes and all. Then the digest of all events and of all logs must be that of the
@@ -15,13 +15,12 @@ use meikan::digest::{Emitted, StateDigest};
 use meikan::embedded::{Durability, Embedded, Options};
 use meikan::store::Store;
 use meikan::store::query::{Limits, Snapshot};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::chain::{Behaviour, SERVED};
-use crate::sql;
-use crate::traffic::{CHAIN_ID, Size, Traffic};
-use crate::{head, load};
+use crate::chain::{self, Behaviour, SERVED};
+use crate::traffic::{CHAIN_ID, Size, Traffic, config};
+use crate::{head, load, reorg, sql, upkeep};
 
 /// Looks at how much a process uses.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -32,11 +31,14 @@ const READERS: usize = 4;
 
 /// What `--only` may name beside backfills.
 const HEAD: &str = "head";
+const REORG: &str = "reorg";
+const RESTART: &str = "restart";
+const REINDEX: &str = "reindex";
 
 /// What is measured.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Arguments {
-    /// Only backfills with this in their names, or `head`
+    /// Only backfills with this in their names, or one of `head`, `reorg`, `restart` and `reindex`
     #[arg(long, default_value = "")]
     only: String,
     /// Where the databases are, and the table (ingest.md)
@@ -51,23 +53,24 @@ struct Backfill {
     behaviour: Behaviour,
 }
 
+/// Ten logs a block.
+const SMALL: Size = Size { agents: 10_000, feedback: 75_000, intents: 500, blocks: 10_000 };
+const LARGE: Size = Size { agents: 100_000, feedback: 750_000, intents: 5_000, blocks: 100_000 };
+
 /// Every backfill, the smallest first.
 fn backfills() -> Vec<Backfill> {
-    let quick = Behaviour { range_limit: 0, latency_ms: 0, not_final: 64, coming: 0, per_second: 0 };
-    let small = Size { agents: 10_000, feedback: 75_000, intents: 500, blocks: 10_000 };
-    let large = Size { agents: 100_000, feedback: 750_000, intents: 5_000, blocks: 100_000 };
     vec![
-        Backfill { name: "100,000 events in 10,000 blocks", size: small, behaviour: quick.clone() },
-        Backfill { name: "1,000,000 events in 100,000 blocks", size: large, behaviour: quick.clone() },
+        Backfill { name: "100,000 events in 10,000 blocks", size: SMALL, behaviour: Behaviour::QUICK },
+        Backfill { name: "1,000,000 events in 100,000 blocks", size: LARGE, behaviour: Behaviour::QUICK },
         Backfill {
             name: "1,000,000 events in 100,000 blocks, 50 ms away",
-            size: large,
-            behaviour: Behaviour { latency_ms: 50, ..quick.clone() },
+            size: LARGE,
+            behaviour: Behaviour { latency_ms: 50, ..Behaviour::QUICK },
         },
         Backfill {
             name: "100,000 events in 1,000,000 blocks, 50 ms away, ranges of 2,000",
-            size: Size { blocks: 1_000_000, ..small },
-            behaviour: Behaviour { latency_ms: 50, range_limit: 2_000, ..quick },
+            size: Size { blocks: 1_000_000, ..SMALL },
+            behaviour: Behaviour { latency_ms: 50, range_limit: 2_000, ..Behaviour::QUICK },
         },
     ]
 }
@@ -75,14 +78,19 @@ fn backfills() -> Vec<Backfill> {
 /// What came of one.
 struct Outcome {
     logs: u64,
-    seconds: f64,
-    cpu_seconds: f64,
-    peak_megabytes: u64,
+    spent: Spent,
     requests: u64,
     megabytes: u64,
     /// Logs a second of whoever only reads, and of COPY alone.
     read_floor: f64,
     copy_floor: f64,
+}
+
+/// What a run of the program took.
+pub(crate) struct Spent {
+    pub(crate) seconds: f64,
+    pub(crate) cpu_seconds: f64,
+    pub(crate) peak_megabytes: u64,
 }
 
 /// Measures them one after the other, and writes the table.
@@ -97,19 +105,32 @@ pub(crate) async fn run(arguments: &Arguments) {
         let outcome = measure(&server.url(), backfill).await;
         let line = line(backfill, &outcome);
         eprint!("{line}");
+        if figures.is_empty() {
+            text.push_str(COLUMNS);
+        }
         text.push_str(&line);
         figures.push(figure(backfill, &outcome));
     }
-    let mut at_head = None;
-    if HEAD.contains(&arguments.only) {
+    let is_wanted = |name: &str| name.contains(&arguments.only);
+    let (mut at_head, mut reorgs) = (None, None);
+    if is_wanted(HEAD) {
         let measured = head::measure(&server.url()).await;
         text.push_str(&measured.text());
         at_head = Some(measured.figure());
     }
+    if is_wanted(REORG) {
+        let measured = reorg::measure(&server.url()).await;
+        text.push_str(&measured.text());
+        reorgs = Some(measured.figure());
+    }
+    let upkeep = upkeep::measure(&server.url(), &[SMALL, LARGE], is_wanted(REINDEX), is_wanted(RESTART)).await;
+    text.push_str(&upkeep.text());
     server.stop().await;
     std::fs::write(arguments.data.join("ingest.md"), &text).expect("the table can be written");
-    let figures =
-        serde_json::json!({ "postgres": server_version, "cores": cores(), "backfills": figures, "head": at_head });
+    let figures = serde_json::json!({
+        "postgres": server_version, "cores": cores(), "backfills": figures, "head": at_head, "reorg": reorgs,
+        "restarts": upkeep.restarts(), "reindexes": upkeep.reindexes(),
+    });
     std::fs::write(arguments.data.join("ingest.json"), format!("{figures:#}\n")).expect("the figures can be written");
     println!("{text}");
 }
@@ -118,43 +139,63 @@ fn introduction(postgres: &str) -> String {
     let cores = cores();
     format!(
         "# Backfills\n\n`meikan follow --until head` (release build) from a chain node in memory into Postgres {postgres}, all on \
-         {cores} cores. Checked of what is read: each range's end, links, and blooms of all blocks above finality; kept: raw logs, \
-         facts, totals, the digest. *Read alone*: the same logs fetched and thrown away. *COPY alone*: all rows that were written, \
-         read from files into the same tables, and their indexes, built as the node builds them. Each run's digest is that of the traffic.\n\n\
-         | backfill | logs | logs/s | of COPY alone | seconds | CPU s | peak MB | requests | MB read | read alone, logs/s | COPY alone, logs/s |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|\n"
+         {cores} cores. One endpoint is believed (`quorum = 1`) and the audit in the background is off; every other check is on, as \
+         by default: the chain's id and genesis; the end of each range and the headers of all blocks with logs, their links and \
+         blooms; of blocks above finality every header; each log's block, place and contract; our tip before each step; holes in the \
+         registries' counters. Kept are raw logs, facts, totals and the digest. *Read alone*: the same logs fetched and thrown away. \
+         *COPY alone*: all rows that were written, read from files into the same tables, and their indexes, built as the node builds \
+         them. Each run's digest is that of the traffic.\n"
     )
 }
 
-fn cores() -> usize {
+/// The columns of the backfills.
+const COLUMNS: &str = "\n| backfill | logs | logs/s | of COPY alone | seconds | CPU s | peak MB | requests | MB read \
+     | requests for a million blocks | MB for a million blocks | read alone, logs/s | COPY alone, logs/s |\n\
+     |---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
+
+pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+impl Outcome {
+    /// Requests and megabytes that a million blocks take.
+    fn per_million(&self, blocks: u64) -> (f64, f64) {
+        let millions = blocks as f64 / 1e6;
+        (self.requests as f64 / millions, self.megabytes as f64 / millions)
+    }
 }
 
 /// The same as a line of the table, for whoever draws it (`bench/chart.mjs`).
 fn figure(backfill: &Backfill, outcome: &Outcome) -> serde_json::Value {
+    let blocks = backfill.size.blocks();
+    let (requests, megabytes) = outcome.per_million(blocks);
     serde_json::json!({
         "name": backfill.name,
         "logs": outcome.logs,
-        "blocks": backfill.size.blocks(),
-        "seconds": outcome.seconds,
-        "cpuSeconds": outcome.cpu_seconds,
-        "peakMegabytes": outcome.peak_megabytes,
+        "blocks": blocks,
+        "seconds": outcome.spent.seconds,
+        "cpuSeconds": outcome.spent.cpu_seconds,
+        "peakMegabytes": outcome.spent.peak_megabytes,
         "requests": outcome.requests,
         "megabytes": outcome.megabytes,
-        "logsPerSecond": outcome.logs as f64 / outcome.seconds,
+        "requestsPerMillionBlocks": requests,
+        "megabytesPerMillionBlocks": megabytes,
+        "logsPerSecond": outcome.logs as f64 / outcome.spent.seconds,
         "readAloneLogsPerSecond": outcome.read_floor,
         "copyAloneLogsPerSecond": outcome.copy_floor,
     })
 }
 
 fn line(backfill: &Backfill, outcome: &Outcome) -> String {
-    let Outcome { logs, seconds, cpu_seconds, peak_megabytes, requests, megabytes, read_floor, copy_floor } = outcome;
+    let Outcome { logs, spent, requests, megabytes, read_floor, copy_floor } = outcome;
+    let Spent { seconds, cpu_seconds, peak_megabytes } = spent;
     let rate = *logs as f64 / seconds;
+    let (each_requests, each_megabytes) = outcome.per_million(backfill.size.blocks());
     let mut text = String::new();
     let _ = writeln!(
         text,
-        "| {} | {logs} | {rate:.0} | {:.2} | {seconds:.1} | {cpu_seconds:.1} | {peak_megabytes} | {requests} | {megabytes} | {read_floor:.0} \
-         | {copy_floor:.0} |",
+        "| {} | {logs} | {rate:.0} | {:.2} | {seconds:.1} | {cpu_seconds:.1} | {peak_megabytes} | {requests} | {megabytes} \
+         | {each_requests:.0} | {each_megabytes:.0} | {read_floor:.0} | {copy_floor:.0} |",
         backfill.name,
         rate / copy_floor
     );
@@ -167,48 +208,52 @@ async fn measure(server: &str, backfill: &Backfill) -> Outcome {
     sql::drop_database(server, "bench_ingest").await;
     let url = sql::database(server, "bench_ingest").await;
     served(&address).await;
-    let mut outcome = follow(&url, &address).await;
-    (outcome.requests, outcome.megabytes) = served(&address).await;
+    let spent = program(&url, &config(CHAIN_ID, &address), &["follow", "--until", "head"]).await;
+    let (requests, megabytes) = served(&address).await;
     drop(chain);
-    outcome.logs = check(&url, backfill.size).await;
-    outcome.read_floor = read_floor;
+    let logs = check(&url, CHAIN_ID, Traffic::new(backfill.size), backfill.size.blocks()).await;
     let seconds = sql::copy_alone(server, &url, "bench_copy").await;
-    outcome.copy_floor = outcome.logs as f64 / seconds;
-    outcome
+    Outcome { logs, spent, requests, megabytes, read_floor, copy_floor: logs as f64 / seconds }
 }
 
 /// Starts the chain node in a process of its own; its address.
 pub(crate) async fn start_chain(size: Size, behaviour: &Behaviour) -> (Child, String) {
     let Size { agents, feedback, intents, blocks } = size;
-    let &Behaviour { range_limit, latency_ms, not_final, coming, per_second } = behaviour;
-    let program = std::env::current_exe().expect("a program knows itself");
-    let mut command = Command::new(program);
-    command.arg("chain");
+    let &Behaviour { chain_id, range_limit, latency_ms, not_final, coming, per_second } = behaviour;
+    let mut arguments = vec!["chain".to_owned()];
     for (name, value) in [
         ("--agents", agents),
         ("--feedback", feedback),
         ("--intents", intents),
         ("--blocks", blocks),
+        ("--chain-id", chain_id),
         ("--range-limit", range_limit),
         ("--latency-ms", latency_ms),
         ("--not-final", not_final),
         ("--coming", coming),
         ("--per-second", per_second),
     ] {
-        command.arg(name).arg(value.to_string());
+        arguments.extend([name.to_owned(), value.to_string()]);
     }
-    let mut chain = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("it starts");
-    let mut lines = BufReader::new(chain.stdout.take().expect("it is piped")).lines();
+    start_self(&arguments, b"").await
+}
+
+/// Starts this program once more, to be a server of that kind, and gives it what it reads; its address.
+pub(crate) async fn start_self(arguments: &[String], input: &[u8]) -> (Child, String) {
+    let program = std::env::current_exe().expect("a program knows itself");
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+    let mut server = command.spawn().expect("it starts");
+    server.stdin.take().expect("it is piped").write_all(input).await.expect("it reads");
+    let mut lines = BufReader::new(server.stdout.take().expect("it is piped")).lines();
     let address = lines.next_line().await.expect("it can be read").expect("it tells its address");
-    (chain, address)
+    (server, address)
 }
 
 /// How many requests the chain node answered since this was last asked, and megabytes of answers.
-async fn served(address: &str) -> (u64, u64) {
-    let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{SERVED}","params":[]}}"#);
-    let answer = load::ask_at(address, "/", body).await;
-    let answer: serde_json::Value = serde_json::from_slice(&answer).expect("it is JSON");
-    let number = |place: usize| answer["result"][place].as_u64().expect("two numbers");
+pub(crate) async fn served(address: &str) -> (u64, u64) {
+    let answer = chain::ask(address, SERVED).await;
+    let number = |place: usize| answer[place].as_u64().expect("two numbers");
     (number(0), number(1) >> 20)
 }
 
@@ -230,24 +275,27 @@ async fn read_alone(address: &str, backfill: &Backfill) -> f64 {
         .collect();
     let began = Instant::now();
     load::send_to(address, "/", bodies, READERS).await;
-    let logs: u64 = logs_of(backfill.size);
-    logs as f64 / began.elapsed().as_secs_f64()
+    let seconds = began.elapsed().as_secs_f64();
+    logs_of(backfill.size, 0, blocks) as f64 / seconds
 }
 
-fn logs_of(size: Size) -> u64 {
+/// How many logs the blocks of a range have.
+pub(crate) fn logs_of(size: Size, from: u64, to: u64) -> u64 {
     let mut traffic = Traffic::new(size);
-    std::iter::from_fn(|| traffic.next_block()).map(|block| block.logs.len() as u64).sum()
+    let blocks = std::iter::from_fn(|| traffic.next_block()).filter(|block| (from..=to).contains(&block.header.number));
+    blocks.map(|block| block.logs.len() as u64).sum()
 }
 
-/// Runs the program to the head.
-async fn follow(url: &str, address: &str) -> Outcome {
+/// Runs the program until it ends by itself.
+pub(crate) async fn program(url: &str, configuration: &str, order: &[&str]) -> Spent {
     let config = std::env::temp_dir().join(format!("meikan-ingest-{}.toml", std::process::id()));
-    std::fs::write(&config, crate::traffic::config(address)).expect("a file can be written");
+    std::fs::write(&config, configuration).expect("a file can be written");
     let began = Instant::now();
     let mut program = Command::new(env!("CARGO_BIN_EXE_meikan"))
         .arg("--config")
         .arg(&config)
-        .args(["--database-url", url, "follow", "--until", "head"])
+        .args(["--database-url", url])
+        .args(order)
         .env("RUST_LOG", "warn")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -267,16 +315,7 @@ async fn follow(url: &str, address: &str) -> Outcome {
     let seconds = began.elapsed().as_secs_f64();
     let _ = std::fs::remove_file(config);
     assert!(ended.success(), "the program ends with {ended}");
-    Outcome {
-        logs: 0,
-        seconds,
-        cpu_seconds,
-        peak_megabytes,
-        requests: 0,
-        megabytes: 0,
-        read_floor: 0.0,
-        copy_floor: 0.0,
-    }
+    Spent { seconds, cpu_seconds, peak_megabytes }
 }
 
 /// How much CPU time and memory a process has used so far, as Linux tells it.
@@ -291,14 +330,23 @@ fn used(pid: u32) -> Option<(f64, u64)> {
     Some((ticks / TICKS_A_SECOND, kilobytes >> 10))
 }
 
-/// The database must hold the traffic, all of it and nothing else; returns how many logs that are.
-pub(crate) async fn check(url: &str, size: Size) -> u64 {
-    let (mut traffic, mut expected) = (Traffic::new(size), StateDigest::default());
-    while let Some(block) = traffic.next_block() {
+/// The newest block that a database holds of a network; 0 where there is none yet.
+pub(crate) async fn tip(url: &str, chain_id: u64) -> u64 {
+    let config = Database { url: url.into(), ..Database::default() };
+    let store = Store::connect(&config).await.expect("the database answers");
+    let cursor = store.cursor(chain_id).await.ok();
+    cursor.and_then(|cursor| cursor.tip).map_or(0, |tip| tip.number)
+}
+
+/// The database must hold the traffic up to a block, all of it and nothing else; returns how many logs that are.
+pub(crate) async fn check(url: &str, chain_id: u64, mut traffic: Traffic, to: u64) -> u64 {
+    let mut expected = StateDigest::default();
+    assert_eq!(tip(url, chain_id).await, to, "the newest block");
+    while let Some(block) = traffic.next_block().filter(|block| block.header.number <= to) {
         for decoded in &block.logs {
             let log = &decoded.log;
             let emitted = Emitted {
-                chain_id: CHAIN_ID,
+                chain_id,
                 block_number: log.block.number,
                 block_hash: log.block.hash,
                 transaction_hash: log.transaction_hash,
@@ -315,8 +363,7 @@ pub(crate) async fn check(url: &str, size: Size) -> u64 {
     let store = Store::connect(&config).await.expect("the database answers");
     let limits = Limits { max_rows: 1, statement_timeout: Duration::from_secs(600), ..Limits::default() };
     let snapshot = Snapshot::open(&store, limits).await.expect("the database answers");
-    let (chain_id, head) = (CHAIN_ID.cast_signed(), size.blocks().cast_signed());
-    let held = snapshot.state_digest(chain_id, head).await.expect("the head is held");
+    let held = snapshot.state_digest(chain_id.cast_signed(), to.cast_signed()).await.expect("the head is held");
     let summary = |lanes: &meikan::digest::LtHash, domain| lanes.summary(domain).to_vec();
     assert_eq!((held.event_count(), held.log_count()), (expected.event_count, expected.log_count), "events and logs");
     assert_eq!(held.events().to_vec(), summary(&expected.events, meikan::digest::Domain::Events), "the events' digest");

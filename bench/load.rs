@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::Request;
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
@@ -55,7 +56,7 @@ pub(crate) async fn ask(
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let body = question.body(size, at, number, is_new);
                 let asked = Instant::now();
-                let answer = post(&mut connection, &address, "/graphql", body).await;
+                let answer = post(&mut connection, &address, "/graphql", body.into()).await;
                 took.push(asked.elapsed());
                 if is_given_up(&answer) {
                     given_up += 1;
@@ -95,7 +96,7 @@ pub(crate) async fn send_to(address: &str, path: &'static str, bodies: Vec<Strin
             let (mut connection, mut took) = (connect(&address).await, Vec::new());
             while let Some(body) = bodies.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let sent = Instant::now();
-                let answer = post(&mut connection, &address, path, body.clone()).await;
+                let answer = post(&mut connection, &address, path, body.clone().into()).await;
                 took.push(sent.elapsed());
                 assert!(!has_errors(&answer), "{answer:?}");
             }
@@ -133,7 +134,13 @@ pub(crate) async fn ask_once(address: &str, body: String) -> Bytes {
 
 /// Asks any server once.
 pub(crate) async fn ask_at(address: &str, path: &str, body: String) -> Bytes {
-    post(&mut connect(address).await, address, path, body).await
+    post(&mut connect(address).await, address, path, body.into()).await
+}
+
+/// The status of what is there to be had.
+pub(crate) async fn status(address: &str, path: &str) -> u16 {
+    let request = Request::get(path).body(Full::default()).expect("a request");
+    send_request(&mut connect(address).await, address, request).await.status().as_u16()
 }
 
 async fn connect(address: &str) -> SendRequest<Full<Bytes>> {
@@ -144,11 +151,19 @@ async fn connect(address: &str) -> SendRequest<Full<Bytes>> {
     sender
 }
 
-async fn post(connection: &mut SendRequest<Full<Bytes>>, address: &str, path: &str, body: String) -> Bytes {
-    let request = Request::post(path).header("host", address).header("content-type", "application/json");
-    let request = request.body(Full::new(Bytes::from(body))).expect("a request");
-    connection.ready().await.expect("the connection stands");
-    let response = connection.send_request(request).await.expect("the node answers");
+async fn post(connection: &mut SendRequest<Full<Bytes>>, address: &str, path: &str, body: Bytes) -> Bytes {
+    let request = Request::post(path).header("content-type", "application/json").body(Full::new(body));
+    let response = send_request(connection, address, request.expect("a request")).await;
     assert!(response.status().is_success(), "{}", response.status());
     response.into_body().collect().await.expect("an answer has a body").to_bytes()
+}
+
+async fn send_request(
+    connection: &mut SendRequest<Full<Bytes>>,
+    address: &str,
+    mut request: Request<Full<Bytes>>,
+) -> Response<Incoming> {
+    request.headers_mut().insert("host", address.parse().expect("a header"));
+    connection.ready().await.expect("the connection stands");
+    connection.send_request(request).await.expect("the node answers")
 }

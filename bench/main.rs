@@ -8,6 +8,8 @@
 //! | `node` | the release build, serving |
 //! | `chain` | a chain node that serves the traffic from memory, a process of its own |
 //! | `ingest` | backfills from it, beside what bounds them |
+//! | `reorg` | how soon another branch is told, a hundred blocks deep |
+//! | `upkeep` | restarts, and blocks that are indexed again |
 //! | `head` | how soon a block is told, beside a round trip and a commit |
 //! | `load` | many connections that ask |
 //! | `sql` | the statements that a question takes, and what pgbench reaches with them |
@@ -21,9 +23,11 @@ mod ingest;
 mod load;
 mod node;
 mod questions;
+mod reorg;
 mod report;
 mod sql;
 mod traffic;
+mod upkeep;
 mod writes;
 
 use std::path::PathBuf;

@@ -20,6 +20,10 @@ const BEGAN_AT: u64 = 1_767_225_600;
 const BLOCK_SECONDS: u64 = 12;
 /// Logs of a block, about.
 const LOGS_PER_BLOCK: u64 = 100;
+/// How many of the newest blocks are others on another branch.
+pub(crate) const BRANCH_BLOCKS: u64 = 100;
+/// What a counter is raised by from branch to branch, so that something else is drawn: no counter comes near it.
+const BRANCH: u64 = 1 << 40;
 
 /// The agent with the most feedback.
 pub(crate) const HOT_AGENT: u64 = 7;
@@ -118,13 +122,13 @@ pub(crate) fn timestamp(block: u64) -> u64 {
     BEGAN_AT + block * BLOCK_SECONDS
 }
 
-/// A configuration by which the network is followed, from an endpoint at this address.
-pub(crate) fn config(address: &str) -> String {
+/// A configuration by which a network with the traffic is followed, from an endpoint at this address.
+pub(crate) fn config(chain_id: u64, address: &str) -> String {
     let contracts: String =
         Role::ALL.iter().map(|role| format!("{} = \"{:#x}\"\n", role.name(), contract(*role))).collect();
     format!(
-        "[[network]]\nname = \"bench\"\nchain_id = {CHAIN_ID}\nrpc_urls = [\"http://{address}\"]\nstart_block = 1\n\
-         [network.contracts]\n{contracts}[network.follow]\naudit = false\n"
+        "[[network]]\nname = \"bench-{chain_id}\"\nchain_id = {chain_id}\nrpc_urls = [\"http://{address}\"]\n\
+         start_block = 1\n[network.contracts]\n{contracts}[network.follow]\naudit = false\n"
     )
 }
 
@@ -161,8 +165,11 @@ pub(crate) fn busy_wallet_agent() -> B256 {
 }
 
 /// The blocks of the chain, one after the other.
+#[derive(Clone)]
 pub(crate) struct Traffic {
     size: Size,
+    /// Which branch the newest blocks are of.
+    branch: u64,
     number: u64,
     parent: B256,
     /// How much feedback there is about each agent.
@@ -200,7 +207,23 @@ impl Traffic {
     pub(crate) fn new(size: Size) -> Self {
         let agents = usize::try_from(size.agents).expect("agents fit into memory");
         let clients = (0..size.clients()).map(|number| address("client", number)).collect();
-        Self { size, number: 0, parent: GENESIS, about: vec![0; agents], clients }
+        Self { size, branch: 0, number: 0, parent: GENESIS, about: vec![0; agents], clients }
+    }
+
+    /// The same up to the newest blocks, which are those of another branch: other hashes, and other feedback.
+    pub(crate) fn on_branch(self, branch: u64) -> Self {
+        Self { branch, ..self }
+    }
+
+    /// Whether the next block is the first one that another branch has not.
+    pub(crate) fn is_at_fork(&self) -> bool {
+        self.number == self.size.blocks().saturating_sub(BRANCH_BLOCKS)
+    }
+
+    /// A counter as it is drawn from: another one in what a branch has for itself.
+    fn counted(&self, number: u64) -> u64 {
+        let is_shared = self.number + BRANCH_BLOCKS <= self.size.blocks();
+        if is_shared { number } else { number + self.branch * BRANCH }
     }
 
     /// The next block; nothing behind the last one.
@@ -210,7 +233,7 @@ impl Traffic {
         }
         self.number += 1;
         let timestamp = timestamp(self.number);
-        let hash = keccak256([self.parent.as_slice(), &self.number.to_be_bytes()].concat());
+        let hash = keccak256([self.parent.as_slice(), &self.counted(self.number).to_be_bytes()].concat());
         let header = Header { number: self.number, hash, parent_hash: self.parent, timestamp, logs_bloom: None };
         self.parent = hash;
         let mut block = Making { header, logs: Vec::new() };
@@ -260,7 +283,7 @@ impl Traffic {
 
     /// The next feedback, now and then taken back or answered, where `known` agents are registered.
     fn give(&mut self, block: &mut Making, number: u64, known: u64) {
-        let drawn = mixed(number);
+        let drawn = mixed(self.counted(number));
         let agent = if drawn.is_multiple_of(HOT_ONE_IN) {
             HOT_AGENT
         } else if (drawn >> 8).is_multiple_of(BUSY_ONE_IN) {
