@@ -23,6 +23,12 @@ pub(crate) struct Filled {
     pub(crate) seconds: f64,
 }
 
+/// The name of the database of a size. It holds the traffic of all three numbers: another traffic cannot go on where this
+/// one ended.
+pub(crate) fn database(size: Size) -> String {
+    format!("bench_{}_{}_{}", size.agents, size.feedback, size.intents)
+}
+
 /// Makes a database hold all of the traffic.
 pub(crate) async fn fill(url: &str, size: Size) -> Filled {
     let config = Database { url: url.into(), ..Database::default() };

@@ -31,7 +31,18 @@ pub(crate) struct Load {
     pub(crate) given_up: f64,
 }
 
-/// Asks a question for a while, each time anew or as clients do, who ask the same in the same words.
+/// In which words a question is asked.
+#[derive(Debug, Clone)]
+pub(crate) enum Words {
+    /// In others each time: nobody has the answer.
+    New,
+    /// As clients do, who ask the same in the same words.
+    Same,
+    /// In these, over and over.
+    These(Arc<[Bytes]>),
+}
+
+/// Asks a question for a while.
 pub(crate) async fn ask(
     address: &str,
     question: &'static Question,
@@ -39,24 +50,31 @@ pub(crate) async fn ask(
     at: Option<u64>,
     connections: usize,
     time: Duration,
-    is_new: bool,
+    words: Words,
 ) -> Load {
     // What was said before is not new.
     static SAID: AtomicU64 = AtomicU64::new(0);
+    let is_new = matches!(words, Words::New);
     let first = if is_new { SAID.load(Ordering::Relaxed) } else { 0 };
     let next = Arc::new(AtomicU64::new(first));
+    let mut connected = Vec::new();
+    for _ in 0..connections {
+        connected.push(connect(address).await);
+    }
     let began = Instant::now();
     let mut asking = Vec::new();
-    for _ in 0..connections {
-        let (address, next) = (address.to_owned(), Arc::clone(&next));
+    for mut connection in connected {
+        let (address, next, words) = (address.to_owned(), Arc::clone(&next), words.clone());
         asking.push(tokio::spawn(async move {
-            let mut connection = connect(&address).await;
             let (mut took, mut given_up) = (Vec::new(), 0_usize);
             while began.elapsed() < time {
                 let number = next.fetch_add(1, Ordering::Relaxed);
-                let body = question.body(size, at, number, is_new);
+                let body = match &words {
+                    Words::These(bodies) => bodies[slot(number, bodies.len())].clone(),
+                    Words::New | Words::Same => question.body(size, at, number, is_new).into(),
+                };
                 let asked = Instant::now();
-                let answer = post(&mut connection, &address, "/graphql", body.into()).await;
+                let answer = post(&mut connection, &address, "/graphql", body).await;
                 took.push(asked.elapsed());
                 if is_given_up(&answer) {
                     given_up += 1;
@@ -79,6 +97,10 @@ pub(crate) async fn ask(
         SAID.store(next.load(Ordering::Relaxed), Ordering::Relaxed);
     }
     measured(took, given_up, began.elapsed())
+}
+
+fn slot(number: u64, slots: usize) -> usize {
+    usize::try_from(number % slots as u64).expect("below a usize")
 }
 
 /// Sends each query once; every answer must be without an error.

@@ -3,6 +3,8 @@
 //! | file | what |
 //! |---|---|
 //! | `traffic` | deterministic blocks of agents, feedback and intents |
+//! | `serving` | what is asked most, by one, many and very many, idle and while another network is indexed, beside both floors |
+//! | `constant` | a server that always gives the same answer, a process of its own |
 //! | `fill` | a database that holds them |
 //! | `questions` | what is asked, and how quickly it should be answered |
 //! | `node` | the release build, serving |
@@ -17,6 +19,7 @@
 //! | `report` | the table |
 
 mod chain;
+mod constant;
 mod fill;
 mod head;
 mod ingest;
@@ -25,6 +28,7 @@ mod node;
 mod questions;
 mod reorg;
 mod report;
+mod serving;
 mod sql;
 mod traffic;
 mod upkeep;
@@ -36,6 +40,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, value_parser};
 use meikan::embedded::{Durability, Embedded, Options};
 
+use load::Words;
 use node::Node;
 use questions::{QUESTIONS, Question};
 use report::{Report, Row};
@@ -47,15 +52,15 @@ use traffic::Size;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Fewer agents, or feedback, have no busy ones among them.
-const LEAST_AGENTS: u64 = 1_000;
+pub(crate) const LEAST_AGENTS: u64 = 1_000;
 /// Fewer intents do not fill a page half way.
-const LEAST_INTENTS: u64 = 500;
+pub(crate) const LEAST_INTENTS: u64 = 500;
 /// Connections to the database that the node has, as by default.
-const READ_CONNECTIONS: usize = 16;
+pub(crate) const READ_CONNECTIONS: usize = 16;
 /// What `--only` may name beside questions.
 const WRITES: &str = "writes";
 /// Room for answers that are kept, as by default.
-const KEPT_MEGABYTES: u32 = 32;
+pub(crate) const KEPT_MEGABYTES: u32 = 32;
 
 /// Fills a large and a small database and asks both: what an answer takes, beside pgbench on the same server.
 #[derive(Debug, Parser)]
@@ -97,7 +102,12 @@ struct Arguments {
 enum Order {
     /// Backfill from a chain node in memory, beside what bounds it
     Ingest(ingest::Arguments),
-    /// Be that chain node
+    /// Ask by one, many and very many connections, idle and while another network is indexed
+    Serving(serving::Arguments),
+    /// Give the answer that is read from the standard input to whatever is asked
+    #[command(hide = true)]
+    Constant,
+    /// Be the chain node
     #[command(hide = true)]
     Chain {
         #[command(flatten)]
@@ -109,11 +119,18 @@ enum Order {
 
 fn main() {
     let arguments = Arguments::parse();
-    // One core's worth: the node and the database have the rest.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let mut builder = match arguments.command {
+        // What the node has.
+        Some(Order::Constant) => tokio::runtime::Builder::new_multi_thread(),
+        // One core's worth: the node and the database have the rest.
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    let runtime = builder.enable_all().build().expect("a runtime");
     runtime.block_on(async {
         match arguments.command {
             Some(Order::Ingest(arguments)) => ingest::run(&arguments).await,
+            Some(Order::Serving(arguments)) => serving::run(&arguments).await,
+            Some(Order::Constant) => constant::serve().await,
             Some(Order::Chain { size, behaviour }) => chain::serve(size, behaviour).await,
             None => run(&arguments).await,
         }
@@ -133,9 +150,7 @@ async fn run(arguments: &Arguments) {
     let mut report = Report::new(arguments.connections.into(), server.version());
     let (mut rows, mut written) = (Vec::new(), String::new());
     for size in [small, large] {
-        // A database holds the traffic of its sizes, all three: another traffic cannot go on where this one ended.
-        let name = format!("bench_{}_{}_{}", size.agents, size.feedback, size.intents);
-        let url = sql::database(&server.url(), &name).await;
+        let url = sql::database(&server.url(), &fill::database(size)).await;
         eprintln!("filling {} agents, {} feedback", size.agents, size.feedback);
         let filled = fill::fill(&url, size).await;
         sql::settle(&url, filled.logs > 0).await;
@@ -171,10 +186,10 @@ async fn ask(
 ) -> Row {
     let time = Duration::from_secs(arguments.seconds);
     let node = Node::serve(url, READ_CONNECTIONS, KEPT_MEGABYTES, "warn,meikan=info").await;
-    let ask = |time, is_new| load::ask(&node.address, question, size, at, arguments.connections.into(), time, is_new);
-    ask(time / 5, true).await;
-    let load = ask(time, true).await;
-    let kept = ask(time, false).await;
+    let ask = |time, words| load::ask(&node.address, question, size, at, arguments.connections.into(), time, words);
+    ask(time / 5, Words::New).await;
+    let load = ask(time, Words::New).await;
+    let kept = ask(time, Words::Same).await;
     node.end().await;
     let floor = sql::pgbench(url, statements, &(question.drawn)(size), arguments.connections.into(), time).await;
     Row { question, size, is_pinned: at.is_some(), load, kept, floor }

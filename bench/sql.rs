@@ -48,6 +48,15 @@ pub(crate) async fn drop_database(server_url: &str, name: &str) {
     client.batch_execute(&format!("DROP DATABASE IF EXISTS {name}")).await.expect("nobody else uses it");
 }
 
+/// Makes a database that is the copy of another one, which nobody uses meanwhile; its URL.
+pub(crate) async fn copy_database(server_url: &str, from: &str, name: &str) -> String {
+    drop_database(server_url, name).await;
+    let client = connect(server_url).await;
+    let create = format!("CREATE DATABASE {name} TEMPLATE {from} STRATEGY FILE_COPY");
+    client.batch_execute(&create).await.expect("nobody uses what is copied");
+    database(server_url, name).await
+}
+
 /// How long the server takes for all rows of a database in another one with the same tables and indexes, one table after
 /// the other, by COPY from files that it wrote before; indexes that only questions need are built at the end. In seconds.
 pub(crate) async fn copy_alone(server_url: &str, from: &str, name: &str) -> f64 {
