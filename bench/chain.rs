@@ -1,8 +1,8 @@
 //! A chain node that serves the traffic from memory: a process of its own, so quick that it is nobody's limit.
 //!
-//! It answers what an indexer asks: heads, headers with blooms, logs by range and by block. Texts of logs are made once;
-//! an answer is a copy of them. It can be told to refuse wide ranges, and to take its time, as endpoints do, to grow, and
-//! to replace its newest blocks.
+//! It answers what an indexer asks: heads, headers with blooms, logs by range and by block. Texts of logs are made
+//! once; an answer is a copy of them. It can be told to refuse wide ranges, and to take its time, as endpoints do, to
+//! grow, and to replace its newest blocks.
 
 use std::fmt::Write;
 use std::iter;

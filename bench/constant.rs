@@ -1,5 +1,5 @@
-//! A server that gives the same answer to whatever is asked: what HTTP alone takes, with the node's own library and as many
-//! threads. No server that works an answer out is quicker.
+//! A server that gives the same answer to whatever is asked: what HTTP alone takes, with the node's own library and as
+//! many threads. No server that works an answer out is quicker.
 
 use std::io::Read;
 use std::net::SocketAddr;
@@ -18,8 +18,8 @@ pub(crate) async fn start(answer: &[u8]) -> (Child, String) {
     start_self(&["constant".to_owned()], answer).await
 }
 
-/// Reads the answer from the standard input and serves it on a free port; it prints the address, and goes on until it is
-/// ended.
+/// Reads the answer from the standard input and serves it on a free port; it prints the address, and goes on until it
+/// is ended.
 pub(crate) async fn serve() {
     let mut answer = Vec::new();
     std::io::stdin().read_to_end(&mut answer).expect("the answer can be read");

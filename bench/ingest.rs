@@ -138,13 +138,14 @@ pub(crate) async fn run(arguments: &Arguments) {
 fn introduction(postgres: &str) -> String {
     let cores = cores();
     format!(
-        "# Backfills\n\n`meikan follow --until head` (release build) from a chain node in memory into Postgres {postgres}, all on \
-         {cores} cores. One endpoint is believed (`quorum = 1`) and the audit in the background is off; every other check is on, as \
-         by default: the chain's id and genesis; the end of each range and the headers of all blocks with logs, their links and \
-         blooms; of blocks above finality every header; each log's block, place and contract; our tip before each step; holes in the \
-         registries' counters. Kept are raw logs, facts, totals and the digest. *Read alone*: the same logs fetched and thrown away. \
-         *COPY alone*: all rows that were written, read from files into the same tables, and their indexes, built as the node builds \
-         them. Each run's digest is that of the traffic.\n"
+        "# Backfills\n\n`meikan follow --until head` (release build) from a chain node in memory into Postgres \
+         {postgres}, all on {cores} cores. One endpoint is believed (`quorum = 1`) and the audit in the background is \
+         off; every other check is on, as by default: the chain's id and genesis; the end of each range and the \
+         headers of all blocks with logs, their links and blooms; of blocks above finality every header; each log's \
+         block, place and contract; our tip before each step; holes in the registries' counters. Kept are raw logs, \
+         facts, totals and the digest. *Read alone*: the same logs fetched and thrown away. *COPY alone*: all rows \
+         that were written, read from files into the same tables, and their indexes, built as the node builds them. \
+         Each run's digest is that of the traffic.\n"
     )
 }
 

@@ -27,9 +27,11 @@ impl Reorg {
     pub(crate) fn text(&self) -> String {
         let Self { told_ms, requests } = self;
         format!(
-            "\n| {TIMES} reorganisations of {BRANCH_BLOCKS} blocks, looked at every {POLL_MS} ms | median ms | most ms | requests each |\n\
+            "\n| {TIMES} reorganisations of {BRANCH_BLOCKS} blocks, looked at every {POLL_MS} ms | median ms | most \
+             ms | requests each |\n\
              |---|---|---|---|\n\
-             | from the chain node to the message of a subscription that tells the new tip | {:.0} | {:.0} | {requests} |\n",
+             | from the chain node to the message of a subscription that tells the new tip | {:.0} | {:.0} | \
+             {requests} |\n",
             told_ms.median, told_ms.most
         )
     }

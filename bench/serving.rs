@@ -1,8 +1,9 @@
-//! Serving: what is asked most, by one, many and very many connections, idle and while the same node indexes another network
-//! into the same database.
+//! Serving: what is asked most, by one, many and very many connections, idle and while the same node indexes another
+//! network into the same database.
 //!
-//! Two floors stand beside each: what pgbench reaches with the statements that an answer takes, and a server that gives one
-//! answer of the same size to whatever is asked. The same client asks both servers, so where it is what is slow, both are.
+//! Two floors stand beside each: what pgbench reaches with the statements that an answer takes, and a server that gives
+//! one answer of the same size to whatever is asked. The same client asks both servers, so where it is what is slow,
+//! both are.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -41,7 +42,7 @@ const MOST_OF_PGBENCH: usize = 64;
 /// Files that a process needs beside its connections.
 const OTHER_FILES: u64 = 200;
 
-/// The least share of pgbench, of an agent by its id that is worked out, and of the constant answer, of what is kept.
+/// The least share of pgbench, of what is worked out, and of the constant answer, of what is kept.
 const GOAL_OF_PGBENCH: f64 = 0.5;
 const GOAL_OF_CONSTANT: f64 = 0.4;
 
@@ -258,7 +259,10 @@ impl Row {
     }
 
     fn figure(&self) -> Value {
-        let of = |load: &Load| json!({ "perSecond": load.per_second, "p50Ms": load.p50_ms, "p99Ms": load.p99_ms, "givenUp": load.given_up });
+        let of = |load: &Load| {
+            let Load { per_second, p50_ms, p99_ms, given_up } = load;
+            json!({ "perSecond": per_second, "p50Ms": p50_ms, "p99Ms": p99_ms, "givenUp": given_up })
+        };
         json!({
             "name": self.question.name,
             "kept": self.is_kept,
@@ -276,15 +280,16 @@ fn table(rows: &[Row], size: Size, postgres: &str) -> String {
     let Size { agents, feedback, .. } = size;
     let cores = cores();
     let mut text = format!(
-        "# Serving\n\n{agents} agents, {feedback} feedback. Each connection sends its next request when it has its answer. The node \
-         (release build), Postgres {postgres} and the client share {cores} cores. *kept*: {KEPT_REQUESTS} requests in the same words over \
-         and over, of which the node keeps the answers; all others are worked out. pgbench sends the same statements, with at most \
-         {MOST_OF_PGBENCH} connections, for the server takes no more than a hundred. *constant*: an axum handler in a process of its own \
-         that gives an answer of the same size, asked by the same client. *indexing*: the node backfills the same traffic of another \
-         chain into the same database meanwhile. Goals: {GOAL_OF_PGBENCH} of pgbench, {GOAL_OF_CONSTANT} of the constant answer for what is \
-         kept, and a p99 of at most {GOAL_INDEXING} times the idle one.\n\n\
-         | question | connections | requests/s | p50 ms | p99 ms | pgbench/s, p99 ms | share | constant/s, p99 ms | share \
-         | indexing: requests/s | p50 ms | p99 ms | logs/s indexed | p99 beside idle |\n\
+        "# Serving\n\n{agents} agents, {feedback} feedback. Each connection sends its next request when it has its \
+         answer. The node (release build), Postgres {postgres} and the client share {cores} cores. *kept*: \
+         {KEPT_REQUESTS} requests in the same words over and over, of which the node keeps the answers; all others are \
+         worked out. pgbench sends the same statements, with at most {MOST_OF_PGBENCH} connections, for the server \
+         takes no more than a hundred. *constant*: an axum handler in a process of its own that gives an answer of the \
+         same size, asked by the same client. *indexing*: the node backfills the same traffic of another chain into \
+         the same database meanwhile. Goals: {GOAL_OF_PGBENCH} of pgbench, {GOAL_OF_CONSTANT} of the constant answer \
+         for what is kept, and a p99 of at most {GOAL_INDEXING} times the idle one.\n\n\
+         | question | connections | requests/s | p50 ms | p99 ms | pgbench/s, p99 ms | share | constant/s, p99 ms | \
+         share | indexing: requests/s | p50 ms | p99 ms | logs/s indexed | p99 beside idle |\n\
          |---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n"
     );
     for row in rows {

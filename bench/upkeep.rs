@@ -1,5 +1,5 @@
-//! What is done with a node that is full: it is killed at the head and started again, and the upper half of its blocks is
-//! indexed again, from the chain and from the raw logs that it keeps.
+//! What is done with a node that is full: it is killed at the head and started again, and the upper half of its blocks
+//! is indexed again, from the chain and from the raw logs that it keeps.
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};
@@ -179,8 +179,8 @@ impl Reindex {
         let Self { source, blocks, logs, spent, requests, megabytes } = self;
         let Spent { seconds, cpu_seconds, peak_megabytes } = spent;
         format!(
-            "| {logs} logs in {blocks} blocks, `--source {source}` | {:.0} | {seconds:.1} | {cpu_seconds:.1} | {peak_megabytes} \
-             | {requests} | {megabytes} |\n",
+            "| {logs} logs in {blocks} blocks, `--source {source}` | {:.0} | {seconds:.1} | {cpu_seconds:.1} | \
+             {peak_megabytes} | {requests} | {megabytes} |\n",
             self.rate()
         )
     }
@@ -213,8 +213,9 @@ impl Upkeep {
         if !self.restarts.is_empty() {
             let _ = writeln!(
                 text,
-                "\n| logs of a node that is killed and started {TIMES} times, {BLOCKS_PER_SECOND} blocks/s | a question is answered \
-                 after: median ms, most | `/ready` | the head as of the start is served |\n|---|---|---|---|"
+                "\n| logs of a node that is killed and started {TIMES} times, {BLOCKS_PER_SECOND} blocks/s | a \
+                 question is answered after: median ms, most | `/ready` | the head as of the start is served \
+                 |\n|---|---|---|---|"
             );
             text.extend(self.restarts.iter().map(Restart::line));
         }
