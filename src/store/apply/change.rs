@@ -224,7 +224,8 @@ pub(super) async fn told_from(sql: &Sql<'_>, to: u64) -> Result<Option<u64>, Sto
 }
 
 /// Takes back, newest first, every change above a block that no rewind took back before; returns the newest sequence
-/// number. A block that left and came back has its changes twice, and the first ones are taken back already.
+/// number. A block that left and came back has its changes twice, and the first ones are taken back already: each change
+/// is read once, with the newest that took it back, because looking that up for each grows with the square of the forks.
 pub(super) async fn rewind(sql: &Sql<'_>, to: u64, blocks: BlocksAre, seq: u64) -> Result<u64, StoreError> {
     let spared = match blocks {
         BlocksAre::New => None,
@@ -234,10 +235,10 @@ pub(super) async fn rewind(sql: &Sql<'_>, to: u64, blocks: BlocksAre, seq: u64) 
         .execute(
             "INSERT INTO change (chain_id, seq, op, entity, key, block_number, block_hash) \
              SELECT chain_id, $3 + row_number() OVER (ORDER BY seq DESC), 3, entity, key, block_number, block_hash \
-             FROM change c \
-             WHERE chain_id = $1 AND block_number > $2 AND op IN (1, 2) AND entity IS DISTINCT FROM $4 AND NOT EXISTS ( \
-                 SELECT FROM change r WHERE r.chain_id = $1 AND r.block_number = c.block_number AND r.op = 3 \
-                 AND r.block_hash = c.block_hash AND r.entity = c.entity AND r.key = c.key AND r.seq > c.seq)",
+             FROM (SELECT *, max(seq) FILTER (WHERE op = 3) \
+                     OVER (PARTITION BY block_number, block_hash, entity, key) AS retracted_by \
+                 FROM change WHERE chain_id = $1 AND block_number > $2) c \
+             WHERE op IN (1, 2) AND entity IS DISTINCT FROM $4 AND (retracted_by IS NULL OR retracted_by < seq)",
             &[&signed(to), &signed(seq), &spared],
         )
         .await?;
