@@ -15,6 +15,7 @@ use alloy::primitives::{B256, Bloom, hex};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::post;
@@ -36,6 +37,10 @@ pub(crate) const GROW: &str = "bench_grow";
 
 /// The method that replaces the newest blocks by the next branch; it tells when that was done, and the new tip's hash.
 pub(crate) const FORK: &str = "bench_fork";
+
+/// The only subscription of a socket, and how often it looks for a new head: as often as the timer of tokio can.
+const SUBSCRIPTION: &str = "0x1";
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// How an endpoint behaves.
 #[derive(Debug, Clone, Copy, Args)]
@@ -110,7 +115,7 @@ pub(crate) async fn serve(size: Size, behaviour: Behaviour) {
     let chain = Arc::new(RwLock::new(Chain::of(size, behaviour)));
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("a port is free");
     println!("{}", listener.local_addr().expect("it is bound"));
-    let router = Router::new().route("/", post(answer)).with_state(chain);
+    let router = Router::new().route("/", post(answer).get(listen)).with_state(chain);
     axum::serve(listener, router).await.expect("it serves");
 }
 
@@ -144,6 +149,46 @@ async fn answer(State(chain): State<Arc<RwLock<Chain>>>, body: Bytes) -> impl In
     chain.requests.fetch_add(1, Ordering::Relaxed);
     chain.bytes.fetch_add(text.len() as u64, Ordering::Relaxed);
     ([(CONTENT_TYPE, "application/json")], text)
+}
+
+/// The same over a WebSocket, and new heads as they come.
+async fn listen(State(chain): State<Arc<RwLock<Chain>>>, upgrade: WebSocketUpgrade) -> impl IntoResponse {
+    upgrade.on_upgrade(move |socket| talk(socket, chain))
+}
+
+async fn talk(mut socket: WebSocket, chain: Arc<RwLock<Chain>>) {
+    // The head that was told last, to whoever asked for heads.
+    let mut told = None;
+    loop {
+        let text = tokio::select! {
+            message = socket.recv() => match message {
+                Some(Ok(Message::Text(text))) => {
+                    let call: Value = serde_json::from_str(&text).unwrap_or_default();
+                    let chain = chain.read().expect("nobody panics with it");
+                    if call["method"] == "eth_subscribe" {
+                        told = Some(chain.head());
+                    }
+                    chain.answer(&call)
+                }
+                Some(Ok(_)) => continue,
+                Some(Err(_)) | None => return,
+            },
+            () = sleep(LOOK_EVERY), if told.is_some() => {
+                let chain = chain.read().expect("nobody panics with it");
+                let head = chain.head();
+                if told.replace(head) == Some(head) {
+                    continue;
+                }
+                let header = chain.header(&format!("{head:#x}").into());
+                format!(
+                    r#"{{"jsonrpc":"2.0","method":"eth_subscription","params":{{"subscription":"{SUBSCRIPTION}","result":{header}}}}}"#
+                )
+            }
+        };
+        if socket.send(Message::text(text)).await.is_err() {
+            return;
+        }
+    }
 }
 
 impl Chain {
@@ -191,6 +236,7 @@ impl Chain {
         let result = match call["method"].as_str().unwrap_or_default() {
             "eth_chainId" => Ok(format!("\"{:#x}\"", self.behaviour.chain_id)),
             "eth_blockNumber" => Ok(format!("\"{:#x}\"", self.head())),
+            "eth_subscribe" => Ok(format!("\"{SUBSCRIPTION}\"")),
             "eth_getCode" => Ok("\"0x01\"".to_owned()),
             "eth_getBlockByNumber" => Ok(self.header(&params[0])),
             "eth_getLogs" => self.logs(&params[0]),
