@@ -342,7 +342,8 @@ impl Step<'_> {
             let stretch =
                 apply::read_stretch(&self.sql, self.contracts, done.to + 1, target.number, &bounds.stretch).await?;
             let added =
-                apply::derive(&self.sql, self.contracts, &stretch.blocks, &heights, BlocksAre::Held, seq).await?;
+                Box::pin(apply::derive(&self.sql, self.contracts, &stretch.blocks, &heights, BlocksAre::Held, seq))
+                    .await?;
             for (event, count) in added.events {
                 *done.events.entry(event).or_default() += count;
             }

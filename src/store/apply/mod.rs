@@ -164,8 +164,8 @@ pub(super) async fn add(
     // While the server looks up what a batch builds on, the batch's own rows are made and sent.
     let (mut added, headers, segments) = try_join!(
         Box::pin(derive(sql, contracts, blocks, heights, BlocksAre::New, seq)),
-        blocks::write_headers(sql, blocks, heights.finalized),
-        blocks::write_raw(sql, blocks, heights.finalized),
+        Box::pin(blocks::write_headers(sql, blocks, heights.finalized)),
+        Box::pin(blocks::write_raw(sql, blocks, heights.finalized)),
     )?;
     added.rows += headers + segments;
     Ok(added)
@@ -203,7 +203,8 @@ pub(super) async fn derive(
     let load = Box::pin(Facts::load(sql, &keys, Changes::new(contracts.names(sql), told)));
     // The server and this program are kept busy at once: the digest is computed while it is looked up what the facts build
     // on, the facts are folded while it is looked up what agents stood at, and that is counted while the facts are written.
-    let (digests, (mut facts, voices)) = try_join!(Digests::computed(sql, blocks, heights.finalized), load)?;
+    let digests = Box::pin(Digests::computed(sql, blocks, heights.finalized));
+    let (digests, (mut facts, voices)) = try_join!(digests, load)?;
     let standings = facts.standings(&keys);
     let (standings, spoken) =
         try_join!(Standings::load(sql, &standings, voices), async { facts.fold(contracts, blocks) })?;
