@@ -5,7 +5,7 @@
 //! asks whether the epoch is still its own: an old writer cannot commit anything (F55).
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use alloy::primitives::{B256, keccak256};
 use deadpool_postgres::{ClientWrapper, Object};
@@ -41,9 +41,6 @@ const ROUGH_STATISTICS: &str = "10";
 /// tried again, in the place of a stall that nobody sees.
 const LOCK_TIMEOUT_MS: u32 = 30_000;
 
-/// How often a head that stays the same is written down.
-const OBSERVE_EVERY: Duration = Duration::from_secs(1);
-
 /// Disputes of a network that are kept: the newest.
 const MAX_DISPUTES: i64 = 10_000;
 
@@ -76,9 +73,6 @@ pub struct StoredHeader {
     pub timestamp: u64,
 }
 
-/// The chain's head, and its newest blocks that are safe and final.
-type Observed = (Tip, Option<u64>, Option<u64>);
-
 /// The right to write one network's data.
 pub struct Writer {
     client: ClientWrapper,
@@ -101,8 +95,6 @@ pub struct Writer {
     pub(super) without_indexes: bool,
     /// The cursor of the last commit, until it was told or something else was begun.
     committed: Option<Cursor>,
-    /// The head that was written down last, and when.
-    observed: Option<(Instant, Observed)>,
 }
 
 impl Store {
@@ -150,7 +142,6 @@ impl Store {
             analyze_at_rows: analyzed_rows.max(FIRST_ANALYZE_ROWS),
             without_indexes: !sql::column::<bool>(&row, "has_reader_indexes")?,
             committed: None,
-            observed: None,
             client,
         }))
     }
@@ -317,8 +308,7 @@ impl Writer {
         self.measure("analyze", started);
     }
 
-    /// Notes the chain's head and finality as seen; an observation, no part of the data. One that says the same again is
-    /// written once a second only: each is a commit.
+    /// Notes the chain's head and finality as seen; an observation, no part of the data.
     ///
     /// # Errors
     /// [`StoreError::Fenced`], or what the database says.
@@ -328,10 +318,6 @@ impl Writer {
         safe: Option<u64>,
         finalized: Option<u64>,
     ) -> Result<(), StoreError> {
-        let observed = (head, safe, finalized);
-        if self.observed.is_some_and(|(at, before)| before == observed && at.elapsed() < OBSERVE_EVERY) {
-            return Ok(());
-        }
         let insert = "INSERT INTO head (chain_id, number, hash, block_at, safe_number, finalized_number, seen_at) \
                       SELECT $1, $2, $3, $4, $5, $6, now() FROM cursor WHERE chain_id = $1 AND epoch = $7 \
                       ON CONFLICT (chain_id) DO UPDATE SET number = excluded.number, hash = excluded.hash, \
@@ -354,11 +340,7 @@ impl Writer {
             )
             .await
             .map_err(StoreError::database("observe the head"))?;
-        if written == 0 {
-            return Err(StoreError::Fenced { chain_id: self.chain_id });
-        }
-        self.observed = Some((Instant::now(), observed));
-        Ok(())
+        if written == 0 { Err(StoreError::Fenced { chain_id: self.chain_id }) } else { Ok(()) }
     }
 
     /// Writes down what the follower lacks at the moment, or that it lacks nothing; an observation, no part of the data.

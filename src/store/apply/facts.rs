@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::primitives::B256;
-use futures_util::FutureExt;
-use futures_util::future::try_join_all;
 use tokio::try_join;
 
 use super::agents::{Agents, changed_agent, manifest_agent, named_agent};
@@ -234,22 +232,19 @@ impl Facts {
         }
     }
 
-    /// Writes them, each noun beside the others as [`Facts::load`] loads them.
+    /// Writes them; returns how many rows there are more.
     pub(super) async fn write(&self, sql: &Sql<'_>, finalized: Option<u64>) -> Result<u64, StoreError> {
-        let writes = [
-            self.agents.write(sql).boxed(),
-            self.metadata.write(sql).boxed(),
-            self.approvals.write(sql).boxed(),
-            self.files.write(sql).boxed(),
-            self.flips.write(sql).boxed(),
-            self.feedback.write(sql).boxed(),
-            self.tags.write(sql).boxed(),
-            self.validations.write(sql).boxed(),
-            self.audit.write(sql).boxed(),
-            self.oversight.write(sql).boxed(),
-            self.totals.write(sql, finalized).boxed(),
-            self.undecoded.write(sql).boxed(),
-        ];
-        Ok(try_join_all(writes).await?.into_iter().sum())
+        Ok(self.agents.write(sql).await?
+            + self.metadata.write(sql).await?
+            + self.approvals.write(sql).await?
+            + self.files.write(sql).await?
+            + self.flips.write(sql).await?
+            + self.feedback.write(sql).await?
+            + self.tags.write(sql).await?
+            + self.validations.write(sql).await?
+            + self.audit.write(sql).await?
+            + self.oversight.write(sql).await?
+            + self.totals.write(sql, finalized).await?
+            + self.undecoded.write(sql).await?)
     }
 }

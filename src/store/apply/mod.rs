@@ -6,6 +6,9 @@
 //! the wrong way round as long as a new network's tables have no statistics. Rows that nearly always change are taken
 //! instead, deleted and written again (`kept`). So no row is touched twice (F54), the number of statements does not depend
 //! on the number of rows, and "rewind to N, then apply" leaves what applying alone would have left (F66).
+//!
+//! Statements that do not depend on each other are sent together, but never a COPY with others: where one of them fails the
+//! server refuses the COPY, and the driver takes its two answers to that for those of two requests.
 
 mod agents;
 mod audit;
@@ -42,8 +45,6 @@ mod watchdog;
 use std::collections::{BTreeMap, HashMap};
 
 use alloy::primitives::Address;
-use futures_util::FutureExt;
-use futures_util::future::try_join_all;
 use tokio::try_join;
 
 pub(super) use self::batch::check_blocks;
@@ -161,13 +162,9 @@ pub(super) async fn add(
     heights: &Heights,
     seq: u64,
 ) -> Result<Added, StoreError> {
-    // While the server looks up what a batch builds on, the batch's own rows are made and sent.
-    let (mut added, headers, segments) = try_join!(
-        Box::pin(derive(sql, contracts, blocks, heights, BlocksAre::New, seq)),
-        Box::pin(blocks::write_headers(sql, blocks, heights.finalized)),
-        Box::pin(blocks::write_raw(sql, blocks, heights.finalized)),
-    )?;
-    added.rows += headers + segments;
+    let mut added = Box::pin(derive(sql, contracts, blocks, heights, BlocksAre::New, seq)).await?;
+    added.rows += blocks::write_headers(sql, blocks, heights.finalized).await?;
+    added.rows += blocks::write_raw(sql, blocks, heights.finalized).await?;
     Ok(added)
 }
 
@@ -210,8 +207,9 @@ pub(super) async fn derive(
         try_join!(Standings::load(sql, &standings, voices), async { facts.fold(contracts, blocks) })?;
     let write = Box::pin(facts.write(sql, heights.finalized));
     let counting = async { Ok(standings.counted(spoken).await) };
-    let (fact_rows, digest_rows, standings) = try_join!(write, digests.write(sql), counting)?;
+    let (fact_rows, standings) = try_join!(write, counting)?;
     let standing_rows = standings.write(sql, heights.finalized).await?;
+    let digest_rows = digests.write(sql).await?;
     // Last, because they are counted from what the others wrote.
     hours::add(sql, blocks).await?;
     let seq = facts.changes.write(sql, seq).await?;
@@ -299,14 +297,13 @@ pub(super) async fn prune(
     held_to: Option<u64>,
     finalized: u64,
 ) -> Result<(), StoreError> {
-    let prunes = [
-        totals::prune(sql, finalized).boxed(),
-        standings::prune(sql, finalized).boxed(),
-        change::prune(sql, finalized).boxed(),
-        digest::prune(sql, finalized).boxed(),
-        blocks::prune(sql, before, held_to, finalized).boxed(),
-    ];
-    try_join_all(prunes).await.map(|_done| ())
+    try_join!(
+        totals::prune(sql, finalized),
+        standings::prune(sql, finalized),
+        change::prune(sql, finalized),
+        digest::prune(sql, finalized),
+    )?;
+    blocks::prune(sql, before, held_to, finalized).await
 }
 
 /// Computes digests of stored logs that have none, a bounded piece at a time; returns whether there may be more.
