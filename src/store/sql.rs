@@ -74,9 +74,7 @@ impl<'a> Sql<'a> {
         let types: Vec<Type> =
             std::iter::once(Type::INT8).chain(columns.iter().map(|(_, column_type)| column_type.clone())).collect();
         let statement = format!("COPY {table} (chain_id, {}) FROM STDIN BINARY", names.join(", "));
-        let prepared =
-            self.transaction.prepare_cached(&statement).await.map_err(StoreError::database(self.operation))?;
-        let sink = self.transaction.copy_in(&prepared).await.map_err(self.failed())?;
+        let sink = self.transaction.copy_in(&statement).await.map_err(self.failed())?;
         let writer = Box::pin(BinaryCopyInWriter::new(sink, &types));
         Ok(Copy { writer, operation: self.operation, chain: self.chain, rows: 0 })
     }

@@ -30,23 +30,28 @@ pub(super) struct Digests {
     rows: Vec<New>,
     /// Whether the newest block's row is among `rows`.
     is_written: bool,
+    /// Whether logs below have no digest yet: then these get theirs with them, when the digest is caught up with.
+    is_behind: bool,
 }
 
 impl Digests {
-    /// Adds the logs of blocks to the newest digest, where they have any.
-    pub(super) async fn computed(sql: &Sql<'_>, blocks: &[Block], finalized: Option<u64>) -> Result<Self, StoreError> {
+    /// Begins with the newest digest, where the batch has logs at all.
+    pub(super) async fn load(sql: &Sql<'_>, blocks: &[Block], finalized: Option<u64>) -> Result<Self, StoreError> {
         let needed = blocks.iter().any(|block| !block.logs.is_empty());
         let current = if needed { held_at(sql, i64::MAX).await? } else { Held::default() };
         let is_behind = needed && is_behind(sql, &current, blocks).await?;
-        let mut digests = Self::upon(current, finalized);
-        if !is_behind {
-            blocks.iter().for_each(|block| digests.add(sql, block));
+        Ok(Self { is_behind, ..Self::upon(current, finalized) })
+    }
+
+    /// Adds the logs of blocks.
+    pub(super) fn fold(&mut self, sql: &Sql<'_>, blocks: &[Block]) {
+        if !self.is_behind {
+            blocks.iter().for_each(|block| self.add(sql, block));
         }
-        Ok(digests)
     }
 
     fn upon(current: Held, finalized: Option<u64>) -> Self {
-        Self { current, finalized, rows: Vec::new(), is_written: true }
+        Self { current, finalized, rows: Vec::new(), is_written: true, is_behind: false }
     }
 
     fn add(&mut self, sql: &Sql<'_>, block: &Block) {
@@ -86,8 +91,7 @@ impl Digests {
     }
 }
 
-/// Whether blocks with logs lie between a digest and these blocks: then these get theirs with them, when the digest is
-/// caught up with.
+/// Whether blocks with logs lie between a digest and these blocks.
 async fn is_behind(sql: &Sql<'_>, current: &Held, blocks: &[Block]) -> Result<bool, StoreError> {
     let Some(first) = blocks.first() else { return Ok(false) };
     let select = "SELECT FROM block WHERE chain_id = $1 AND number > $2 AND number < $3 AND log_count > 0 LIMIT 1";

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::primitives::B256;
-use tokio::try_join;
 
 use super::agents::{Agents, changed_agent, manifest_agent, named_agent};
 use super::audit::AuditTrail;
@@ -113,39 +112,23 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// Loads side by side what does not depend on each other: so much fewer round trips. What clients say is told, too.
+    /// Loads what they build on; what clients say is told, too.
     pub(super) async fn load(sql: &Sql<'_>, keys: &Keys, changes: Changes) -> Result<(Self, Voices), StoreError> {
-        let heard = async {
-            let voices = Voices::load(sql, &keys.heard).await?;
-            Ok((Feedback::load(sql, &keys.feedback, &keys.counted, &voices).await?, voices))
-        };
-        let counted = async {
-            let validations = Validations::load(sql, &keys.validations).await?;
-            let agents = keys.totals.iter().copied().chain(validations.agents()).collect();
-            Ok((validations, Totals::load(sql, &agents).await?))
-        };
-        let ((feedback, voices), (validations, totals), agents, approvals, tags, flips, audit, oversight) = try_join!(
-            heard,
-            counted,
-            Agents::load(sql, &keys.agents),
-            Approvals::load(sql, &keys.approvals),
-            Tags::load(sql, &keys.tags),
-            Flips::load(sql, &keys.agents),
-            AuditTrail::load(sql, &keys.intents),
-            Oversight::load(sql, &keys.oversight),
-        )?;
+        let validations = Validations::load(sql, &keys.validations).await?;
+        let counted = keys.totals.iter().copied().chain(validations.agents()).collect();
+        let voices = Voices::load(sql, &keys.heard).await?;
         let facts = Self {
-            agents,
+            agents: Agents::load(sql, &keys.agents).await?,
             metadata: Metadata::default(),
-            approvals,
+            approvals: Approvals::load(sql, &keys.approvals).await?,
             files: Files::default(),
-            flips,
-            feedback,
-            tags,
+            flips: Flips::load(sql, &keys.agents).await?,
+            feedback: Feedback::load(sql, &keys.feedback, &keys.counted, &voices).await?,
+            tags: Tags::load(sql, &keys.tags).await?,
             validations,
-            audit,
-            oversight,
-            totals,
+            audit: AuditTrail::load(sql, &keys.intents).await?,
+            oversight: Oversight::load(sql, &keys.oversight).await?,
+            totals: Totals::load(sql, &counted).await?,
             undecoded: UndecodedLogs::default(),
             changes,
             events: BTreeMap::new(),

@@ -7,8 +7,8 @@
 //! instead, deleted and written again (`kept`). So no row is touched twice (F54), the number of statements does not depend
 //! on the number of rows, and "rewind to N, then apply" leaves what applying alone would have left (F66).
 //!
-//! Statements that do not depend on each other are sent together, but never a COPY with others: where one of them fails the
-//! server refuses the COPY, and the driver takes its two answers to that for those of two requests.
+//! One statement is under way at a time: where several were and one failed, or the step was dropped, the others' errors
+//! would hide its own, and the driver takes the two answers to a COPY that is refused for those of two requests.
 
 mod agents;
 mod audit;
@@ -200,8 +200,11 @@ pub(super) async fn derive(
     let load = Box::pin(Facts::load(sql, &keys, Changes::new(contracts.names(sql), told)));
     // The server and this program are kept busy at once: the digest is computed while it is looked up what the facts build
     // on, the facts are folded while it is looked up what agents stood at, and that is counted while the facts are written.
-    let digests = Box::pin(Digests::computed(sql, blocks, heights.finalized));
-    let (digests, (mut facts, voices)) = try_join!(digests, load)?;
+    let mut digests = Digests::load(sql, blocks, heights.finalized).await?;
+    let ((mut facts, voices), ()) = try_join!(load, async {
+        digests.fold(sql, blocks);
+        Ok(())
+    })?;
     let standings = facts.standings(&keys);
     let (standings, spoken) =
         try_join!(Standings::load(sql, &standings, voices), async { facts.fold(contracts, blocks) })?;
@@ -297,12 +300,10 @@ pub(super) async fn prune(
     held_to: Option<u64>,
     finalized: u64,
 ) -> Result<(), StoreError> {
-    try_join!(
-        totals::prune(sql, finalized),
-        standings::prune(sql, finalized),
-        change::prune(sql, finalized),
-        digest::prune(sql, finalized),
-    )?;
+    totals::prune(sql, finalized).await?;
+    standings::prune(sql, finalized).await?;
+    change::prune(sql, finalized).await?;
+    digest::prune(sql, finalized).await?;
     blocks::prune(sql, before, held_to, finalized).await
 }
 
