@@ -1,9 +1,10 @@
 //! Answers that are given again until a commit makes them old, and are worked out once however many ask.
 //!
-//! An answer is kept under what was asked, to the letter, and the state of the database that this process knows of. Every
-//! commit makes another state, so nothing has to be found and thrown away: nobody asks for an old one any more, and it goes
-//! when room is needed. While commits are not heard of, nothing is kept and nothing is given again. An answer is as old
-//! as the news of a commit takes, and says as of which block it is, as any other.
+//! An answer is kept under what was asked, to the letter, and the state of the database that this process knows of: of one
+//! network where its address was asked, else of all. Every commit makes another state, so nothing has to be found and thrown
+//! away: nobody asks for an old one any more, and it goes when room is needed. While commits are not heard of, nothing is
+//! kept and nothing is given again. An answer is as old as the news of a commit takes, and says as of which block it is, as
+//! any other.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,10 +33,11 @@ pub(super) struct Answer {
     pub(super) asked: Asked,
 }
 
-/// A question in a state of the database.
+/// A question in a state of what it is asked of.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Question {
-    pub(super) state: u64,
+    /// The number of the state of the network, or of all.
+    pub(super) state: i64,
     /// The network of the address that was asked; nothing for all.
     pub(super) chain_id: Option<i64>,
     /// The request's body.

@@ -252,7 +252,7 @@ async fn respond_to(
     caller: &Arc<Caller>,
     body: Bytes,
 ) -> Result<Response, Refusal> {
-    let known = if state.answers.is_on() { state.store.state() } else { None };
+    let known = if state.answers.is_on() { state.store.state(chain_id) } else { None };
     let question = known.map(|known| Question { state: known, chain_id, body: body.clone() });
     if let Some(question) = &question
         && let Some(answer) = state.answers.get(question).await

@@ -166,9 +166,9 @@ impl Session {
         (!blocks.is_empty()).then(|| blocks.join(", "))
     }
 
-    /// Whether it was answered from the newest state that is known of.
+    /// Whether it was answered from the newest state of its networks that is known of.
     pub(super) fn is_newest(&self) -> bool {
-        self.snapshot.get().is_none_or(|snapshot| snapshot.is_newest(&self.store))
+        self.snapshot.get().is_none_or(|snapshot| snapshot.is_newest(&self.store, self.chain_id))
     }
 
     /// Gives the connection back.

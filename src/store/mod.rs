@@ -138,10 +138,10 @@ impl Store {
         self.feed.get_or_init(|| Feed::start(self.primary.clone(), self.read.clone()))
     }
 
-    /// The number of the state of all networks that readers see: another one after every commit. Nothing while commits are
-    /// not heard of, and until they are for the first time, which this begins.
-    pub fn state(&self) -> Option<u64> {
-        self.feed().state()
+    /// The number of the state of a network that readers see, or of all networks: another one after every commit of it, or
+    /// of any. Nothing while commits are not heard of, and until they are for the first time, which this begins.
+    pub fn state(&self, chain_id: Option<i64>) -> Option<i64> {
+        self.feed().state(chain_id)
     }
 
     /// Closes all connections as they become idle; further requests for one fail, and nobody hears of commits any more.

@@ -9,7 +9,7 @@ mod listen;
 mod ring;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ struct Shared {
     rings: Mutex<HashMap<i64, Ring>>,
     heads: watch::Sender<Heads>,
     /// Counts the states that were seen: it rises with every commit of any network.
-    state: AtomicU64,
+    state: AtomicI64,
     /// Whether the next commit will be heard of.
     is_told: AtomicBool,
 }
@@ -62,7 +62,7 @@ impl Feed {
         let shared = Arc::new(Shared {
             rings: Mutex::default(),
             heads: watch::Sender::new(None),
-            state: AtomicU64::new(0),
+            state: AtomicI64::new(0),
             is_told: AtomicBool::new(false),
         });
         let (heard, hints) = watch::channel(Heard::default());
@@ -87,18 +87,25 @@ impl Feed {
         self.shared.heads.subscribe()
     }
 
-    /// The number of the state that readers see: another one after every commit. Nothing while commits are not heard of.
-    pub(super) fn state(&self) -> Option<u64> {
+    /// The number of the state of a network that readers see, or of all networks: another one after every commit of it, or of
+    /// any. Nothing while commits are not heard of, and of a network that is not there.
+    pub(super) fn state(&self, chain_id: Option<i64>) -> Option<i64> {
         let shared = &self.shared;
-        shared.is_told.load(Ordering::Acquire).then(|| shared.state.load(Ordering::Acquire))
+        if !shared.is_told.load(Ordering::Acquire) {
+            return None;
+        }
+        match chain_id {
+            Some(chain_id) => shared.heads.borrow().as_ref()?.get(&chain_id).map(|head| head.seq),
+            None => Some(shared.state.load(Ordering::Acquire)),
+        }
     }
 
-    /// Whether networks with these newest commits, all of them, are as new as any that readers have seen.
-    pub(super) fn is_newest(&self, seqs: &BTreeMap<i64, i64>) -> bool {
+    /// Whether networks with these newest commits are as new as any that readers have seen: all of them, or one.
+    pub(super) fn is_newest(&self, seqs: &BTreeMap<i64, i64>, chain_id: Option<i64>) -> bool {
         let heads = self.shared.heads.borrow();
-        heads.as_ref().is_some_and(|heads| {
-            heads.iter().all(|(chain_id, head)| seqs.get(chain_id).is_some_and(|seq| *seq >= head.seq))
-        })
+        let mut wanted =
+            heads.iter().flatten().filter(|(known, _)| chain_id.is_none_or(|chain_id| chain_id == **known));
+        heads.is_some() && wanted.all(|(known, head)| seqs.get(known).is_some_and(|seq| *seq >= head.seq))
     }
 
     /// As [`Ring::reach`], of a network.
@@ -180,7 +187,7 @@ impl Shared {
         self.heads.send_if_modified(|known| {
             let is_new = known.as_ref() != Some(&heads);
             *known = Some(heads);
-            self.state.fetch_add(u64::from(is_new), Ordering::AcqRel);
+            self.state.fetch_add(is_new.into(), Ordering::AcqRel);
             is_new
         });
         Ok(())

@@ -125,12 +125,12 @@ impl Snapshot {
         !is_proved || self.has_moved.load(Ordering::Relaxed)
     }
 
-    /// Whether it is as new as any state that was seen: one of several replicas may be behind another. Not, while nobody
-    /// looks for new ones.
+    /// Whether it is as new as any state that was seen, of a network or of all: one of several replicas may be behind
+    /// another. Not, while nobody looks for new ones.
     #[must_use]
-    pub fn is_newest(&self, store: &Store) -> bool {
+    pub fn is_newest(&self, store: &Store, chain_id: Option<i64>) -> bool {
         let seqs = self.networks().iter().map(|network| (network.chain_id, network.seq)).collect();
-        store.feed.get().is_some_and(|feed| feed.is_newest(&seqs))
+        store.feed.get().is_some_and(|feed| feed.is_newest(&seqs, chain_id))
     }
 
     /// Gives the connection back. A snapshot that is dropped without this closes its connection instead, because a

@@ -20,9 +20,9 @@ async fn keeping() -> Node {
 
 impl Node {
     /// Waits until commits are heard of, and for the first one behind a state, if one is named; tells the state.
-    async fn state_after(&self, before: Option<u64>) -> u64 {
+    async fn state_after(&self, before: Option<i64>) -> i64 {
         loop {
-            if let Some(state) = self.store.state()
+            if let Some(state) = self.store.state(None)
                 && before.is_none_or(|before| before < state)
             {
                 return state;
@@ -98,6 +98,40 @@ async fn f66_what_is_kept_is_what_would_be_answered() {
     assert!(seen.len() > 20, "the answers differed: {}", seen.len());
 }
 
+/// A backfill of one network commits every second: whoever asks the address of another one has its answers as long as before.
+#[tokio::test]
+async fn a_commit_of_another_network_makes_no_answer_of_this_one_old() {
+    let node = keeping().await;
+    let (mut ours, mut other) = (node.history(CHAIN).await, node.history(CHAIN + 1).await);
+    ours.block(registered(0, 1, "")).await;
+    other.block(registered(0, 1, "")).await;
+    let mut state = node.state_after(None).await;
+    while ![CHAIN, CHAIN + 1].iter().all(|chain_id| node.store.state(Some((*chain_id).cast_signed())) > Some(0)) {
+        state = node.state_after(Some(state)).await;
+    }
+    let body = json!({ "query": "{ agents { id } feedbacks { value } }" }).to_string();
+    let asked = async |address: &str| {
+        let before = node.store.query_statements();
+        let answer = node.post(address, body.clone()).await;
+        (answer.data(), node.store.query_statements() - before)
+    };
+    let (own, all) = (format!("/graphql/{CHAIN}"), "/graphql");
+    let (first, _) = asked(&own).await;
+    asked(all).await;
+    assert_eq!((asked(&own).await, asked(all).await.1), ((first.clone(), 0), 0), "both are kept");
+
+    other.block(vec![feedback(0, 2, 1, (90, 0), "starred")]).await;
+    state = node.state_after(Some(state)).await;
+    assert_eq!(asked(&own).await, (first.clone(), 0), "nothing of ours has changed");
+    let (both, statements) = asked(all).await;
+    assert!(statements > 0 && both["feedbacks"][0]["value"] == json!("90"), "the address of all has news: {both}");
+
+    ours.block(vec![feedback(0, 2, 1, (80, 0), "starred")]).await;
+    node.state_after(Some(state)).await;
+    let (ours, statements) = asked(&own).await;
+    assert!(statements > 0 && ours["feedbacks"][0]["value"] == json!("80"), "ours has news: {ours}");
+}
+
 #[tokio::test]
 async fn errors_and_what_no_commit_tells_are_not_kept() {
     let node = keeping().await;
@@ -136,7 +170,7 @@ async fn nothing_is_kept_while_commits_are_not_heard_of() {
     client.batch_execute(&format!("ALTER DATABASE \"{name}\" ALLOW_CONNECTIONS FALSE")).await.unwrap();
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND query LIKE 'LISTEN%'";
     assert_eq!(client.execute(end, &[&name]).await.unwrap(), 1);
-    while node.store.state().is_some() {
+    while node.store.state(None).is_some() {
         tokio::task::yield_now().await;
     }
     for _ in 0..2 {

@@ -157,7 +157,7 @@ async fn lookups_and_searches_are_counted_by_root_and_answers_that_are_kept_too(
     let mut history = node.history(CHAIN).await;
     history.block(registered(0, 1, "")).await;
     // Commits are heard of from now on: the same question is answered from what is kept.
-    while node.store.state().is_none() {
+    while node.store.state(None).is_none() {
         tokio::task::yield_now().await;
     }
     for left in [5, 4] {
