@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::process::Child;
 
 use crate::ingest::start_self;
+use crate::traffic::GRAPHQL;
 
 /// Starts it in a process of its own, with its answer; its address.
 pub(crate) async fn start(answer: &[u8]) -> (Child, String) {
@@ -28,5 +29,5 @@ pub(crate) async fn serve() {
     let constant = async move |_asked: Bytes| ([(CONTENT_TYPE, "application/json")], answer.clone());
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("a port is free");
     println!("{}", listener.local_addr().expect("it is bound"));
-    axum::serve(listener, Router::new().route("/graphql", post(constant))).await.expect("it serves");
+    axum::serve(listener, Router::new().route(GRAPHQL, post(constant))).await.expect("it serves");
 }

@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use crate::questions::Question;
-use crate::traffic::Size;
+use crate::traffic::{GRAPHQL, Size};
 
 /// What the node answers when it has ended a request that took too long, or had no connection for it in time.
 const GIVEN_UP: [&str; 2] = ["\"TIMEOUT\"", "\"UNAVAILABLE\""];
@@ -74,7 +74,7 @@ pub(crate) async fn ask(
                     Words::New | Words::Same => question.body(size, at, number, is_new).into(),
                 };
                 let asked = Instant::now();
-                let answer = post(&mut connection, &address, "/graphql", body).await;
+                let answer = post(&mut connection, &address, GRAPHQL, body).await;
                 took.push(asked.elapsed());
                 if is_given_up(&answer) {
                     given_up += 1;
@@ -105,7 +105,7 @@ fn slot(number: u64, slots: usize) -> usize {
 
 /// Sends each query once; every answer must be without an error.
 pub(crate) async fn send(address: &str, bodies: Vec<String>, connections: usize) -> Load {
-    send_to(address, "/graphql", bodies, connections).await
+    send_to(address, GRAPHQL, bodies, connections).await
 }
 
 /// The same, of any server.
@@ -151,7 +151,7 @@ fn is_given_up(answer: &[u8]) -> bool {
 
 /// Asks once.
 pub(crate) async fn ask_once(address: &str, body: String) -> Bytes {
-    ask_at(address, "/graphql", body).await
+    ask_at(address, GRAPHQL, body).await
 }
 
 /// Asks any server once.

@@ -12,6 +12,8 @@ use meikan::event::{
 
 /// The chain.
 pub(crate) const CHAIN_ID: u64 = 167_000;
+/// Where a node answers for it alone.
+pub(crate) const GRAPHQL: &str = "/graphql/167000";
 /// The hash of its genesis block.
 pub(crate) const GENESIS: B256 = B256::repeat_byte(0x9e);
 /// When it began, in seconds since 1970.
