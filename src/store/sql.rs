@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use alloy::primitives::{Address, B256};
 use deadpool_postgres::Transaction;
-use tokio_postgres::Row;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{FromSql, ToSql, Type};
+use tokio_postgres::{Row, Statement};
 
 use super::error::StoreError;
 use crate::event::Text;
@@ -18,7 +18,7 @@ use crate::id::ChainId;
 /// A parameter of a statement.
 pub(super) type Parameter<'a> = &'a (dyn ToSql + Sync);
 
-/// A transaction on one network's data. Its network is parameter `$1` of every statement.
+/// A transaction on one network's data. Its network is `$1` in every statement.
 pub(super) struct Sql<'a> {
     transaction: Transaction<'a>,
     /// What the transaction is for: in errors and metrics.
@@ -44,6 +44,14 @@ impl<'a> Sql<'a> {
         StoreError::database(self.operation)
     }
 
+    /// Prepares a statement, in which the network is written out: a plan that is kept would else lock the tables of all
+    /// networks, and wait for an index that one of them is given.
+    async fn prepare(&self, statement: &str) -> Result<Statement, StoreError> {
+        let text = with_network(statement, self.chain);
+        let prepared = self.transaction.prepare_typed_cached(&text, &[Type::INT8]).await;
+        prepared.map_err(StoreError::database(self.operation))
+    }
+
     fn all<'p>(&'p self, parameters: &[Parameter<'p>]) -> Vec<Parameter<'p>> {
         let chain: Parameter<'p> = &self.chain;
         std::iter::once(chain).chain(parameters.iter().copied()).collect()
@@ -51,8 +59,7 @@ impl<'a> Sql<'a> {
 
     /// Runs a statement; `$1` is the network, the parameters begin at `$2`. Returns the number of rows it touched.
     pub(super) async fn execute(&self, statement: &str, parameters: &[Parameter<'_>]) -> Result<u64, StoreError> {
-        let prepared =
-            self.transaction.prepare_cached(statement).await.map_err(StoreError::database(self.operation))?;
+        let prepared = self.prepare(statement).await?;
         self.transaction.execute(&prepared, &self.all(parameters)).await.map_err(self.failed())
     }
 
@@ -63,8 +70,7 @@ impl<'a> Sql<'a> {
 
     /// Runs a query; parameters as in [`Sql::execute`].
     pub(super) async fn query(&self, statement: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, StoreError> {
-        let prepared =
-            self.transaction.prepare_cached(statement).await.map_err(StoreError::database(self.operation))?;
+        let prepared = self.prepare(statement).await?;
         self.transaction.query(&prepared, &self.all(parameters)).await.map_err(self.failed())
     }
 
@@ -82,6 +88,19 @@ impl<'a> Sql<'a> {
     pub(super) async fn commit(self) -> Result<(), StoreError> {
         self.transaction.commit().await.map_err(StoreError::database(self.operation))
     }
+}
+
+/// A statement with its `$1` written out.
+fn with_network(statement: &str, chain: i64) -> String {
+    let mut parts = statement.split("$1");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        // `$10` is another parameter.
+        let is_longer = part.starts_with(|next: char| next.is_ascii_digit());
+        text.push_str(&if is_longer { "$1".to_owned() } else { format!("{chain}::bigint") });
+        text.push_str(part);
+    }
+    text
 }
 
 /// A bulk insert under way.
@@ -172,4 +191,16 @@ pub(super) fn text(row: &Row, name: &str, raw_name: &str) -> Result<Text, StoreE
         Some(bytes) => Text::from(bytes),
         None => Text::from(column::<&str>(row, name)?),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_network;
+
+    #[test]
+    fn the_network_is_written_out_and_no_other_parameter() {
+        let text = "UPDATE t SET a = $10, b = $2 WHERE chain_id = $1 AND c = $11 AND f($1)";
+        let expected = "UPDATE t SET a = $10, b = $2 WHERE chain_id = 167000::bigint AND c = $11 AND f(167000::bigint)";
+        assert_eq!(with_network(text, 167_000), expected);
+    }
 }

@@ -17,7 +17,7 @@ use super::error::StoreError;
 use super::network::{self, Contract};
 use super::reindex::STEP_LOGS;
 use super::sql::{self, Sql, signed};
-use super::step::{Cursor, Finalized, Floor, Step, clamped};
+use super::step::{Cursor, Finalized, Floor, Plans, Step, clamped};
 use crate::block::{Block, BlockRef};
 use crate::config::Network;
 use crate::dispute::Dispute;
@@ -40,6 +40,9 @@ const ROUGH_STATISTICS: &str = "10";
 /// How long a writer's statement waits for a lock that somebody holds on a table; then the step fails, is told, and is
 /// tried again, in the place of a stall that nobody sees.
 const LOCK_TIMEOUT_MS: u32 = 30_000;
+
+/// Logs of a step that looks few keys up: one at the head, or a bit behind it.
+const FEW_LOGS: usize = 1_000;
 
 /// Disputes of a network that are kept: the newest.
 const MAX_DISPUTES: i64 = 10_000;
@@ -266,7 +269,9 @@ impl Writer {
         let started = Instant::now();
         let parts: Vec<u64> = self.missing_partitions(&batch.blocks);
         let entering = self.entering.clone();
-        let step = self.begin("apply").await?;
+        let is_small = batch.blocks.iter().map(|block| block.logs.len()).sum::<usize>() <= FEW_LOGS;
+        let plans = if is_small && batch.rewind_to.is_none() { Plans::Kept } else { Plans::Made };
+        let step = self.begin_with("apply", plans).await?;
         for contract in &entering {
             network::enter(&**step.sql.transaction(), step.sql.chain_id, contract)
                 .await
@@ -430,10 +435,14 @@ impl Writer {
 
     /// Begins a transaction that holds the cursor's row.
     pub(super) async fn begin(&mut self, operation: &'static str) -> Result<Step<'_>, StoreError> {
+        self.begin_with(operation, Plans::Made).await
+    }
+
+    async fn begin_with(&mut self, operation: &'static str, plans: Plans) -> Result<Step<'_>, StoreError> {
         self.committed = None;
         let transaction = self.client.transaction().await.map_err(StoreError::database(operation))?;
-        Step::begin(Sql::new(transaction, operation, self.chain_id), self.epoch, &self.contracts, self.start_block)
-            .await
+        let sql = Sql::new(transaction, operation, self.chain_id);
+        Step::begin(sql, plans, self.epoch, &self.contracts, self.start_block).await
     }
 
     fn measure(&self, operation: &'static str, started: Instant) {
