@@ -43,6 +43,9 @@ impl Header {
     }
 }
 
+/// Bytes of a log in an endpoint's answer, about, besides its data: topics, hashes, and their names.
+const JSON_BYTES_BESIDE_DATA: usize = 700;
+
 /// A log, as the chain has it: of a watched contract, or of a transaction that somebody named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
@@ -60,6 +63,14 @@ pub struct Log {
     pub transaction_index: u32,
     /// The log's place in the block: with the block's hash its identity.
     pub log_index: u32,
+}
+
+impl Log {
+    /// Bytes of it in an endpoint's answer, about.
+    #[must_use]
+    pub fn json_bytes(&self) -> usize {
+        JSON_BYTES_BESIDE_DATA + 2 * self.data.len()
+    }
 }
 
 /// A log and what it says.

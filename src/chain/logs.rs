@@ -20,9 +20,6 @@ const MAX_SHRINKS: usize = 64;
 /// Most times in a row that no answer within the deadline counts as too large a range (F35), not as an outage.
 const MAX_TIMEOUTS: usize = 3;
 
-/// Bytes of a log as it is written, about, besides its data: topics, hashes, and their names.
-const BYTES_BESIDE_DATA: usize = 700;
-
 /// Numbers of logs at which endpoints are known to cut off without a word (F6).
 const SUSPICIOUS_COUNTS: [usize; 7] = [100, 256, 500, 1_000, 2_000, 5_000, 10_000];
 
@@ -117,7 +114,7 @@ impl LogReader<'_> {
             let failure = match self.range_once(from, end).await {
                 Ok(covered) => {
                     let logs = covered.blocks.iter().flat_map(|(_, logs)| logs);
-                    let bytes = logs.map(|log| BYTES_BESIDE_DATA + 2 * log.data.len()).sum();
+                    let bytes = logs.map(Log::json_bytes).sum();
                     self.endpoint.span().answered(from, end, bytes);
                     return Ok(covered);
                 }

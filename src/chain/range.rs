@@ -9,7 +9,7 @@
 use super::classify::RangeHint;
 
 /// Blocks of the first range: how dense they are is not known yet.
-const FIRST_BLOCKS: u64 = 2_000;
+const FIRST_BLOCKS: u64 = 1_000;
 
 /// Bytes that an answer should have.
 const WANTED_BYTES: usize = 2 * 1024 * 1024;

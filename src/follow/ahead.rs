@@ -2,7 +2,9 @@
 //!
 //! A commit and an endpoint far away both take their time, and neither needs the other's: while blocks are committed the
 //! ones above them are fetched, several stretches at once, and they are taken in the order of the chain. A stretch is what
-//! one answer is expected to cover, so the number of stretches bounds what is held in memory.
+//! one answer is expected to cover. Their bytes bound how many there are: few where logs are dense, so that memory stays
+//! small, and more where hardly any are, so that the endpoint is asked all the time, but no more than that: what the step
+//! itself asks stands behind them.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,9 +13,11 @@ use tokio::task::JoinHandle;
 
 use crate::chain::{Chain, ChainError, Range};
 
-/// Stretches that are fetched or wait to be taken, for each request that may be under way: an answer is asked for while
-/// another one is read.
-const STRETCHES_PER_REQUEST: usize = 2;
+/// Most stretches that are fetched or wait to be taken, for each request that may be under way.
+const STRETCHES_PER_REQUEST: usize = 3;
+
+/// What they hold together at most, in bytes of the endpoints' answers, as far as the last ones tell.
+const BYTES_AHEAD: usize = 16 * 1024 * 1024;
 
 /// The stretches that are fetched, each following the one before.
 #[derive(Debug)]
@@ -82,7 +86,9 @@ impl Ahead {
             }
         }
         if let Some(last) = taken.last() {
-            self.room = (self.room * 2).min(self.most);
+            let largest = taken.iter().map(bytes).max().unwrap_or_default();
+            let fitting = (BYTES_AHEAD / largest.max(1)).max(1);
+            self.room = (self.room * 2).min(self.most).min(fitting);
             self.fill(last.to.number + 1, to);
         }
         Ok(taken)
@@ -98,6 +104,11 @@ impl Ahead {
             next = end + 1;
         }
     }
+}
+
+/// How long the answer was, about.
+fn bytes(range: &Range) -> usize {
+    range.blocks.iter().flat_map(|block| &block.logs).map(|decoded| decoded.log.json_bytes()).sum()
 }
 
 /// All ranges of a stretch, with ends that enough endpoints confirm.

@@ -22,10 +22,11 @@ use std::time::Duration;
 
 use alloy::primitives::B256;
 use tokio::time::{Instant, timeout};
+use tokio::try_join;
 use tracing::debug;
 
 use crate::block::{Block, BlockRef, Header};
-use crate::chain::Chain;
+use crate::chain::{Chain, Range};
 use crate::config;
 use crate::store::{Applied, Batch, Built, Cursor, Rederived, StoreError, Tip, Writer};
 
@@ -272,12 +273,13 @@ impl Follower {
         }
     }
 
-    /// What the chain shows: as it was seen a moment ago where blocks that were final then are still to come, and nothing
-    /// else would follow from a higher head.
+    /// What the chain shows: as it was seen a moment ago where blocks that were final then are still to come, or indexes to
+    /// be built, and nothing else would follow from a higher head.
     async fn see_chain(&mut self, cursor: &Cursor) -> Result<(Header, Shown), FollowError> {
         if let Some((at, head, shown)) = &self.seen
             && at.elapsed() < self.look_every
-            && shown.finalized.is_some_and(|finalized| cursor.tip.is_some_and(|tip| tip.number < finalized.number))
+            && (self.writer.is_without_indexes()
+                || shown.finalized.is_some_and(|finalized| cursor.tip.is_some_and(|tip| tip.number < finalized.number)))
         {
             return Ok((head.clone(), *shown));
         }
@@ -350,15 +352,6 @@ impl Follower {
         Ok(())
     }
 
-    /// Whether our tip, which is below the head, is still the chain's.
-    async fn holds_tip(&self, cursor: &Cursor) -> Result<bool, FollowError> {
-        let Some(tip) = cursor.tip else { return Ok(true) };
-        match self.chain.header(tip.number).await? {
-            Some(header) => Ok(header.hash == tip.hash),
-            None => Err(unstable(format!("block {} is not there yet", tip.number))),
-        }
-    }
-
     /// Nothing is above our tip: either we hold the head, or the chain is on another branch.
     async fn compare(&mut self, cursor: &Cursor, shown: &Shown, head: &Header) -> Result<Outcome, FollowError> {
         let held = match cursor.tip {
@@ -398,16 +391,23 @@ impl Follower {
         from: u64,
         to: u64,
     ) -> Result<Outcome, FollowError> {
-        if !self.holds_tip(cursor).await? {
+        let take = async { Ok(self.ahead.take(from, to).await?) };
+        let (holds_tip, ranges) = try_join!(biased; holds(&self.chain, cursor.tip), take)?;
+        if !holds_tip {
             return self.reorganise(cursor, shown).await;
         }
-        let batch = self.final_batch(cursor, shown, from, to).await?;
+        let batch = self.final_batch(cursor, shown, from, ranges).await?;
         self.commit(shown, from, batch).await
     }
 
-    /// A range of final blocks, as much of it as is there once the first answer is.
-    async fn final_batch(&mut self, cursor: &Cursor, shown: &Shown, from: u64, to: u64) -> Result<Batch, FollowError> {
-        let ranges = self.ahead.take(from, to).await?;
+    /// The batch of ranges of final blocks.
+    async fn final_batch(
+        &mut self,
+        cursor: &Cursor,
+        shown: &Shown,
+        from: u64,
+        ranges: Vec<Range>,
+    ) -> Result<Batch, FollowError> {
         let Some(tip) = ranges.last().map(|range| tip(&range.to)) else {
             return Err(unstable(format!("no range was answered from block {from} on")));
         };
@@ -530,6 +530,15 @@ struct Shown {
     /// The network tells what is proposed on L1, if not at the moment.
     tells_safe: bool,
     finalized: Option<BlockRef>,
+}
+
+/// Whether our tip, which is below the head, is still the chain's.
+async fn holds(chain: &Chain, tip: Option<Tip>) -> Result<bool, FollowError> {
+    let Some(tip) = tip else { return Ok(true) };
+    match chain.header(tip.number).await? {
+        Some(header) => Ok(header.hash == tip.hash),
+        None => Err(unstable(format!("block {} is not there yet", tip.number))),
+    }
 }
 
 fn tip(header: &Header) -> Tip {

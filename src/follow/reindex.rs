@@ -449,7 +449,8 @@ impl Follower {
                 )));
             }
             Plan::Final { from, to } => {
-                let batch = self.final_batch(&cursor, &shown, from, to).await?;
+                let ranges = self.ahead.take(from, to).await?;
+                let batch = self.final_batch(&cursor, &shown, from, ranges).await?;
                 Batch { rewind_to: Some(kept.number), ..batch }
             }
             Plan::Headers { from, to } | Plan::Blocks { from, to } => {

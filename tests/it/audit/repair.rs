@@ -119,7 +119,7 @@ async fn f12_a_hole_is_not_filled_with_what_one_endpoint_tells() {
 async fn raw_logs_of_a_backfill_that_cannot_be_read_are_repaired_whole() {
     let chain = final_chain();
     // The segment reaches over more blocks than a stretch, and than are repaired at once.
-    chain.mine_empty(3 * STRETCH_BLOCKS);
+    chain.mine_empty(3 * STRETCH_BLOCKS / 2);
     let last = chain.mine(registered(10)).number;
     chain.finalize(last);
     let network = network(&[chain.url()]);
