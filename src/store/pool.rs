@@ -29,8 +29,8 @@ const IDLE_TRANSACTION_MS: u64 = 60_000;
 /// what plans cost, and make most of them anew each time: five times the work of a look-up.
 pub(super) const KEPT_PLANS: &str = "force_generic_plan";
 
-/// The `plan_cache_mode` of everything else: plans are made for the values of each statement. Where the network is a parameter,
-/// one for all values would lock the partitions of all networks; and what clients filter by is rare or is on every row.
+/// The `plan_cache_mode` of everything else: plans are made for the values of each statement. A writer fills tables that grow, and
+/// what clients filter by is rare or is on every row.
 pub(super) const PLANS_FOR_VALUES: &str = "force_custom_plan";
 
 /// A connection's stream within TLS.
