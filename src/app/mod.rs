@@ -11,6 +11,7 @@ mod key;
 mod logging;
 mod reindex;
 mod signals;
+mod threads;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -41,6 +42,7 @@ pub use self::key::{KeyOrder, key};
 pub use self::logging::{LogFormat, start_logging};
 pub use self::reindex::reindex;
 use self::signals::Signals;
+use self::threads::Threads;
 
 /// Longest time that the parts have for their orderly end before they are cut off; a step that is cut off is rolled back.
 /// With the 3.5 s that an embedded Postgres has after them it stays below the 5 s that a stop may take.
@@ -204,6 +206,8 @@ async fn run_with(
         () = cancel.cancelled() => return Ok(Exit::Done),
     }
     let mut tasks = JoinSet::new();
+    let is_beside = listener.is_some() && parts != Parts::Serve;
+    let threads = if is_beside { Threads::of_their_own().map_err(AppError::Serve)? } else { Threads::shared() };
     if let Some(listener) = listener {
         serve(config, store, listener, cancel, &mut tasks)?;
     }
@@ -211,7 +215,7 @@ async fn run_with(
     if parts != Parts::Serve {
         following = config.networks.len();
         for network in config.networks.clone() {
-            tasks.spawn(follow_one(Arc::clone(store), network, parts, until, cancel.clone()));
+            tasks.spawn_on(follow_one(Arc::clone(store), network, parts, until, cancel.clone()), &threads.handle);
         }
     }
     let result = tokio::select! {
