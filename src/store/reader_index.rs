@@ -48,6 +48,8 @@ impl Writer {
     /// [`StoreError::Fenced`], or what the database says; what was built stays.
     pub async fn build_index(&mut self) -> Result<Option<Built>, StoreError> {
         let failed = || StoreError::database("build an index");
+        // An old writer builds nothing.
+        drop(self.begin("build an index").await?);
         let (client, chain_id) = self.connection();
         let chain = signed(chain_id);
         let select = "SELECT name FROM reader_index WHERE to_regclass(format('%I', name || '_' || $1::bigint)) IS NULL \
