@@ -4,6 +4,7 @@ use alloy::primitives::B256;
 
 use super::apply::{self, Added, Applied, Batch, Contracts, DERIVATION, Heights, Rewound, Tip, Undoing};
 use super::error::StoreError;
+use super::pool::KEPT_PLANS;
 use super::reindex::Job;
 use super::sql::{self, Sql, signed};
 use crate::block::{Block, BlockRef};
@@ -69,12 +70,12 @@ pub(super) enum Plans {
 
 impl Plans {
     /// What says so, in the statement that a step begins with.
-    fn settings(self) -> &'static str {
+    fn settings(self) -> String {
         match self {
-            Self::Made => "",
-            Self::Kept => {
-                ", set_config('plan_cache_mode', 'force_generic_plan', TRUE), set_config('enable_seqscan', 'off', TRUE)"
-            }
+            Self::Made => String::new(),
+            Self::Kept => format!(
+                ", set_config('plan_cache_mode', '{KEPT_PLANS}', TRUE), set_config('enable_seqscan', 'off', TRUE)"
+            ),
         }
     }
 }
