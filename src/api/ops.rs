@@ -101,7 +101,8 @@ fn reasons(networks: &[(&Network, Observed)], allowed: &Api, now: i64) -> Vec<St
         return vec!["no network has been followed into this database yet".into()];
     }
     let reasons = |(network, observed): &(&Network, Observed)| {
-        let found = [network.lacks_derivation(DERIVATION), lag(network, observed, allowed, now)];
+        let lag = lag(network, observed, allowed, now);
+        let found = [network.lacks_derivation(DERIVATION), network.lacks_standings(), lag];
         found.map(|reason| reason.map(|reason| format!("{}: {reason}", network.name)))
     };
     networks.iter().flat_map(reasons).flatten().collect()
@@ -153,6 +154,7 @@ mod tests {
             safe_number: None,
             finalized_number: None,
             derivation: DERIVATION,
+            has_standings: true,
             rederived_to: None,
         }
     }
@@ -194,6 +196,14 @@ mod tests {
         // Nothing is there that anybody could have derived.
         let empty = Network { derivation: 0, indexed: None, ..network() };
         assert_eq!(reason(&empty, observed()), "taiko: nothing is indexed yet");
+    }
+
+    #[test]
+    fn a_backfill_that_leaves_standings_for_its_end_is_not_ready() {
+        let without = Network { has_standings: false, ..network() };
+        let told = "taiko: standings are counted at the end of its backfill, which is at block 100";
+        assert_eq!(reason(&without, observed()), told);
+        assert_eq!(reason(&Network { indexed: None, ..without }, observed()), "taiko: nothing is indexed yet");
     }
 
     #[test]

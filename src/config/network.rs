@@ -58,8 +58,8 @@ pub struct Follow {
     pub max_range_blocks: u64,
     /// Blocks below the head whose logs are asked for by block hash.
     pub by_hash_blocks: u64,
-    /// A new network that is at least so many final blocks behind is filled without the indexes that only questions need;
-    /// they are built once it is less. 0: it has them from the beginning.
+    /// A new network that is at least so many final blocks behind is filled without standings and without the indexes that
+    /// only questions need; they are counted and built once it has them all. 0: it has them from the beginning.
     pub postpone_indexes_blocks: u64,
     /// Requests to one endpoint at the same time.
     pub concurrent_requests: usize,

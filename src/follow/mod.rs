@@ -28,7 +28,7 @@ use tracing::debug;
 use crate::block::{Block, BlockRef, Header};
 use crate::chain::{Chain, Range};
 use crate::config;
-use crate::store::{Applied, Batch, Built, Cursor, Rederived, StoreError, Tip, Writer};
+use crate::store::{Applied, Batch, Built, Counted, Cursor, Rederived, StoreError, Tip, Writer};
 
 use self::ahead::Ahead;
 use self::census::VainSuspicions;
@@ -63,6 +63,8 @@ pub struct Follower {
     look_every: Duration,
     /// Where somebody wants to stop: then nothing may be postponed any longer.
     until: Option<u64>,
+    /// Whether the backfill has come to its end, and what it postponed is made up for.
+    makes_up: bool,
     /// Holes in counters that nobody could fill, so far.
     vain_suspicions: VainSuspicions,
     /// Whether the state digest is known to hold all that is held.
@@ -101,6 +103,8 @@ pub enum Outcome {
     Rederived(Box<Rederived>),
     /// Built an index that had been postponed, at the end of a backfill.
     Indexed(Built),
+    /// Counted standings that had been postponed.
+    Counted(Counted),
 }
 
 impl Follower {
@@ -126,6 +130,7 @@ impl Follower {
             seen: None,
             look_every: Duration::from_millis(network.follow.poll_interval_ms),
             until: None,
+            makes_up: false,
             vain_suspicions: VainSuspicions::default(),
             is_digested: false,
         }
@@ -165,6 +170,12 @@ impl Follower {
         self.tip().is_some_and(|tip| tip.number >= wanted) && !self.writer.is_without_indexes()
     }
 
+    /// Whether standings are left for the end of a backfill: what is kept of reputation is not complete.
+    #[must_use]
+    pub fn is_without_standings(&self) -> bool {
+        self.writer.is_without_standings()
+    }
+
     /// Whether the right to write is lost, after that error: to another process, or with the connection.
     #[must_use]
     pub fn is_writer_lost(&self, error: &FollowError) -> bool {
@@ -199,12 +210,17 @@ impl Follower {
 
     /// What the follower lacks at the moment, in a sentence for everybody; nothing when it lacks nothing.
     fn lacks(&self) -> Option<String> {
-        let indexes = || {
-            let words = "the indexes that only questions need are built at the end of this backfill \
-                         (follow.postpone_indexes_blocks); lists are slow until then";
+        let postponed = || {
+            let words = if self.is_without_standings() {
+                "standings are counted at the end of this backfill, and the indexes built that only questions need \
+                 (follow.postpone_indexes_blocks); reputation is not answered for until then, and lists are slow"
+            } else {
+                "the indexes that only questions need are built at the end of this backfill \
+                 (follow.postpone_indexes_blocks); lists are slow until then"
+            };
             self.writer.is_without_indexes().then(|| words.to_owned())
         };
-        self.chain.lacks_quorum().or_else(indexes)
+        self.chain.lacks_quorum().or_else(postponed)
     }
 
     /// Writes down what the follower lacks; returns that, or nothing when it could not be written.
@@ -232,8 +248,9 @@ impl Follower {
             self.is_digested = true;
         }
         let (head, shown) = self.see_chain(&cursor).await?;
-        if let Some(built) = self.tend_indexes(&cursor, &shown).await? {
-            return Ok(Outcome::Indexed(built));
+        if let Some(made_up_for) = self.make_up(&cursor, &shown).await? {
+            self.look().await?;
+            return Ok(made_up_for);
         }
         let outcome = self.advance(&cursor, &shown, &head).await?;
         if !matches!(outcome, Outcome::AtHead) {
@@ -242,22 +259,28 @@ impl Follower {
         Ok(outcome)
     }
 
-    /// Postpones indexes where a backfill begins that is worth it, and builds the next one where it ends.
-    async fn tend_indexes(&mut self, cursor: &Cursor, shown: &Shown) -> Result<Option<Built>, FollowError> {
+    /// Postpones indexes and standings where a backfill begins that is worth it, and makes up for a piece of that once all final
+    /// blocks are there, or somebody wants to stop.
+    async fn make_up(&mut self, cursor: &Cursor, shown: &Shown) -> Result<Option<Outcome>, FollowError> {
         let held = cursor.tip.map_or(self.start.saturating_sub(1), |tip| tip.number);
         let behind = shown.finalized.map_or(0, |finalized| finalized.number.saturating_sub(held));
         let worth_it = self.limits.postpone_blocks > 0 && behind >= self.limits.postpone_blocks;
-        let is_wanted = self.until.is_some_and(|wanted| held >= wanted);
         if !self.writer.is_without_indexes() {
             if worth_it && cursor.tip.is_none() {
                 self.writer.postpone_indexes().await?;
             }
             return Ok(None);
         }
-        if worth_it && !is_wanted {
+        // Blocks that become final meanwhile wait: with each that came, standings would be counted anew.
+        self.makes_up = behind == 0 || (self.makes_up && !worth_it);
+        let is_wanted = self.until.is_some_and(|wanted| held >= wanted);
+        if !self.makes_up && !is_wanted {
             return Ok(None);
         }
-        Ok(self.writer.build_index().await?)
+        if let Some(counted) = self.writer.count_standings().await? {
+            return Ok(Some(Outcome::Counted(counted)));
+        }
+        Ok(self.writer.build_index().await?.map(Outcome::Indexed))
     }
 
     /// Notes what the chain shows, if it tells soon: nothing that is to be done now depends on it, but while the tables are

@@ -8,7 +8,7 @@ use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 use tracing::info;
 
 use super::Outcome;
-use crate::store::{Built, Rederived};
+use crate::store::{Built, Counted, Rederived};
 
 /// Blocks behind the head from which on it is a backfill and worth telling.
 const BACKFILL_BLOCKS: u64 = 500;
@@ -25,6 +25,8 @@ pub(super) struct Progress {
     /// When the step began that is told of next.
     step_began: Instant,
     backfill: Option<Backfill>,
+    /// When it was last told how far standings are counted.
+    told_counting: Option<Instant>,
 }
 
 /// A backfill that is under way.
@@ -38,7 +40,7 @@ struct Backfill {
 
 impl Progress {
     pub(super) fn new(network: &str) -> Self {
-        Self { network: network.into(), step_began: Instant::now(), backfill: None }
+        Self { network: network.into(), step_began: Instant::now(), backfill: None, told_counting: None }
     }
 
     /// Takes in what a step did.
@@ -53,6 +55,17 @@ impl Progress {
                 let took = HumanDuration(self.step_began.elapsed());
                 info!(network = self.network, index = name, missing, %took, "built an index that the backfill postponed");
                 self.step_began = Instant::now();
+            }
+            Outcome::Counted(Counted { to: Some(agent) }) => {
+                if self.told_counting.is_none_or(|told| told.elapsed() >= LINE_PAUSE) {
+                    self.told_counting = Some(Instant::now());
+                    info!(network = self.network, agent = %agent.agent_id, "counting the standings that the backfill postponed");
+                }
+            }
+            Outcome::Counted(Counted { to: None }) => {
+                let took = HumanDuration(self.step_began.elapsed());
+                info!(network = self.network, %took, "counted the standings that the backfill postponed");
+                (self.step_began, self.told_counting) = (Instant::now(), None);
             }
             Outcome::AtHead | Outcome::Reorganised { .. } => self.step_began = Instant::now(),
         }

@@ -273,6 +273,7 @@ fn count(network: &str, outcome: &Outcome) {
             ("reorganised", to - ancestor)
         }
         Outcome::Indexed(_) => ("indexed", 0),
+        Outcome::Counted(_) => ("counted", 0),
         Outcome::Rederived(step) => ("rederived", (step.to + 1).saturating_sub(step.from)),
     };
     counter!(names::STEPS, "network" => network.to_owned(), "outcome" => name).increment(1);

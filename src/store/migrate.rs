@@ -59,6 +59,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(32, "0032_payments"),
     migration!(33, "0033_reader_indexes"),
     migration!(34, "0034_plain_standings"),
+    migration!(35, "0035_late_standings"),
 ];
 
 /// The advisory lock that migrations run under; any number that nothing else in the database uses ("meikan" in ASCII).

@@ -14,6 +14,7 @@ mod fixed;
 mod generation;
 mod hours;
 mod keys;
+mod late;
 mod migrate;
 mod network;
 mod numeric;
@@ -42,6 +43,7 @@ pub use self::document::{Accepted, Attempt, Handed, OpenPayment, Outcome, Pin, S
 pub use self::error::StoreError;
 use self::feed::Feed;
 pub use self::keys::ApiKey;
+pub use self::late::Counted;
 pub use self::numeric::Numeric;
 use self::pool::{Canceller, Connections, Target};
 pub use self::preview::Preview;

@@ -34,10 +34,11 @@ impl Writer {
         if cursor.tip.is_some() {
             return Ok(());
         }
-        sql.execute("UPDATE network SET has_reader_indexes = FALSE WHERE chain_id = $1", &[]).await?;
+        let update = "UPDATE network SET has_reader_indexes = FALSE, has_standings = FALSE WHERE chain_id = $1";
+        sql.execute(update, &[]).await?;
         sql.execute("SELECT drop_reader_indexes($1)", &[]).await?;
         sql.commit().await?;
-        self.without_indexes = true;
+        (self.without_indexes, self.without_standings) = (true, true);
         Ok(())
     }
 

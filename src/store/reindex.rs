@@ -341,9 +341,16 @@ impl Step<'_> {
         while done.to < target.number && (derived < bounds.rows || tip.is_none()) {
             let stretch =
                 apply::read_stretch(&self.sql, self.contracts, done.to + 1, target.number, &bounds.stretch).await?;
-            let added =
-                Box::pin(apply::derive(&self.sql, self.contracts, &stretch.blocks, &heights, BlocksAre::Held, seq))
-                    .await?;
+            let added = Box::pin(apply::derive(
+                &self.sql,
+                self.contracts,
+                &stretch.blocks,
+                &heights,
+                BlocksAre::Held,
+                self.standings_are,
+                seq,
+            ))
+            .await?;
             for (event, count) in added.events {
                 *done.events.entry(event).or_default() += count;
             }

@@ -2,7 +2,7 @@
 
 use alloy::primitives::B256;
 
-use super::apply::{self, Added, Applied, Batch, Contracts, DERIVATION, Heights, Rewound, Tip, Undoing};
+use super::apply::{self, Added, Applied, Batch, Contracts, DERIVATION, Heights, Rewound, StandingsAre, Tip, Undoing};
 use super::error::StoreError;
 use super::pool::KEPT_PLANS;
 use super::reindex::Job;
@@ -19,7 +19,7 @@ pub(super) const CURSOR: &str = "SELECT c.epoch, c.seq, c.tip_number, c.tip_hash
      r.target_hash AS reindex_target_hash, r.target_at AS reindex_target_at, r.safe_number AS reindex_safe_number, \
      r.finalized_number AS reindex_finalized_number, r.finalized_hash AS reindex_finalized_hash, \
      r.told_from AS reindex_told_from, r.then_number AS reindex_then_number, r.then_hash AS reindex_then_hash, \
-     r.then_at AS reindex_then_at, r.derivation AS reindex_derivation, n.derivation \
+     r.then_at AS reindex_then_at, r.derivation AS reindex_derivation, n.derivation, n.has_standings \
      FROM cursor c JOIN network n USING (chain_id) LEFT JOIN reindex r USING (chain_id) WHERE c.chain_id = $1";
 
 /// How far a network is committed.
@@ -56,6 +56,7 @@ pub(super) struct Step<'a> {
     pub(super) cursor: Cursor,
     pub(super) contracts: &'a Contracts,
     pub(super) start_block: u64,
+    pub(super) standings_are: StandingsAre,
 }
 
 /// How the server plans the statements of a step.
@@ -105,7 +106,8 @@ impl<'a> Step<'a> {
             return Err(StoreError::Fenced { chain_id: sql.chain_id });
         }
         let cursor = read_cursor(row)?;
-        Ok(Self { sql, cursor, contracts, start_block })
+        let standings_are = if sql::column(row, "has_standings")? { StandingsAre::Kept } else { StandingsAre::Late };
+        Ok(Self { sql, cursor, contracts, start_block, standings_are })
     }
 
     /// Undoes and adds what the batch says; also returns the cursor that it was committed with.
@@ -139,7 +141,7 @@ impl<'a> Step<'a> {
         }
         let heights =
             Heights { finalized: finalized.map(|block| block.number), told_from: job.and_then(|job| job.told_from) };
-        let added = apply::add(&self.sql, self.contracts, &batch.blocks, &heights, seq).await?;
+        let added = apply::add(&self.sql, self.contracts, &batch.blocks, &heights, self.standings_are, seq).await?;
         if let Some(finalized) = finalized.filter(|_| finalized != known) {
             self.check_final(finalized, &batch.tip, &batch.blocks).await?;
             apply::prune(&self.sql, known.map(|block| block.number), base, finalized.number).await?;

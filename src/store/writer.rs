@@ -14,6 +14,7 @@ use super::Store;
 use super::apply::{Applied, Batch, Contracts, Tip};
 use super::derivation;
 use super::error::StoreError;
+use super::late;
 use super::network::{self, Contract};
 use super::reindex::STEP_LOGS;
 use super::sql::{self, Sql, signed};
@@ -96,6 +97,9 @@ pub struct Writer {
     analyze_at_rows: u64,
     /// Whether indexes that only questions need are postponed.
     pub(super) without_indexes: bool,
+    /// Whether standings are counted late, and how far they are.
+    pub(super) without_standings: bool,
+    pub(super) counted: Option<late::Progress>,
     /// The cursor of the last commit, until it was told or something else was begun.
     committed: Option<Cursor>,
 }
@@ -123,7 +127,7 @@ impl Store {
         derivation::check_not_newer(&*client, chain_id).await?;
         let raised = "UPDATE cursor SET epoch = epoch + 1 FROM network \
                       WHERE network.chain_id = $1 AND cursor.chain_id = $1 \
-                      RETURNING epoch, start_block, has_reader_indexes";
+                      RETURNING epoch, start_block, has_reader_indexes, has_standings";
         let row = client.query_opt(raised, &[&signed(chain_id)]).await.map_err(failed())?;
         let Some(row) = row else {
             let reason = format!("chain {chain_id} is not registered in this database; list it in the configuration");
@@ -144,6 +148,8 @@ impl Store {
             unanalyzed_rows: 0,
             analyze_at_rows: analyzed_rows.max(FIRST_ANALYZE_ROWS),
             without_indexes: !sql::column::<bool>(&row, "has_reader_indexes")?,
+            without_standings: !sql::column::<bool>(&row, "has_standings")?,
+            counted: None,
             committed: None,
             client,
         }))

@@ -24,6 +24,7 @@ mod generations;
 mod generations_reindex;
 mod graphiql;
 mod graphql;
+mod late_standings;
 mod limits;
 mod one_writer;
 mod ops;

@@ -18,7 +18,7 @@ use super::tags::Tags;
 use super::totals::Totals;
 use super::validations::{self, ValidationKey, Validations, validation_key};
 use super::voices::Voices;
-use super::{At, Contracts};
+use super::{At, Contracts, StandingsAre};
 use crate::block::{Block, DecodedLog};
 use crate::event::{Event, Fact, IdentityEvent, ReputationFact};
 use crate::id::AgentKey;
@@ -35,6 +35,7 @@ pub(super) struct Keys {
     approvals: BTreeSet<ApprovalKey>,
     feedback: BTreeSet<FeedbackKey>,
     counted: BTreeSet<Pair>,
+    /// Of standings that are kept.
     heard: BTreeSet<Pair>,
     standings: BTreeSet<StandingKey>,
     tags: BTreeSet<Aspect>,
@@ -45,7 +46,7 @@ pub(super) struct Keys {
 
 impl Keys {
     /// Those of blocks.
-    pub(super) fn of(contracts: &Contracts, blocks: &[Block]) -> Result<Self, StoreError> {
+    pub(super) fn of(contracts: &Contracts, blocks: &[Block], standings_are: StandingsAre) -> Result<Self, StoreError> {
         let mut keys = Self::default();
         for block in blocks {
             for decoded in &block.logs {
@@ -55,6 +56,10 @@ impl Keys {
                 }
                 keys.oversight.add_time(at.place.time);
             }
+        }
+        if standings_are == StandingsAre::Late {
+            keys.heard.clear();
+            keys.standings.clear();
         }
         Ok(keys)
     }
@@ -137,7 +142,10 @@ impl Facts {
     }
 
     /// The standings that the batch may change: of what it says, and of what was said before.
-    pub(super) fn standings(&self, keys: &Keys) -> BTreeSet<StandingKey> {
+    pub(super) fn standings(&self, keys: &Keys, standings_are: StandingsAre) -> BTreeSet<StandingKey> {
+        if standings_are == StandingsAre::Late {
+            return BTreeSet::new();
+        }
         keys.standings.iter().copied().chain(self.feedback.aspects()).collect()
     }
 

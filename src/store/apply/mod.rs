@@ -25,6 +25,7 @@ mod flips;
 mod hours;
 mod intents;
 mod kept;
+mod late;
 mod mark;
 mod metadata;
 mod oversight;
@@ -52,6 +53,7 @@ pub use self::batch::{Applied, Batch, Rewound, Tip};
 pub(super) use self::change::BlocksAre;
 pub use self::change::{ChangeEntity, ChangeOp};
 pub use self::flips::FlipCount;
+pub(super) use self::late::{CountedTo, count as count_late, forget as forget_standings};
 pub(super) use self::stretch::{Bounds, held_hash, read as read_stretch, replace as replace_raw};
 
 use self::agents::AgentNames;
@@ -160,12 +162,20 @@ pub(super) async fn add(
     contracts: &Contracts,
     blocks: &[Block],
     heights: &Heights,
+    standings_are: StandingsAre,
     seq: u64,
 ) -> Result<Added, StoreError> {
-    let mut added = Box::pin(derive(sql, contracts, blocks, heights, BlocksAre::New, seq)).await?;
+    let mut added = Box::pin(derive(sql, contracts, blocks, heights, BlocksAre::New, standings_are, seq)).await?;
     added.rows += blocks::write_headers(sql, blocks, heights.finalized).await?;
     added.rows += blocks::write_raw(sql, blocks, heights.finalized).await?;
     Ok(added)
+}
+
+/// Whether standings are kept up with the facts, or counted once a backfill has come to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StandingsAre {
+    Kept,
+    Late,
 }
 
 /// What the height of a block decides.
@@ -192,9 +202,10 @@ pub(super) async fn derive(
     blocks: &[Block],
     heights: &Heights,
     blocks_are: BlocksAre,
+    standings_are: StandingsAre,
     seq: u64,
 ) -> Result<Added, StoreError> {
-    let keys = Keys::of(contracts, blocks)?;
+    let keys = Keys::of(contracts, blocks, standings_are)?;
     let told = Told { above: heights.untold(), blocks: blocks_are };
     // Boxed, because the futures of whoever steps would hold those of every noun.
     let load = Box::pin(Facts::load(sql, &keys, Changes::new(contracts.names(sql), told)));
@@ -205,11 +216,12 @@ pub(super) async fn derive(
         digests.fold(sql, blocks);
         Ok(())
     })?;
-    let standings = facts.standings(&keys);
+    let standings = facts.standings(&keys, standings_are);
     let (standings, spoken) =
         try_join!(Standings::load(sql, &standings, voices), async { facts.fold(contracts, blocks) })?;
     let write = Box::pin(facts.write(sql, heights.finalized));
-    let counting = async { Ok(standings.counted(spoken).await) };
+    let counting =
+        async { Ok(if standings_are == StandingsAre::Late { standings } else { standings.counted(spoken).await }) };
     let (fact_rows, standings) = try_join!(write, counting)?;
     let standing_rows = standings.write(sql, heights.finalized).await?;
     let digest_rows = digests.write(sql).await?;

@@ -367,7 +367,7 @@ struct MilestoneRule {
 /// That of a new network.
 impl Default for MilestoneRule {
     fn default() -> Self {
-        Self { hot_feedback: 256, every: 64 }
+        Self { hot_feedback: 256, every: 16 }
     }
 }
 
@@ -388,6 +388,11 @@ impl Standings {
         }
         let rows = KeptRows::take(sql, keys).await?;
         Ok(Self { rows, voices, milestones: MilestoneRule::load(sql).await? })
+    }
+
+    /// None: of what is counted from the beginning.
+    pub(super) async fn none(sql: &Sql<'_>) -> Result<Self, StoreError> {
+        Ok(Self { milestones: MilestoneRule::load(sql).await?, ..Self::default() })
     }
 
     /// Counts what blocks did, in their order; much of it beside whatever else is done.

@@ -8,7 +8,7 @@ use super::standings::{Said, fixed};
 use crate::store::aspect::{Aspect, is_rating};
 use crate::store::error::StoreError;
 use crate::store::fixed::Fixed;
-use crate::store::sql::{self, Sql};
+use crate::store::sql::{self, Parameter, Sql, signed};
 
 /// The sum of what a client says of one aspect.
 #[derive(Debug, Clone, Copy, Default)]
@@ -22,6 +22,19 @@ impl Voice {
         self.count += count;
         self.total += total;
     }
+}
+
+/// SELECT of what clients say in feedback that holds, summed up where it stands.
+fn said(holds: &str, stands: &str) -> String {
+    let is_rating = is_rating!();
+    format!(
+        "SELECT key.deployment, key.agent_id, key.client, f.aspect, f.is_rating, f.count, f.total \
+         FROM unnest($2::smallint[], $3::numeric[], $4::bytea[]) AS key (deployment, agent_id, client) \
+         CROSS JOIN LATERAL (SELECT f.aspect, {is_rating} AS is_rating, count(*) FILTER (WHERE {stands}) AS count, \
+                 coalesce(sum(trunc(f.value, 60)) FILTER (WHERE {stands}), 0) AS total FROM feedback f \
+             WHERE f.chain_id = $1 AND f.deployment = key.deployment AND f.agent_id = key.agent_id \
+             AND f.client = key.client AND {holds} GROUP BY 1, 2 OFFSET 0) f"
+    )
 }
 
 /// How a voice changed.
@@ -42,23 +55,27 @@ pub(super) struct Voices {
 }
 
 impl Voices {
+    /// What they say now.
     pub(super) async fn load(sql: &Sql<'_>, pairs: &BTreeSet<Pair>) -> Result<Self, StoreError> {
+        Self::said(sql, pairs, &said("f.end_block IS NULL", "f.revoked_block IS NULL"), None).await
+    }
+
+    /// What they said at the end of a block.
+    pub(super) async fn load_as_of(sql: &Sql<'_>, pairs: &BTreeSet<Pair>, block: u64) -> Result<Self, StoreError> {
+        let holds = "f.begin_block <= $5::bigint AND (f.end_block IS NULL OR f.end_block > $5)";
+        let stands = "(f.revoked_block IS NULL OR f.revoked_block > $5)";
+        Self::said(sql, pairs, &said(holds, stands), Some(signed(block))).await
+    }
+
+    async fn said(sql: &Sql<'_>, pairs: &BTreeSet<Pair>, select: &str, block: Option<i64>) -> Result<Self, StoreError> {
         if pairs.is_empty() {
             return Ok(Self::default());
         }
         let (deployments, ids) = arrays(pairs.iter().map(|(agent, _)| agent));
         let clients: Vec<&[u8]> = pairs.iter().map(|(_, client)| client.as_slice()).collect();
-        let select = concat!(
-            "SELECT key.deployment, key.agent_id, key.client, f.aspect, f.is_rating, f.count, f.total \
-             FROM unnest($2::smallint[], $3::numeric[], $4::bytea[]) AS key (deployment, agent_id, client) \
-             CROSS JOIN LATERAL (SELECT f.aspect, ",
-            is_rating!(),
-            " AS is_rating, count(*) FILTER (WHERE f.revoked_block IS NULL) AS count, \
-                 coalesce(sum(trunc(f.value, 60)) FILTER (WHERE f.revoked_block IS NULL), 0) AS total FROM feedback f \
-                 WHERE f.chain_id = $1 AND f.deployment = key.deployment AND f.agent_id = key.agent_id \
-                 AND f.client = key.client AND f.end_block IS NULL GROUP BY 1, 2 OFFSET 0) f"
-        );
-        let rows = sql.query(select, &[&deployments, &ids, &clients]).await?;
+        let mut parameters: Vec<Parameter<'_>> = vec![&deployments, &ids, &clients];
+        parameters.extend(block.as_ref().map(|block| block as Parameter<'_>));
+        let rows = sql.query(select, &parameters).await?;
         let mut voices = Self { asked: pairs.clone(), ..Self::default() };
         for row in rows {
             let pair = (agent_key(&row)?, sql::address(&row, "client")?);

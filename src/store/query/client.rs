@@ -124,6 +124,7 @@ impl Snapshot {
     pub async fn client_report(&self, scope: &Scope, question: &ClientQuestion) -> Result<ClientReport, QueryError> {
         check_first(question.first)?;
         self.check_derived(scope, "clientReport", ASPECTS)?;
+        self.check_standings(scope, "clientReport")?;
         let client = value::bytes("client", &json!(question.client))?;
         let mut statement = Statement::default();
         let bound = BoundScope::bind(scope, &mut statement);

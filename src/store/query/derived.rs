@@ -6,9 +6,14 @@
 
 use super::entity::Entity;
 use super::error::QueryError;
+use super::networks::Network;
 use super::pin::Scope;
 use super::snapshot::Snapshot;
 use super::sql::Statement;
+
+/// What tells that a statement reads standings, whatever entity it is of: the tables' names, those of versions too. What
+/// clients say is bound, and not in the text.
+const STANDINGS: [&str; 2] = ["standing", "ranking_version"];
 
 impl Statement {
     /// Notes that it reads an entity's rows.
@@ -26,9 +31,21 @@ impl Snapshot {
     /// # Errors
     /// [`QueryError::NotDerived`], with how far that is.
     pub(super) fn check_derived(&self, scope: &Scope, what: &str, needed: i16) -> Result<(), QueryError> {
+        self.check(scope, what, |network| network.lacks_derivation(needed))
+    }
+
+    /// Makes sure that no network of a scope is backfilled without its standings.
+    ///
+    /// # Errors
+    /// [`QueryError::NotDerived`], with how far that is.
+    pub(super) fn check_standings(&self, scope: &Scope, what: &str) -> Result<(), QueryError> {
+        self.check(scope, what, Network::lacks_standings)
+    }
+
+    fn check(&self, scope: &Scope, what: &str, lacks: impl Fn(&Network) -> Option<String>) -> Result<(), QueryError> {
         for place in scope.places() {
             let Some(network) = self.network(place.chain_id) else { continue };
-            if let Some(reason) = network.lacks_derivation(needed) {
+            if let Some(reason) = lacks(network) {
                 let (name, chain_id) = (&network.name, network.chain_id);
                 let others = if scope.only().is_some() { "" } else { ", or ask for another network with `chainId`" };
                 return Err(QueryError::NotDerived(format!(
@@ -40,8 +57,13 @@ impl Snapshot {
         Ok(())
     }
 
-    /// [`Snapshot::check_derived`] of every entity that a statement reads.
+    /// [`Snapshot::check_derived`] of every entity that a statement reads, and [`Snapshot::check_standings`] where it reads
+    /// those.
     pub(super) fn check_all_derived(&self, scope: &Scope, statement: &Statement) -> Result<(), QueryError> {
+        let reads_standings = STANDINGS.iter().any(|table| statement.text.contains(table));
+        if reads_standings {
+            self.check_standings(scope, statement.newest.map_or("this", |entity| entity.name))?;
+        }
         statement.newest.map_or(Ok(()), |entity| self.check_derived(scope, entity.name, entity.derivation))
     }
 }

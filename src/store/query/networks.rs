@@ -36,6 +36,8 @@ pub struct Network {
     pub finalized_number: Option<i64>,
     /// The number of the program that derived all of its rows.
     pub derivation: i16,
+    /// Whether its standings are there: not while a backfill leaves them for its end.
+    pub has_standings: bool,
     /// The block that a re-index from the store which is under way ends at.
     pub rederived_to: Option<i64>,
 }
@@ -67,6 +69,13 @@ impl Network {
             None => "once a follower of this version runs".to_owned(),
         };
         Some(format!("an older version derived what is stored; it is derived anew from the stored logs, {done}"))
+    }
+
+    /// Where standings are still to be counted, in words behind the network's name; nothing where they are there.
+    #[must_use]
+    pub fn lacks_standings(&self) -> Option<String> {
+        let tip = self.indexed.as_ref().filter(|_| !self.has_standings)?.number;
+        Some(format!("standings are counted at the end of its backfill, which is at block {tip}"))
     }
 
     /// The newest indexed block of at least that finality.
@@ -137,7 +146,7 @@ pub(super) const NUMBER: &str = "SELECT sum(seq + 1)::bigint FROM cursor";
 /// [`super::Snapshot::observed`] reads the rest.
 pub(super) const NETWORKS: &str = "SELECT n.chain_id, n.name, n.start_block, coalesce(c.seq, 0), c.tip_number, c.tip_hash, c.tip_at, \
      c.safe_number, c.finalized_number, n.derivation, CASE WHEN r.source = 'store' THEN r.target_number END, \
-     k.contract_id::bigint, k.role, k.address, k.deployment::bigint, k.ordinal::bigint, k.generation \
+     k.contract_id::bigint, k.role, k.address, k.deployment::bigint, k.ordinal::bigint, k.generation, n.has_standings \
      FROM network n LEFT JOIN cursor c USING (chain_id) LEFT JOIN reindex r USING (chain_id) \
      LEFT JOIN contract k USING (chain_id) ORDER BY n.chain_id, k.contract_id";
 
@@ -171,6 +180,7 @@ fn read_network(row: &Row) -> Result<Network, tokio_postgres::Error> {
         finalized_number: row.try_get(8)?,
         derivation: row.try_get(9)?,
         rederived_to: row.try_get(10)?,
+        has_standings: row.try_get(17)?,
     })
 }
 

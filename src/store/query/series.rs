@@ -173,6 +173,7 @@ impl Snapshot {
         let agent = id::agent(&question.agent, self.contracts())
             .ok_or_else(|| bad_input("agent", "an agent's id, such as \"167000:42\""))?;
         self.check_derived(scope, "reputationSeries", MILESTONES)?;
+        self.check_standings(scope, "reputationSeries")?;
         let mut statement = Statement::by_key();
         let bound = BoundScope::bind(scope, &mut statement);
         let (mut of_agent, mut key) = (bound.of_networks("f"), Vec::new());

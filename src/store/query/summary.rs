@@ -109,6 +109,7 @@ impl Snapshot {
             .ok_or_else(|| bad_input("agent", "an agent's id, such as \"167000:42\""))?;
         if let Some(aspect) = question.kept_aspect()?
             && self.check_derived(scope, "reputationSummary", STANDINGS).is_ok()
+            && self.check_standings(scope, "reputationSummary").is_ok()
             && let Some(summary) = self.kept_summary(scope, &agent, aspect).await?
         {
             return Ok(summary);

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::primitives::{Address, B256, hex};
 
-pub(super) use self::rows::rewind;
 use self::rows::{load_newest, load_slots};
+pub(super) use self::rows::{rewind, stored_said};
 use super::At;
 use super::change::{ChangeEntity, ChangeOp, Changes, event_key};
 use super::standings::{Said, Spoken, StandingKey};

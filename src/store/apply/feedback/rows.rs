@@ -180,7 +180,8 @@ pub(super) async fn load_slots(
     slots.collect()
 }
 
-fn stored_said(row: &Row) -> Result<Said, StoreError> {
+/// What feedback says, of a row of it.
+pub(in crate::store::apply) fn stored_said(row: &Row) -> Result<Said, StoreError> {
     let decimals: i16 = sql::column(row, "value_decimals")?;
     Ok(Said {
         aspect: Aspect::read(sql::column(row, "aspect")?).ok_or_else(|| sql::corrupt("feedback is of no aspect"))?,

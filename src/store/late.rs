@@ -1,0 +1,91 @@
+//! The standings, which a backfill of a new network leaves for its end.
+
+use super::Writer;
+use super::apply::{self, CountedTo, StandingsAre};
+use super::error::StoreError;
+use super::step::{Cursor, Step};
+use crate::id::AgentKey;
+
+/// Feedback and responses that are counted in one transaction, about; fewer where a step of a re-index derives fewer logs.
+const PIECE_ROWS: u64 = 20_000;
+
+/// A piece of the standings that was counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// The last agent of it; nothing when all are.
+    pub to: Option<AgentKey>,
+}
+
+/// How far standings are counted.
+#[derive(Clone, Copy)]
+pub(super) struct Progress {
+    /// Of this commit: what is committed later may speak of those that were counted.
+    seq: u64,
+    to: CountedTo,
+}
+
+impl Writer {
+    /// Whether the network is without its standings.
+    #[must_use]
+    pub fn is_without_standings(&self) -> bool {
+        self.without_standings
+    }
+
+    /// Counts the standings of some more agents, where a backfill left them; nothing where it did not. If blocks are committed
+    /// in between, or the process dies, all are counted anew: nobody reads them before they are all there.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`], or what the database says.
+    pub async fn count_standings(&mut self) -> Result<Option<Counted>, StoreError> {
+        if !self.without_standings {
+            return Ok(None);
+        }
+        let (counted, piece_rows) = (self.counted, self.reindex_step_logs.min(PIECE_ROWS));
+        let step = self.begin("count standings").await?;
+        let seq = step.cursor.seq;
+        let to = match step.standings_are {
+            StandingsAre::Late => {
+                let counted = counted.filter(|counted| counted.seq == seq).map(|counted| counted.to);
+                step.count_standings(counted, piece_rows).await?
+            }
+            // The last piece was committed, and its answer was lost.
+            StandingsAre::Kept => {
+                drop(step);
+                None
+            }
+        };
+        self.without_standings = to.is_some();
+        self.counted = to.map(|to| Progress { seq, to });
+        Ok(Some(Counted { to: to.map(|to| to.agent) }))
+    }
+}
+
+impl Step<'_> {
+    /// Those of the next piece; returns how far they are counted, or nothing when all are.
+    async fn count_standings(
+        self,
+        counted: Option<CountedTo>,
+        piece_rows: u64,
+    ) -> Result<Option<CountedTo>, StoreError> {
+        if counted.is_none() {
+            apply::forget_standings(&self.sql).await?;
+            // Responses are looked up by their agents.
+            self.sql.execute("SELECT build_reader_index($1, 'feedback_response_agent')", &[]).await?;
+        }
+        let finalized = self.cursor.finalized.map(|block| block.number);
+        let to = apply::count_late(&self.sql, counted, piece_rows, finalized).await?;
+        if to.is_some() {
+            self.sql.commit().await?;
+        } else {
+            self.have_standings().await?;
+        }
+        Ok(to)
+    }
+
+    /// Commits that they are all there, with a number of its own: questions are answered that were refused.
+    async fn have_standings(self) -> Result<(), StoreError> {
+        self.sql.execute("UPDATE network SET has_standings = TRUE WHERE chain_id = $1", &[]).await?;
+        let after = Cursor { seq: self.cursor.seq + 1, ..self.cursor };
+        self.commit(&after).await
+    }
+}

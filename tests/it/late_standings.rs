@@ -1,0 +1,219 @@
+//! Standings that a backfill leaves for its end: they are those that a network has which kept them all the while, whatever
+//! happens on the way, and nobody is answered from what is not there yet.
+
+use meikan::config::Follow;
+use meikan::event::Event;
+use meikan::follow::{Outcome, Reindex};
+use meikan::store::Source;
+
+use crate::follow::{CHAIN_ID, IDENTITY, Node as Followed, REPUTATION, network};
+use crate::graphql::support::{feedback, registered, responded, revoked};
+use crate::support::fake_chain::{FakeChain, RawLog};
+use crate::support::node::Node;
+use crate::support::postgres::{TestDatabase, connect};
+use crate::support::tables::assert_same;
+
+/// Blocks of the chain, and how many of them are final.
+const BLOCKS: u64 = 240;
+const FINAL_BLOCKS: u64 = 210;
+
+/// A backfill in small steps that leaves standings for its end, and counts so many rows in one transaction.
+fn late(piece_rows: u64) -> Follow {
+    Follow { max_range_blocks: 20, postpone_indexes_blocks: 30, reindex_step_logs: piece_rows, ..Follow::default() }
+}
+
+/// A log of the registry that emits such events.
+fn log(event: Event) -> RawLog {
+    let registry = if matches!(event, Event::Identity(_)) { IDENTITY } else { REPUTATION };
+    (registry, event).into()
+}
+
+/// A chain where clients speak of the first agent in each block, and of others now and then: feedback is given, revoked and
+/// answered, in the same block and later, and given again under an index that it had.
+fn talk() -> FakeChain {
+    let chain = FakeChain::new(CHAIN_ID);
+    for number in 1..=BLOCKS {
+        // Whoever speaks of the first agent in a block, under which index.
+        let of = |number: u64| (u8::try_from(number % 7 + 1).unwrap(), number / 7);
+        let (client, index) = of(number);
+        let (value, tag) =
+            ((i128::from(number * 37 % 101), (number % 3) as u8), ["starred", "uptime", ""][number as usize % 3]);
+        let mut events = vec![feedback(1, client, index, value, tag)];
+        if number % 6 == 0 {
+            events.extend(registered(number / 6, 9, "https://agent.example"));
+            events.push(feedback(number / 6, 8, 1, value, "starred"));
+        }
+        if number % 4 == 0 && number > 14 {
+            let (client, index) = of(number - 13);
+            events.push(revoked(1, client, index));
+        }
+        if number % 5 == 0 {
+            events.extend([responded(1, client, index, 77), responded(1, client, 999, 77)]);
+        }
+        if number % 9 == 0 && number > 20 {
+            // Once more what was said before, and what was just said.
+            let (earlier, its_index) = of(number - 20);
+            events.push(feedback(1, earlier, its_index, (50, 0), "starred"));
+            events.extend([revoked(1, client, index), feedback(1, client, index, (60, 1), "uptime")]);
+        }
+        if number % 11 == 0 {
+            events.extend([revoked(1, client, index), responded(1 + number / 11, 8, 1, 77)]);
+        }
+        chain.mine(events.into_iter().map(log).collect::<Vec<_>>());
+    }
+    chain.finalize(FINAL_BLOCKS);
+    chain
+}
+
+/// A node whose network had its standings all the while; milestones come soon.
+async fn keeper(chain: &FakeChain) -> Followed {
+    let mut node = with_milestones(chain, Follow { max_range_blocks: 20, ..Follow::default() }).await;
+    node.sync().await;
+    node
+}
+
+/// A node whose aspects have milestones from the fifth feedback on.
+async fn with_milestones(chain: &FakeChain, follow: Follow) -> Followed {
+    let node = Followed::with(&[chain.url()], follow).await;
+    let few = "UPDATE network SET hot_feedback = 5, milestone_every = 3";
+    assert_eq!(connect(node.database.url()).await.execute(few, &[]).await.unwrap(), 1);
+    node
+}
+
+/// How many standings, versions and rankings there are, and whether a network is said to have them.
+async fn standings(database: &TestDatabase) -> ([i64; 3], bool) {
+    let select = "SELECT (SELECT count(*) FROM standing), (SELECT count(*) FROM standing_version), \
+                  (SELECT count(*) FROM ranking_version), has_standings FROM network";
+    let row = connect(database.url()).await.query_one(select, &[]).await.unwrap();
+    ([row.get(0), row.get(1), row.get(2)], row.get(3))
+}
+
+fn counted(outcomes: &[Outcome]) -> usize {
+    outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Counted(_))).count()
+}
+
+#[tokio::test]
+async fn they_are_those_that_are_kept_all_the_while_however_they_are_cut_into_pieces() {
+    let chain = talk();
+    let kept = keeper(&chain).await.dump().await;
+    for table in ["standing", "standing_version", "ranking_version"] {
+        assert!(kept[table].len() > 20, "{table}: {}", kept[table].len());
+    }
+    for piece_rows in [4, 10, 50, 200_000] {
+        let mut node = with_milestones(&chain, late(piece_rows)).await;
+        assert!(matches!(node.follower.step().await, Ok(Outcome::Advanced { .. })));
+        assert_eq!(standings(&node.database).await, ([0, 0, 0], false));
+        let outcomes = node.sync().await;
+        let pieces = counted(&outcomes);
+        assert!(pieces >= 2 && (pieces > 30) == (piece_rows <= 10), "{pieces} pieces of {piece_rows} rows");
+        assert!(standings(&node.database).await.1);
+        assert_same(&node.dump().await, &kept);
+    }
+}
+
+#[tokio::test]
+async fn f53_who_ends_in_the_middle_of_it_counts_anew() {
+    let chain = talk();
+    let kept = keeper(&chain).await.dump().await;
+    let mut node = with_milestones(&chain, late(10)).await;
+    let mut pieces = 0;
+    while pieces < 3 {
+        pieces += usize::from(matches!(node.follower.step().await, Ok(Outcome::Counted(_))));
+    }
+    let (rows, has_all) = standings(&node.database).await;
+    assert!(rows[0] > 0 && !has_all, "{rows:?}");
+    let mut node = node.restarted().await;
+    assert!(counted(&node.sync().await) > 3);
+    assert_same(&node.dump().await, &kept);
+}
+
+#[tokio::test]
+async fn blocks_that_come_in_the_middle_of_it_are_counted_too() {
+    let chain = talk();
+    let mut node = with_milestones(&chain, late(10)).await;
+    let mut pieces = 0;
+    while pieces < 3 {
+        pieces += usize::from(matches!(node.follower.step().await, Ok(Outcome::Counted(_))));
+    }
+    // So many that it is a backfill again.
+    for number in 1..=60 {
+        let said = [feedback(1, 3, 1_000 + number, (number.into(), 0), "starred"), feedback(2, 3, number, (7, 0), "")];
+        chain.mine(said.map(log).to_vec());
+    }
+    chain.finalize(BLOCKS + 40);
+    node.sync().await;
+    assert_same(&node.dump().await, &keeper(&chain).await.dump().await);
+}
+
+#[tokio::test]
+async fn a_reindex_in_the_middle_of_a_backfill_leaves_them_for_its_end_too() {
+    let chain = talk();
+    let kept = keeper(&chain).await.dump().await;
+    for (from, source) in [(60, Source::Store), (60, Source::Rpc), (1, Source::Store)] {
+        let mut node = with_milestones(&chain, late(10)).await;
+        while node.tip() < 100 {
+            node.follower.step().await.unwrap();
+        }
+        let asked = Reindex { from: Some(from), source, dry_run: false, accept_deep_reorg: false };
+        let (mut node, report) = node.reindexed(&asked).await;
+        report.unwrap();
+        node.sync().await;
+        assert!(standings(&node.database).await.1);
+        assert_same(&node.dump().await, &kept);
+    }
+}
+
+/// Questions that standings are read for.
+const OF_STANDINGS: [&str; 12] = [
+    "{ agentReputations { given } }",
+    "{ agentReputation(id: \"167000:1\") { given } }",
+    "{ agents { id tagReputations(first: 1) { given } } }",
+    "{ agents { id reputation { trustLevel } } }",
+    "{ agents(where: { reputation_: { given_gt: 0 } }) { id } }",
+    "{ agents(orderBy: reputation__given) { id } }",
+    "{ tagReputations(block: { number: 9 }) { id } }",
+    "{ leaderboard(chainId: 167000) { score } }",
+    "{ leaderboard(chainId: 167000, minFinality: FINALIZED) { score } }",
+    "{ leaderboard(block: { number: 9 }) { score } }",
+    "{ reputationSeries(agent: \"167000:1\", interval: HOUR) { active } }",
+    "{ clientReport(client: \"0x0808080808080808080808080808080808080808\") { given } }",
+];
+
+#[tokio::test]
+async fn what_needs_them_is_refused_with_the_reason_and_all_else_is_answered() {
+    let chain = talk();
+    let mut node = Node::start(&[network(&[chain.url()], late(50))]).await;
+    node.step().await;
+    let tip = node.tip();
+    assert!(tip < FINAL_BLOCKS);
+    for question in OF_STANDINGS {
+        let answer = node.answer("", question).await;
+        let errors = answer["errors"].as_array().unwrap_or_else(|| panic!("{question} was answered: {answer}"));
+        let (code, sentence) = (&errors[0]["extensions"]["code"], errors[0]["message"].as_str().unwrap());
+        assert_eq!(code, "UNAVAILABLE", "{question}: {sentence}");
+        let reason = format!("standings are counted at the end of its backfill, which is at block {tip}");
+        assert!(sentence.contains("of network taiko (chain 167000)") && sentence.contains(&reason), "{sentence}");
+    }
+    let (status, ready) = node.ready().await;
+    assert!(status == 503 && ready["reasons"][0].as_str().unwrap().contains("taiko: standings are counted"), "{ready}");
+    // The feedback is there, and a summary is counted from it.
+    let others = format!(
+        "{{ agents(first: 1000, block: {{ number: {tip} }}) {{ id totalFeedback }} \
+           feedbacks(first: 1000, block: {{ number: {tip} }}) {{ id value }} \
+           reputationSummary(agent: \"167000:1\", block: {{ number: {tip} }}) {{ count average clientCount min max }} }}"
+    );
+    let early = node.ask(&others).await;
+    assert!(early["feedbacks"].as_array().unwrap().len() > 10 && early["reputationSummary"]["count"] != "0", "{early}");
+    let analytics = async |node: &Node| -> i64 {
+        let select =
+            "SELECT (SELECT count(*) FROM analytics.reputation) + (SELECT count(*) FROM analytics.tag_reputation)";
+        connect(node.database.url()).await.query_one(select, &[]).await.unwrap().get(0)
+    };
+    assert_eq!(analytics(&node).await, 0);
+    node.catch_up().await;
+    for question in OF_STANDINGS {
+        node.ask(question).await;
+    }
+    assert!(analytics(&node).await > 40);
+    assert_eq!(early, node.ask(&others).await);
+}
