@@ -12,6 +12,7 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 use crate::chain::{Chain, ChainError, Range};
+use crate::task::joined;
 
 /// Most stretches that are fetched or wait to be taken, for each request that may be under way.
 const STRETCHES_PER_REQUEST: usize = 3;
@@ -69,20 +70,15 @@ impl Ahead {
             if !taken.is_empty() && !first.fetching.is_finished() {
                 break;
             }
-            let fetched = (&mut first.fetching).await;
+            let fetched = joined(&mut first.fetching).await;
             self.stretches.pop_front();
             match fetched {
-                Ok(Ok(ranges)) => taken.extend(ranges),
-                Ok(Err(error)) => {
+                Ok(ranges) => taken.extend(ranges),
+                Err(error) => {
                     self.clear();
                     // What is there is good; whoever comes back for the rest asks for it anew.
                     return if taken.is_empty() { Err(error) } else { Ok(taken) };
                 }
-                Err(ended) => match ended.try_into_panic() {
-                    Ok(panic) => std::panic::resume_unwind(panic),
-                    // Only the end of the process ends a task of ours.
-                    Err(_) => std::future::pending().await,
-                },
             }
         }
         if let Some(last) = taken.last() {

@@ -6,13 +6,13 @@ use super::error::StoreError;
 use super::step::{Cursor, Step};
 use crate::id::AgentKey;
 
-/// Feedback and responses that are counted in one transaction, about; fewer where a step of a re-index derives fewer logs.
-const PIECE_ROWS: u64 = 20_000;
+/// Feedback and responses that are counted at once, about; fewer where a step of a re-index derives fewer logs.
+const PIECE_ROWS: u64 = 8_000;
 
-/// A piece of the standings that was counted.
+/// Some of the standings, which were counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counted {
-    /// The last agent of it; nothing when all are.
+    /// The last agent of them; nothing when all are.
     pub to: Option<AgentKey>,
 }
 
@@ -61,7 +61,7 @@ impl Writer {
 }
 
 impl Step<'_> {
-    /// Those of the next piece; returns how far they are counted, or nothing when all are.
+    /// Those of the next pieces; returns how far they are counted, or nothing when all are.
     async fn count_standings(
         self,
         counted: Option<CountedTo>,

@@ -8,11 +8,12 @@
 //! a crash whoever becomes the writer goes on with it ([`Writer::resume`]).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use tokio_postgres::Row;
 
-use super::apply::{self, Applied, Batch, BlocksAre, Bounds, DERIVATION, Heights, Tip, Undone};
+use super::apply::{self, Applied, Batch, BlocksAre, Bounds, DERIVATION, Deriving, Tip, Undone};
 use super::error::StoreError;
 use super::generation;
 use super::sql::{self, signed};
@@ -326,7 +327,12 @@ impl Step<'_> {
     /// Derives from block `from` on, as far as one transaction goes, and commits.
     async fn derive(self, job: Job, from: u64, mut seq: u64, bounds: &StepBounds) -> Result<Rederived, StoreError> {
         let target = job.target;
-        let heights = Heights { finalized: job.finalized.map(|block| block.number), told_from: job.told_from };
+        let how = Deriving {
+            finalized: job.finalized.map(|block| block.number),
+            told_from: job.told_from,
+            blocks_are: BlocksAre::Held,
+            standings_are: self.standings_are,
+        };
         let mut done = Rederived {
             from,
             to: from.saturating_sub(1),
@@ -341,27 +347,18 @@ impl Step<'_> {
         while done.to < target.number && (derived < bounds.rows || tip.is_none()) {
             let stretch =
                 apply::read_stretch(&self.sql, self.contracts, done.to + 1, target.number, &bounds.stretch).await?;
-            let added = Box::pin(apply::derive(
-                &self.sql,
-                self.contracts,
-                &stretch.blocks,
-                &heights,
-                BlocksAre::Held,
-                self.standings_are,
-                seq,
-            ))
-            .await?;
+            let (logs, blocks) = (stretch.logs(), Arc::<[Block]>::from(stretch.blocks));
+            let added = Box::pin(apply::derive(&self.sql, self.contracts, &blocks, &how, seq)).await?;
             for (event, count) in added.events {
                 *done.events.entry(event).or_default() += count;
             }
             done.undecoded += added.undecoded;
             done.rows += added.rows;
             seq = added.seq;
-            derived += stretch.logs() + stretch.blocks.len() as u64;
+            derived += logs + blocks.len() as u64;
             done.to = stretch.to;
             // The tip is a block whose hash is held: between it and the stretch's end nothing happened.
-            tip = stretch
-                .blocks
+            tip = blocks
                 .last()
                 .map(|block| Tip {
                     number: block.header.number,

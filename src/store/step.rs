@@ -1,8 +1,12 @@
 //! One step of a writer: a transaction that holds the cursor's row, asserts that all is as planned, and moves the cursor.
 
+use std::sync::Arc;
+
 use alloy::primitives::B256;
 
-use super::apply::{self, Added, Applied, Batch, Contracts, DERIVATION, Heights, Rewound, StandingsAre, Tip, Undoing};
+use super::apply::{
+    self, Added, Applied, Batch, BlocksAre, Contracts, DERIVATION, Deriving, Rewound, StandingsAre, Tip, Undoing,
+};
 use super::error::StoreError;
 use super::pool::KEPT_PLANS;
 use super::reindex::Job;
@@ -113,7 +117,7 @@ impl<'a> Step<'a> {
     /// Undoes and adds what the batch says; also returns the cursor that it was committed with.
     pub(super) async fn apply(
         self,
-        batch: &Batch,
+        mut batch: Batch,
         parts: &[u64],
         floor: Floor,
     ) -> Result<(Applied, Cursor), StoreError> {
@@ -122,16 +126,16 @@ impl<'a> Step<'a> {
             let found = before.tip.map(|tip| tip.block());
             return Err(StoreError::TipMoved { expected: batch.expected_tip, found });
         }
-        if self.cursor.is_outdated() && !self.takes_all(batch) {
+        if self.cursor.is_outdated() && !self.takes_all(&batch) {
             return Err(StoreError::Rederiving { chain_id: self.sql.chain_id });
         }
-        let base = self.base(batch, floor)?;
+        let base = self.base(&batch, floor)?;
         let known = self.known_final(floor);
         let finalized = rising(known, batch.finalized)?;
         batch.check(base, self.start_block, finalized.map(|block| block.number))?;
-        self.check_link(batch, base, floor).await?;
+        self.check_link(&batch, base, floor).await?;
         let mut seq = before.seq;
-        let job = self.job_after(batch, floor).await?;
+        let job = self.job_after(&batch, floor).await?;
         let rewound = match batch.rewind_to.zip(before.tip) {
             Some((to, tip)) => Some(self.undo(tip, to, floor, &mut seq).await?),
             None => None,
@@ -139,11 +143,16 @@ impl<'a> Step<'a> {
         for part in parts {
             self.sql.execute("SELECT ensure_block_range($1, $2)", &[&signed(*part)]).await?;
         }
-        let heights =
-            Heights { finalized: finalized.map(|block| block.number), told_from: job.and_then(|job| job.told_from) };
-        let added = apply::add(&self.sql, self.contracts, &batch.blocks, &heights, self.standings_are, seq).await?;
+        let how = Deriving {
+            finalized: finalized.map(|block| block.number),
+            told_from: job.and_then(|job| job.told_from),
+            blocks_are: BlocksAre::New,
+            standings_are: self.standings_are,
+        };
+        let blocks: Arc<[Block]> = std::mem::take(&mut batch.blocks).into();
+        let added = Box::pin(apply::derive(&self.sql, self.contracts, &blocks, &how, seq)).await?;
         if let Some(finalized) = finalized.filter(|_| finalized != known) {
-            self.check_final(finalized, &batch.tip, &batch.blocks).await?;
+            self.check_final(finalized, &batch.tip, &blocks).await?;
             apply::prune(&self.sql, known.map(|block| block.number), base, finalized.number).await?;
         }
         // A commit without changes counts too: what is cached is cached under its number.

@@ -283,7 +283,7 @@ impl Writer {
                 .await
                 .map_err(StoreError::database("apply"))?;
         }
-        let (applied, cursor) = Box::pin(step.apply(&batch, &parts, floor)).await?;
+        let (applied, cursor) = Box::pin(step.apply(batch, &parts, floor)).await?;
         self.committed = Some(cursor);
         self.entering.clear();
         self.have_partitions(parts);

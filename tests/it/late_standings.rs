@@ -105,7 +105,7 @@ async fn they_are_those_that_are_kept_all_the_while_however_they_are_cut_into_pi
         assert_eq!(standings(&node.database).await, ([0, 0, 0], false));
         let outcomes = node.sync().await;
         let pieces = counted(&outcomes);
-        assert!(pieces >= 2 && (pieces > 30) == (piece_rows <= 10), "{pieces} pieces of {piece_rows} rows");
+        assert!(pieces >= 1 && (pieces > 3) == (piece_rows <= 10), "{pieces} pieces of {piece_rows} rows");
         assert!(standings(&node.database).await.1);
         assert_same(&node.dump().await, &kept);
     }
@@ -123,7 +123,7 @@ async fn f53_who_ends_in_the_middle_of_it_counts_anew() {
     let (rows, has_all) = standings(&node.database).await;
     assert!(rows[0] > 0 && !has_all, "{rows:?}");
     let mut node = node.restarted().await;
-    assert!(counted(&node.sync().await) > 3);
+    assert!(counted(&node.sync().await) > 3, "from the beginning");
     assert_same(&node.dump().await, &kept);
 }
 

@@ -18,6 +18,11 @@ const MERGE_BLOCKS: u64 = 1_024;
 /// Most stretches merged in one transaction; what is left stays as it is, which is only less dense.
 const MAX_MERGES: u64 = 64;
 
+/// Writes the headers and the raw logs of blocks.
+pub(super) async fn write(sql: &Sql<'_>, blocks: &[Block], finalized: Option<u64>) -> Result<u64, StoreError> {
+    Ok(write_headers(sql, blocks, finalized).await? + write_raw(sql, blocks, finalized).await?)
+}
+
 /// Writes headers: of blocks above finality, and of those with logs.
 pub(super) async fn write_headers(sql: &Sql<'_>, blocks: &[Block], finalized: Option<u64>) -> Result<u64, StoreError> {
     let is_final = |block: &Block| finalized.is_some_and(|finalized| block.header.number <= finalized);
@@ -52,7 +57,7 @@ pub(super) async fn write_headers(sql: &Sql<'_>, blocks: &[Block], finalized: Op
 }
 
 /// Writes raw logs: one segment a block above finality, one for many blocks below it.
-pub(super) async fn write_raw(sql: &Sql<'_>, blocks: &[Block], finalized: Option<u64>) -> Result<u64, StoreError> {
+async fn write_raw(sql: &Sql<'_>, blocks: &[Block], finalized: Option<u64>) -> Result<u64, StoreError> {
     let segments = segments(blocks, finalized);
     if segments.is_empty() { Ok(0) } else { insert_segments(sql, &segments).await }
 }

@@ -1,14 +1,18 @@
 //! The state digest in the writer's transaction: added by apply, subtracted by rewind.
 
+use std::sync::Arc;
+
 use tokio_postgres::types::Type;
 
-use super::Contracts;
+use super::{Contracts, are_many};
 use crate::block::{Block, Log};
 use crate::digest::{StateDigest, VERSION};
+use crate::id::ChainId;
 use crate::store::digest::{self, CHECKPOINT_LOGS, COLUMNS, Held, RawRange};
 use crate::store::error::StoreError;
 use crate::store::raw;
 use crate::store::sql::{self, Sql, signed};
+use crate::task::Beside;
 
 /// A rewind of at most this many logs subtracts them one by one and compares the result with what is kept.
 const MAX_CHECKED_LOGS: u64 = 16_384;
@@ -43,22 +47,26 @@ impl Digests {
         Ok(Self { is_behind, ..Self::upon(current, finalized) })
     }
 
-    /// Adds the logs of blocks.
-    pub(super) fn fold(&mut self, sql: &Sql<'_>, blocks: &[Block]) {
-        if !self.is_behind {
-            blocks.iter().for_each(|block| self.add(sql, block));
-        }
+    /// Begins to add the logs of blocks.
+    pub(super) fn fold(mut self, chain_id: ChainId, blocks: &Arc<[Block]>) -> Beside<Self> {
+        let blocks = Arc::clone(blocks);
+        Beside::begin(are_many(&blocks), move || {
+            if !self.is_behind {
+                blocks.iter().for_each(|block| self.add(chain_id, block));
+            }
+            self
+        })
     }
 
     fn upon(current: Held, finalized: Option<u64>) -> Self {
         Self { current, finalized, rows: Vec::new(), is_written: true, is_behind: false }
     }
 
-    fn add(&mut self, sql: &Sql<'_>, block: &Block) {
+    fn add(&mut self, chain_id: ChainId, block: &Block) {
         let before = self.current.digest.log_count;
         for decoded in &block.logs {
             let event = decoded.event.as_ref().ok();
-            self.current.digest.add(&digest::emitted(sql.chain_id, &decoded.log), event);
+            self.current.digest.add(&digest::emitted(chain_id, &decoded.log), event);
         }
         if !block.logs.is_empty() {
             self.end_block(block.header.number, before);

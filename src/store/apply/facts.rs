@@ -1,6 +1,7 @@
 //! The facts of a batch: what its events say of every noun, from the keys that they touch to the rows that are written.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use alloy::primitives::B256;
 
@@ -18,7 +19,7 @@ use super::tags::Tags;
 use super::totals::Totals;
 use super::validations::{self, ValidationKey, Validations, validation_key};
 use super::voices::Voices;
-use super::{At, Contracts, StandingsAre};
+use super::{At, Contracts, StandingsAre, are_many};
 use crate::block::{Block, DecodedLog};
 use crate::event::{Event, Fact, IdentityEvent, ReputationFact};
 use crate::id::AgentKey;
@@ -26,6 +27,7 @@ use crate::store::aspect::Aspect;
 use crate::store::error::StoreError;
 use crate::store::network::Contract;
 use crate::store::sql::Sql;
+use crate::task::Beside;
 
 /// The keys that a batch touches, of everything whose stored state matters.
 #[derive(Default)]
@@ -42,12 +44,13 @@ pub(super) struct Keys {
     validations: BTreeSet<ValidationKey>,
     intents: BTreeSet<B256>,
     oversight: OversightKeys,
+    standings_are: StandingsAre,
 }
 
 impl Keys {
     /// Those of blocks.
     pub(super) fn of(contracts: &Contracts, blocks: &[Block], standings_are: StandingsAre) -> Result<Self, StoreError> {
-        let mut keys = Self::default();
+        let mut keys = Self { standings_are, ..Self::default() };
         for block in blocks {
             for decoded in &block.logs {
                 let at = contracts.at(block, decoded)?;
@@ -56,10 +59,6 @@ impl Keys {
                 }
                 keys.oversight.add_time(at.place.time);
             }
-        }
-        if standings_are == StandingsAre::Late {
-            keys.heard.clear();
-            keys.standings.clear();
         }
         Ok(keys)
     }
@@ -77,12 +76,16 @@ impl Keys {
                 self.totals.insert(agent);
                 self.feedback.insert(feedback_key(deployment, &fact));
                 self.counted.extend(counted_pair(deployment, &fact));
-                self.heard.extend(heard_pair(deployment, &fact));
-                self.standings.insert((agent, Aspect::All));
+                if self.standings_are == StandingsAre::Kept {
+                    self.heard.extend(heard_pair(deployment, &fact));
+                    self.standings.insert((agent, Aspect::All));
+                }
                 if let ReputationFact::Given(given) = &fact {
                     let said = Said::new(&given.tag1, &given.value, given.value_decimals);
-                    self.standings.extend(said.aspects().map(|aspect| (agent, aspect)));
                     self.tags.insert(said.aspect);
+                    if self.standings_are == StandingsAre::Kept {
+                        self.standings.extend(said.aspects().map(|aspect| (agent, aspect)));
+                    }
                 }
             }
             Some(Fact::Validation(event)) => {
@@ -142,15 +145,27 @@ impl Facts {
     }
 
     /// The standings that the batch may change: of what it says, and of what was said before.
-    pub(super) fn standings(&self, keys: &Keys, standings_are: StandingsAre) -> BTreeSet<StandingKey> {
-        if standings_are == StandingsAre::Late {
+    pub(super) fn standings(&self, keys: &Keys) -> BTreeSet<StandingKey> {
+        if keys.standings_are == StandingsAre::Late {
             return BTreeSet::new();
         }
         keys.standings.iter().copied().chain(self.feedback.aspects()).collect()
     }
 
-    /// Folds blocks; returns what each did to feedback.
-    pub(super) fn fold(&mut self, contracts: &Contracts, blocks: &[Block]) -> Result<Vec<Spoken>, StoreError> {
+    /// Begins to fold blocks; returns what each did to feedback, too.
+    pub(super) fn fold(
+        mut self,
+        contracts: &Contracts,
+        blocks: &Arc<[Block]>,
+    ) -> Beside<Result<(Self, Vec<Spoken>), StoreError>> {
+        let (contracts, blocks) = (contracts.clone(), Arc::clone(blocks));
+        Beside::begin(are_many(&blocks), move || {
+            let spoken = self.blocks(&contracts, &blocks)?;
+            Ok((self, spoken))
+        })
+    }
+
+    fn blocks(&mut self, contracts: &Contracts, blocks: &[Block]) -> Result<Vec<Spoken>, StoreError> {
         let mut spoken = Vec::new();
         for block in blocks {
             self.changes.begin_block(block.header.number, block.header.hash, !block.logs.is_empty());

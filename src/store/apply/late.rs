@@ -22,9 +22,13 @@ use crate::store::error::StoreError;
 use crate::store::network::small;
 use crate::store::numeric::Numeric;
 use crate::store::sql::{self, Parameter, Sql, signed};
+use crate::task::Beside;
+
+/// Pieces that are counted in one transaction, which takes a second or two: whoever hands in documents waits for it.
+const PIECES: usize = 10;
 
 /// Agents that are looked at for a piece.
-const PIECE_AGENTS: i64 = 5_000;
+const PIECE_AGENTS: i64 = 4_000;
 
 /// How far standings are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,34 +105,40 @@ impl History {
 /// The feedback of an agent, by client and index.
 type Histories = BTreeMap<(Address, u64), History>;
 
-/// Counts the standings of the next piece, of about so much feedback; returns how far they are counted then, or nothing when
-/// all are.
+/// Counts the standings of the next pieces, each of about so much feedback; returns how far they are counted then, or nothing
+/// when all are. While one piece is counted the one before it is written.
 pub(in crate::store) async fn count(
     sql: &Sql<'_>,
-    counted: Option<CountedTo>,
+    mut counted: Option<CountedTo>,
     piece_rows: u64,
     finalized: Option<u64>,
 ) -> Result<Option<CountedTo>, StoreError> {
-    let Some(piece) = Piece::after(sql, counted, signed(piece_rows)).await? else { return Ok(None) };
-    let mut spoken = Vec::new();
-    for (agent, histories) in piece.load(sql).await? {
-        for ((client, _), history) in histories {
-            spoken.extend(history.spoken(agent, client).filter(|spoken| piece.has(spoken.block)));
+    let mut before: Option<Beside<Standings>> = None;
+    for _ in 0..PIECES {
+        let next = Piece::after(sql, counted, signed(piece_rows)).await?;
+        counted = next.as_ref().map(Piece::end);
+        let Some(piece) = next else { break };
+        let spoken = piece.spoken(sql).await?;
+        let standings = match piece.above {
+            None => Standings::none(sql).await?,
+            Some(above) => {
+                // It goes on from what the piece before it writes.
+                if let Some(before) = before.take() {
+                    before.end().await.write(sql, finalized).await?;
+                }
+                let pairs = spoken.iter().map(|spoken| spoken.pair).collect();
+                let voices = Voices::load_as_of(sql, &pairs, above).await?;
+                Standings::load(sql, &keys(&spoken), voices).await?
+            }
+        };
+        if let Some(before) = before.replace(standings.count_all(spoken)) {
+            before.end().await.write(sql, finalized).await?;
         }
     }
-    // As blocks come, and feedback within them.
-    spoken.sort_by_key(|spoken| spoken.block);
-    let standings = match piece.above {
-        None => Standings::none(sql).await?,
-        Some(above) => {
-            let pairs = spoken.iter().map(|spoken| spoken.pair).collect();
-            let voices = Voices::load_as_of(sql, &pairs, above).await?;
-            Standings::load(sql, &keys(&spoken), voices).await?
-        }
-    };
-    standings.counted(spoken).await.write(sql, finalized).await?;
-    let agent = AgentKey { deployment: piece.deployment, agent_id: piece.last };
-    Ok(Some(CountedTo { agent, block: piece.to }))
+    if let Some(last) = before {
+        last.end().await.write(sql, finalized).await?;
+    }
+    Ok(counted)
 }
 
 fn keys(spoken: &[Spoken]) -> BTreeSet<StandingKey> {
@@ -202,6 +212,23 @@ impl Piece {
         let rows = sql.query(&select, &of).await?;
         let to = rows.first().map(|row| sql::number(row, "block")).transpose()?;
         Ok(Self { above, to, ..Self::of(agent) })
+    }
+
+    /// How far standings are counted with it.
+    fn end(&self) -> CountedTo {
+        CountedTo { agent: AgentKey { deployment: self.deployment, agent_id: self.last }, block: self.to }
+    }
+
+    /// What its blocks did to feedback about its agents, as blocks come.
+    async fn spoken(&self, sql: &Sql<'_>) -> Result<Vec<Spoken>, StoreError> {
+        let mut spoken = Vec::new();
+        for (agent, histories) in self.load(sql).await? {
+            for ((client, _), history) in histories {
+                spoken.extend(history.spoken(agent, client).filter(|spoken| self.has(spoken.block)));
+            }
+        }
+        spoken.sort_by_key(|spoken| spoken.block);
+        Ok(spoken)
     }
 
     /// Whether it is about what a block did.

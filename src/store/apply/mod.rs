@@ -44,9 +44,9 @@ mod wallets;
 mod watchdog;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use alloy::primitives::Address;
-use tokio::try_join;
 
 pub(super) use self::batch::check_blocks;
 pub use self::batch::{Applied, Batch, Rewound, Tip};
@@ -108,12 +108,13 @@ struct At<'a> {
     contract: &'a Contract,
 }
 
-/// A network's contracts by address.
-pub(super) struct Contracts(HashMap<Address, Contract>);
+/// A network's contracts by address, shared by whoever reads logs.
+#[derive(Clone)]
+pub(super) struct Contracts(Arc<HashMap<Address, Contract>>);
 
 impl Contracts {
     pub(super) fn new(contracts: &[Contract]) -> Self {
-        Self(contracts.iter().map(|contract| (contract.address, *contract)).collect())
+        Self(Arc::new(contracts.iter().map(|contract| (contract.address, *contract)).collect()))
     }
 
     /// The event of a log, where it is one.
@@ -155,39 +156,27 @@ pub(super) struct Added {
     pub(super) seq: u64,
 }
 
-/// Adds blocks, of which those up to `finalized` are final: what they hold, and what derives from it. `seq` is the newest
-/// sequence number before.
-pub(super) async fn add(
-    sql: &Sql<'_>,
-    contracts: &Contracts,
-    blocks: &[Block],
-    heights: &Heights,
-    standings_are: StandingsAre,
-    seq: u64,
-) -> Result<Added, StoreError> {
-    let mut added = Box::pin(derive(sql, contracts, blocks, heights, BlocksAre::New, standings_are, seq)).await?;
-    added.rows += blocks::write_headers(sql, blocks, heights.finalized).await?;
-    added.rows += blocks::write_raw(sql, blocks, heights.finalized).await?;
-    Ok(added)
-}
-
 /// Whether standings are kept up with the facts, or counted once a backfill has come to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StandingsAre {
+    #[default]
     Kept,
     Late,
 }
 
-/// What the height of a block decides.
+/// How blocks are derived from.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Heights {
+pub(super) struct Deriving {
     /// Blocks up to this one are final: nothing is kept to undo them.
     pub(super) finalized: Option<u64>,
     /// The changes of blocks from this one on are told though they are final, because they were taken back.
     pub(super) told_from: Option<u64>,
+    /// Whether their headers and raw logs are to be written, too.
+    pub(super) blocks_are: BlocksAre,
+    pub(super) standings_are: StandingsAre,
 }
 
-impl Heights {
+impl Deriving {
     /// The last block whose changes nobody waits for.
     fn untold(&self) -> Option<u64> {
         let Some(told_from) = self.told_from else { return self.finalized };
@@ -195,41 +184,50 @@ impl Heights {
     }
 }
 
-/// Writes what derives from the logs of blocks: facts, totals, changes.
+/// From how many logs on they are folded and hashed on other threads: it takes two milliseconds each.
+const MANY_LOGS: usize = 256;
+
+/// Whether blocks have many logs.
+fn are_many(blocks: &[Block]) -> bool {
+    blocks.iter().map(|block| block.logs.len()).sum::<usize>() >= MANY_LOGS
+}
+
+/// Writes what derives from the logs of blocks: facts, totals, changes; of new ones, what they hold, too. `seq` is the newest
+/// sequence number before.
+///
+/// The server and this program are kept busy at once: the digest is computed all the while, the facts are folded while it is
+/// looked up what agents stood at and while raw logs are written, and standings are counted while the facts are written.
 pub(super) async fn derive(
     sql: &Sql<'_>,
     contracts: &Contracts,
-    blocks: &[Block],
-    heights: &Heights,
-    blocks_are: BlocksAre,
-    standings_are: StandingsAre,
+    blocks: &Arc<[Block]>,
+    how: &Deriving,
     seq: u64,
 ) -> Result<Added, StoreError> {
-    let keys = Keys::of(contracts, blocks, standings_are)?;
-    let told = Told { above: heights.untold(), blocks: blocks_are };
+    let keys = Keys::of(contracts, blocks, how.standings_are)?;
+    let told = Told { above: how.untold(), blocks: how.blocks_are };
+    let digests = Digests::load(sql, blocks, how.finalized).await?.fold(sql.chain_id, blocks);
     // Boxed, because the futures of whoever steps would hold those of every noun.
-    let load = Box::pin(Facts::load(sql, &keys, Changes::new(contracts.names(sql), told)));
-    // The server and this program are kept busy at once: the digest is computed while it is looked up what the facts build
-    // on, the facts are folded while it is looked up what agents stood at, and that is counted while the facts are written.
-    let mut digests = Digests::load(sql, blocks, heights.finalized).await?;
-    let ((mut facts, voices), ()) = try_join!(load, async {
-        digests.fold(sql, blocks);
-        Ok(())
-    })?;
-    let standings = facts.standings(&keys, standings_are);
-    let (standings, spoken) =
-        try_join!(Standings::load(sql, &standings, voices), async { facts.fold(contracts, blocks) })?;
-    let write = Box::pin(facts.write(sql, heights.finalized));
-    let counting =
-        async { Ok(if standings_are == StandingsAre::Late { standings } else { standings.counted(spoken).await }) };
-    let (fact_rows, standings) = try_join!(write, counting)?;
-    let standing_rows = standings.write(sql, heights.finalized).await?;
-    let digest_rows = digests.write(sql).await?;
+    let (facts, voices) = Box::pin(Facts::load(sql, &keys, Changes::new(contracts.names(sql), told))).await?;
+    let standings = facts.standings(&keys);
+    let facts = facts.fold(contracts, blocks);
+    let standings = Standings::load(sql, &standings, voices).await?;
+    let mut rows = match how.blocks_are {
+        BlocksAre::New => blocks::write(sql, blocks, how.finalized).await?,
+        BlocksAre::Held => 0,
+    };
+    let (facts, spoken) = facts.end().await?;
+    let standings = standings.count_all(match how.standings_are {
+        StandingsAre::Kept => spoken,
+        StandingsAre::Late => Vec::new(),
+    });
+    rows += Box::pin(facts.write(sql, how.finalized)).await?;
+    rows += standings.end().await.write(sql, how.finalized).await?;
+    rows += digests.end().await.write(sql).await?;
     // Last, because they are counted from what the others wrote.
     hours::add(sql, blocks).await?;
     let seq = facts.changes.write(sql, seq).await?;
     let flips = facts.flips.counts(&facts.changes.names);
-    let rows = fact_rows + digest_rows + standing_rows;
     Ok(Added { undecoded: facts.undecoded.count(), events: facts.events, flips, rows, seq })
 }
 

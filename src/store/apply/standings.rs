@@ -7,7 +7,6 @@
 
 use std::collections::BTreeSet;
 
-use tokio::task::spawn_blocking;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
@@ -24,6 +23,7 @@ use crate::store::fixed::Fixed;
 use crate::store::numeric::Numeric;
 use crate::store::sql::{self, Sql, signed};
 use crate::store::standing::counted;
+use crate::task::Beside;
 
 /// Milestones end hours, of which series are made.
 const SECONDS_PER_HOUR: u64 = 3_600;
@@ -33,7 +33,7 @@ const FULL_CONFIDENCE: i64 = 10;
 /// What stands for each rating that is missing for that.
 const UNKNOWN_RATING: u8 = 50;
 
-/// From how much feedback on it is counted on another thread: it takes half a millisecond, and to hand it over a twentieth.
+/// From how much feedback on it is counted on another thread: it takes half a millisecond.
 const MUCH_SPOKEN: usize = 128;
 
 /// An aspect of an agent.
@@ -395,24 +395,12 @@ impl Standings {
         Ok(Self { milestones: MilestoneRule::load(sql).await?, ..Self::default() })
     }
 
-    /// Counts what blocks did, in their order; much of it beside whatever else is done.
-    pub(super) async fn counted(mut self, spoken: Vec<Spoken>) -> Self {
-        let is_much = spoken.len() >= MUCH_SPOKEN;
-        let count = move || {
+    /// Begins to count what blocks did, in their order.
+    pub(super) fn count_all(mut self, spoken: Vec<Spoken>) -> Beside<Self> {
+        Beside::begin(spoken.len() >= MUCH_SPOKEN, move || {
             spoken.iter().for_each(|spoken| self.count(spoken));
             self
-        };
-        if !is_much {
-            return count();
-        }
-        match spawn_blocking(count).await {
-            Ok(counted) => counted,
-            Err(ended) => match ended.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // Only the end of the process ends a task of ours.
-                Err(_) => std::future::pending().await,
-            },
-        }
+        })
     }
 
     fn count(&mut self, spoken: &Spoken) {
