@@ -2,19 +2,22 @@
 //!
 //! Feedback about an agent comes a few at a time, over its whole life, and each rewrites the agent's standings: a backfill
 //! would write eight times as many as there are in the end. So they are counted agent by agent, when all feedback is there.
-//! What a block did to a feedback follows from the rows of its versions and of its responses; from there on it is counted as
-//! it is at the head, block by block, so that milestones and places in leaderboards are those that ingestion would have kept.
+//! What a block did to a feedback follows from the rows of its versions and of its responses ([`history`]); from there on it is
+//! counted as it is at the head, block by block, so that milestones and places in leaderboards are those that ingestion would have kept.
 //!
 //! A piece is all that was said of many agents, or, of an agent with much feedback, what was said in some blocks: so a piece
 //! needs about as much memory as a batch of blocks does.
+
+mod history;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::primitives::{Address, U256};
 
+use self::history::{History, Version};
 use super::agents::agent_key;
 use super::feedback::stored_said;
-use super::standings::{Said, Spoken, StandingKey, Standings};
+use super::standings::{Spoken, StandingKey, Standings};
 use super::voices::Voices;
 use crate::id::{AgentKey, Deployment};
 use crate::store::aspect::Aspect;
@@ -48,58 +51,6 @@ struct Piece {
     above: Option<u64>,
     /// The last of them; nothing: all.
     to: Option<u64>,
-}
-
-/// Feedback from block to block.
-struct Version {
-    begin: u64,
-    end: Option<u64>,
-    revoked_at: Option<(u64, u64)>,
-    time: u64,
-    said: Said,
-}
-
-impl Version {
-    fn holds_at(&self, block: u64) -> bool {
-        self.begin <= block && self.end.is_none_or(|end| block < end)
-    }
-}
-
-/// One feedback, whatever became of it.
-#[derive(Default)]
-struct History {
-    versions: Vec<Version>,
-    /// Responses by block, with its time.
-    responses: BTreeMap<u64, (u64, i64)>,
-}
-
-impl History {
-    /// What it says at the end of a block.
-    fn said_at(&self, block: u64) -> Option<Said> {
-        let version = self.versions.iter().find(|version| version.holds_at(block))?;
-        let revoked = version.revoked_at.is_some_and(|(at, _)| at <= block);
-        Some(Said { revoked, ..version.said })
-    }
-
-    /// What each block did to it.
-    fn spoken(&self, agent: AgentKey, client: Address) -> impl Iterator<Item = Spoken> + '_ {
-        let given = self.versions.iter().map(|version| (version.begin, version.time));
-        let revoked = self.versions.iter().filter_map(|version| version.revoked_at);
-        let answered = self.responses.iter().map(|(block, (time, _))| (*block, *time));
-        let blocks: BTreeMap<u64, u64> = given.chain(revoked).chain(answered).collect();
-        blocks.into_iter().map(move |(block, time)| Spoken {
-            block,
-            time,
-            pair: (agent, client),
-            before: block.checked_sub(1).and_then(|before| self.said_at(before)),
-            after: self.said_at(block),
-            given: self.versions.iter().any(|version| version.begin == block),
-            taken_back: self.versions.iter().any(|version| {
-                version.begin < block && version.revoked_at.is_some_and(|(revoked, _)| revoked == block)
-            }),
-            responses: self.responses.get(&block).map_or(0, |(_, responses)| *responses),
-        })
-    }
 }
 
 /// The feedback of an agent, by client and index.
