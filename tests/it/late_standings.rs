@@ -36,8 +36,12 @@ fn talk() -> FakeChain {
         // Whoever speaks of the first agent in a block, under which index.
         let of = |number: u64| (u8::try_from(number % 7 + 1).unwrap(), number / 7);
         let (client, index) = of(number);
-        let (value, tag) =
-            ((i128::from(number * 37 % 101), (number % 3) as u8), ["starred", "uptime", ""][number as usize % 3]);
+        let value = (i128::from(number * 37 % 101), u8::try_from(number % 3).unwrap());
+        let tag = match number % 3 {
+            0 => "starred",
+            1 => "uptime",
+            _ => "",
+        };
         let mut events = vec![feedback(1, client, index, value, tag)];
         if number % 6 == 0 {
             events.extend(registered(number / 6, 9, "https://agent.example"));

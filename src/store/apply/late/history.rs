@@ -81,13 +81,15 @@ mod tests {
         Version { begin, end, revoked_at: revoked.map(|block| (block, block * 10)), time: begin * 10, said }
     }
 
-    /// Block, time, what it said before and after with whether that was revoked, whether given, taken back, responses.
-    fn spoken(history: &History) -> Vec<(u64, u64, Option<bool>, Option<bool>, bool, bool, i64)> {
+    /// Block and time, whether what it said before and after was revoked, whether it was given and taken back, responses.
+    type Told = (u64, u64, [Option<bool>; 2], [bool; 2], i64);
+
+    fn spoken(history: &History) -> Vec<Told> {
         let agent = AgentKey { deployment: 0, agent_id: U256::from(1) };
         let revoked = |said: Option<Said>| said.map(|said| said.revoked);
-        let told = history.spoken(agent, Address::ZERO).map(|is| {
-            (is.block, is.time, revoked(is.before), revoked(is.after), is.given, is.taken_back, is.responses)
-        });
+        let told = history
+            .spoken(agent, Address::ZERO)
+            .map(|is| (is.block, is.time, [is.before, is.after].map(revoked), [is.given, is.taken_back], is.responses));
         told.collect()
     }
 
@@ -98,10 +100,10 @@ mod tests {
             responses: BTreeMap::from([(3, (30, 1)), (7, (70, 2))]),
         };
         let expected = [
-            (3, 30, None, None, false, false, 1),
-            (5, 50, None, Some(false), true, false, 0),
-            (7, 70, Some(false), Some(true), false, true, 2),
-            (9, 90, Some(true), Some(true), true, false, 0),
+            (3, 30, [None, None], [false, false], 1),
+            (5, 50, [None, Some(false)], [true, false], 0),
+            (7, 70, [Some(false), Some(true)], [false, true], 2),
+            (9, 90, [Some(true), Some(true)], [true, false], 0),
         ];
         assert_eq!(spoken(&history), expected);
     }
@@ -112,6 +114,6 @@ mod tests {
             versions: vec![version(5, Some(9), Some(9), 1), version(9, None, None, 2)],
             responses: BTreeMap::new(),
         };
-        assert_eq!(spoken(&history)[1..], [(9, 90, Some(false), Some(false), true, true, 0)]);
+        assert_eq!(spoken(&history)[1..], [(9, 90, [Some(false), Some(false)], [true, true], 0)]);
     }
 }
