@@ -40,7 +40,8 @@ impl Writer {
         if !self.without_standings {
             return Ok(None);
         }
-        let (counted, piece_rows) = (self.counted, self.reindex_step_logs.min(PIECE_ROWS));
+        // Whoever is dropped before the end does not know what was committed, and counts anew.
+        let (counted, piece_rows) = (self.counted.take(), self.reindex_step_logs.min(PIECE_ROWS));
         let step = self.begin("count standings").await?;
         let seq = step.cursor.seq;
         let to = match step.standings_are {

@@ -25,7 +25,8 @@ impl Writer {
         self.without_indexes
     }
 
-    /// Goes on without the indexes that only questions need, until they are built; only where nothing is held yet.
+    /// Goes on without standings and without the indexes that only questions need, until [`Writer::count_standings`] and
+    /// [`Writer::build_index`] have made up for them; only where nothing is held yet.
     ///
     /// # Errors
     /// [`StoreError::Fenced`], or what the database says.

@@ -8,6 +8,7 @@ use meikan::store::Source;
 
 use crate::follow::{CHAIN_ID, IDENTITY, Node as Followed, REPUTATION, network};
 use crate::graphql::support::{feedback, registered, responded, revoked};
+use crate::one_writer::cut_after;
 use crate::support::fake_chain::{FakeChain, RawLog};
 use crate::support::node::Node;
 use crate::support::postgres::{TestDatabase, connect};
@@ -16,6 +17,9 @@ use crate::support::tables::assert_same;
 /// Blocks of the chain, and how many of them are final.
 const BLOCKS: u64 = 240;
 const FINAL_BLOCKS: u64 = 210;
+
+/// Polls after which a step is cut, at most.
+const MAX_POLLS: usize = 2_000;
 
 /// A backfill in small steps that leaves standings for its end, and counts so many rows in one transaction.
 fn late(piece_rows: u64) -> Follow {
@@ -128,6 +132,25 @@ async fn f53_who_ends_in_the_middle_of_it_counts_anew() {
     assert!(rows[0] > 0 && !has_all, "{rows:?}");
     let mut node = node.restarted().await;
     assert!(counted(&node.sync().await) > 3, "from the beginning");
+    assert_same(&node.dump().await, &kept);
+}
+
+#[tokio::test]
+async fn f53_a_step_that_is_cut_at_any_point_counts_nothing_twice() {
+    let chain = talk();
+    let kept = keeper(&chain).await.dump().await;
+    let mut node = with_milestones(&chain, late(4)).await;
+    while !matches!(node.follower.step().await, Ok(Outcome::Counted(_))) {}
+    let mut ended = 0;
+    for polls in 0..MAX_POLLS {
+        // On the way it may be said that something of the step before is under way still.
+        ended += usize::from(matches!(cut_after(polls, node.follower.step()).await, Some(Ok(Outcome::Counted(_)))));
+        if ended > 1 {
+            break;
+        }
+    }
+    assert!(ended > 1, "a step is longer than {MAX_POLLS} polls");
+    node.sync().await;
     assert_same(&node.dump().await, &kept);
 }
 

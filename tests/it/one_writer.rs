@@ -37,7 +37,7 @@ fn chain_of(blocks: u64, seed: u64) -> Chain {
 }
 
 /// Polls a future so many times, then drops it: the end of a process at that point, or of the step.
-async fn cut_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
+pub(crate) async fn cut_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut left = polls;
     std::future::poll_fn(|context| {
