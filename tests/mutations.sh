@@ -27,6 +27,7 @@ mutations=(
     'milestone  src/store/apply/standings.rs s/(self\.ever_given) >= rule/$1 > rule/'
     'derived    src/store/apply/standings.rs s/("active", Type::INT8), "given - revoked"/$1, "given"/'
     'ranking    src/store/apply/rankings.rs  s/(DELETE FROM ranking_version WHERE chain_id = \$1 AND end_block > \$2)/$1::bigint + 1000000000/'
+    'late       src/store/apply/late/history.rs  s/(\(at, _\)\| at) <= block/$1 < block/'
     'since      src/store/standing.rs        s/(b\.voices) \+ coalesce\(\(SELECT sum\(mean\) FROM voices\), 0\)/$1/'
     'interval   src/store/query/series.rs    s/(e\.ever_given) - coalesce\(lag\(e\.ever_given\) OVER so_far, f\.ever_given\)/$1/'
     'flip       src/store/apply/flips.rs     s/(UPDATE manifest_flip SET end_block = NULL WHERE chain_id = \$1 AND end_block > \$2)/$1::bigint + 1000000000/'
