@@ -96,6 +96,16 @@ async fn standings(database: &TestDatabase) -> ([i64; 3], bool) {
     ([row.get(0), row.get(1), row.get(2)], row.get(3))
 }
 
+/// A node that has counted some of its standings.
+async fn in_the_middle(chain: &FakeChain) -> Followed {
+    let mut node = with_milestones(chain, late(10)).await;
+    let mut pieces = 0;
+    while pieces < 3 {
+        pieces += usize::from(matches!(node.follower.step().await, Ok(Outcome::Counted(_))));
+    }
+    node
+}
+
 fn counted(outcomes: &[Outcome]) -> usize {
     outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Counted(_))).count()
 }
@@ -123,11 +133,7 @@ async fn they_are_those_that_are_kept_all_the_while_however_they_are_cut_into_pi
 async fn f53_who_ends_in_the_middle_of_it_counts_anew() {
     let chain = talk();
     let kept = keeper(&chain).await.dump().await;
-    let mut node = with_milestones(&chain, late(10)).await;
-    let mut pieces = 0;
-    while pieces < 3 {
-        pieces += usize::from(matches!(node.follower.step().await, Ok(Outcome::Counted(_))));
-    }
+    let node = in_the_middle(&chain).await;
     let (rows, has_all) = standings(&node.database).await;
     assert!(rows[0] > 0 && !has_all, "{rows:?}");
     let mut node = node.restarted().await;
@@ -157,11 +163,7 @@ async fn f53_a_step_that_is_cut_at_any_point_counts_nothing_twice() {
 #[tokio::test]
 async fn blocks_that_come_in_the_middle_of_it_are_counted_too() {
     let chain = talk();
-    let mut node = with_milestones(&chain, late(10)).await;
-    let mut pieces = 0;
-    while pieces < 3 {
-        pieces += usize::from(matches!(node.follower.step().await, Ok(Outcome::Counted(_))));
-    }
+    let mut node = in_the_middle(&chain).await;
     // So many that it is a backfill again.
     for number in 1..=60 {
         let said = [feedback(1, 3, 1_000 + number, (number.into(), 0), "starred"), feedback(2, 3, number, (7, 0), "")];
