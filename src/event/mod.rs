@@ -13,6 +13,7 @@ mod governance;
 mod identity;
 mod kind;
 mod reputation;
+mod tag;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -29,7 +30,8 @@ pub use self::earlier::{
 pub use self::governance::GovernanceEvent;
 pub use self::identity::IdentityEvent;
 pub use self::kind::{Audit, AuditKind};
-pub use self::reputation::{Feedback, ReputationEvent, ReputationFact, Tag, Value};
+pub use self::reputation::{Feedback, ReputationEvent, ReputationFact, Value};
+pub use self::tag::Tag;
 pub use self::text::Text;
 pub use self::validation::ValidationEvent;
 

@@ -1,7 +1,8 @@
 //! Events of the reputation registry: feedback, its revocation, responses to it (ERC-8004, January 2026).
 
-use alloy::primitives::{Address, B256, I256, U256, keccak256};
+use alloy::primitives::{Address, B256, I256, U256};
 
+use super::tag::Tag;
 use super::text::Text;
 
 super::events! {
@@ -148,46 +149,6 @@ impl From<I256> for Value {
 impl From<i128> for Value {
     fn from(value: i128) -> Self {
         Self { is_negative: value < 0, magnitude: U256::from(value.unsigned_abs()) }
-    }
-}
-
-/// The first tag of feedback.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Tag {
-    /// As it was told.
-    Text(Text),
-    /// Only the keccak256 of an unknown text was told.
-    Hash(B256),
-}
-
-/// Tags in use, which are recognised by their hash.
-const KNOWN_TAGS: [&str; 16] = [
-    "",
-    "starred",
-    "reachable",
-    "ownerVerified",
-    "uptime",
-    "successRate",
-    "responseTime",
-    "blocktimeFreshness",
-    "revenues",
-    "tradingYield",
-    "miner-vouch",
-    "payment_cycle",
-    "day",
-    "week",
-    "month",
-    "year",
-];
-
-impl Tag {
-    /// The tag of a hash: its text, where that is a known one.
-    #[must_use]
-    pub fn of_hash(hash: B256) -> Self {
-        match KNOWN_TAGS.iter().find(|known| keccak256(known) == hash) {
-            Some(known) => Self::Text(Text::from(*known)),
-            None => Self::Hash(hash),
-        }
     }
 }
 

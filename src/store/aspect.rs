@@ -4,7 +4,6 @@
 //! nothing, so an agent's grade is of its ratings only: feedback whose first tag is empty or `starred`, of 0 to 100.
 
 use alloy::hex;
-use alloy::primitives::keccak256;
 
 use super::fixed::Fixed;
 use crate::event::Tag;
@@ -36,10 +35,7 @@ const LEAST_NEUTRAL: u8 = 50;
 impl Aspect {
     /// The aspect of a first tag.
     pub(super) fn of(tag: &Tag) -> Self {
-        let hash = match tag {
-            Tag::Text(text) => keccak256(&text.0),
-            Tag::Hash(hash) => *hash,
-        };
+        let hash = tag.hash();
         let (beginning, _) = hash.split_first_chunk().expect("a hash has 32 bytes");
         Self::Tag(*beginning)
     }

@@ -6,7 +6,8 @@
 use alloy::primitives::{Address, B256, I256, U256, keccak256};
 
 use super::{Generation, text_of_word};
-use crate::event::reputation::{Feedback, ReputationFact, Tag, Value};
+use crate::event::reputation::{Feedback, ReputationFact, Value};
+use crate::event::tag::Tag;
 use crate::event::text::Text;
 
 crate::event::events! {
