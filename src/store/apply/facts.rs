@@ -81,9 +81,9 @@ impl Keys {
                     self.standings.insert((agent, Aspect::All));
                 }
                 if let ReputationFact::Given(given) = &fact {
-                    let said = Said::new(&given.tag1, &given.value, given.value_decimals);
-                    self.tags.insert(said.aspect);
+                    self.tags.insert(Aspect::of(&given.tag1));
                     if self.standings_are == StandingsAre::Kept {
+                        let said = Said::new(&given.tag1, &given.value, given.value_decimals);
                         self.standings.extend(said.aspects().map(|aspect| (agent, aspect)));
                     }
                 }
@@ -191,11 +191,12 @@ impl Facts {
         match event.fact() {
             Some(Fact::Identity(events)) => events.iter().for_each(|event| self.identity(at, event)),
             Some(Fact::Reputation(fact)) => {
-                self.feedback.fold(at, &fact, &mut self.totals, &mut self.changes);
+                let agent = feedback::named_agent(at.contract.deployment, &fact);
                 if let ReputationFact::Given(given) = &fact {
                     self.tags.fold(at.place.block, Aspect::of(&given.tag1), &given.tag1);
                 }
-                self.begin_agent(at, feedback::named_agent(at.contract.deployment, &fact));
+                self.feedback.fold(at, fact, &mut self.totals, &mut self.changes);
+                self.begin_agent(at, agent);
             }
             Some(Fact::Validation(event)) => {
                 self.validations.fold(at, &event, &mut self.totals, &mut self.changes);

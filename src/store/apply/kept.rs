@@ -76,8 +76,7 @@ pub(super) struct Past<'a, T: Kept> {
 
 /// The kept rows that a batch changes.
 pub(super) struct KeptRows<T: Kept> {
-    /// Boxed, because a tree moves its neighbours for each new key.
-    timelines: BTreeMap<T::Key, Box<Timeline<T>>>,
+    timelines: BTreeMap<T::Key, Timeline<T>>,
 }
 
 impl<T: Kept> Default for KeptRows<T> {
@@ -105,7 +104,7 @@ impl<T: Kept> KeptRows<T> {
         let rows = sql.query(&take, &parameters(&arrays)).await?;
         let timelines = rows.iter().map(|row| {
             let (key, kept) = T::read(row)?;
-            Ok((key, Box::new(Timeline::stored(sql::number(row, "begin_block")?, kept))))
+            Ok((key, Timeline::stored(sql::number(row, "begin_block")?, kept)))
         });
         Ok(Self { timelines: timelines.collect::<Result<_, StoreError>>()? })
     }

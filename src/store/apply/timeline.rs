@@ -25,7 +25,8 @@ pub(super) struct Version<R> {
 /// The versions of one key: the stored one that held before the batch, if it is known, and those of the batch.
 #[derive(Debug)]
 pub(super) struct Timeline<R> {
-    stored: Option<(u64, R)>,
+    /// Boxed, because most keys of a batch are new, and a tree moves its neighbours for each.
+    stored: Option<Box<(u64, R)>>,
     /// The first block of the batch that changed the key: it ends the stored version.
     first_change: Option<u64>,
     versions: Vec<Version<R>>,
@@ -40,7 +41,7 @@ impl<R> Default for Timeline<R> {
 impl<R> Timeline<R> {
     /// Begins with the version that the database holds.
     pub(super) fn stored(begin: u64, row: R) -> Self {
-        Self { stored: Some((begin, row)), ..Self::default() }
+        Self { stored: Some(Box::new((begin, row))), ..Self::default() }
     }
 
     /// The version that holds now.
@@ -51,7 +52,7 @@ impl<R> Timeline<R> {
     /// The version that holds now, with the block that it began in.
     pub(super) fn current_since(&self) -> Option<(u64, &R)> {
         match self.first_change {
-            None => self.stored.as_ref().map(|(begin, row)| (*begin, row)),
+            None => self.stored.as_deref().map(|(begin, row)| (*begin, row)),
             Some(_) => {
                 let holds = |version: &&Version<R>| version.end.is_none();
                 self.versions.last().filter(holds).map(|version| (version.begin, &version.row))
@@ -100,7 +101,7 @@ impl<R> Timeline<R> {
 
     /// The stored version and the block that ended it.
     pub(super) fn ended(&self) -> Option<(&(u64, R), u64)> {
-        self.stored.as_ref().zip(self.first_change)
+        self.stored.as_deref().zip(self.first_change)
     }
 
     /// The first block of the batch that changed the key.

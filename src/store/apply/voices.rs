@@ -62,7 +62,8 @@ impl Voices {
 
     /// What they said at the end of a block.
     pub(super) async fn load_as_of(sql: &Sql<'_>, pairs: &BTreeSet<Pair>, block: u64) -> Result<Self, StoreError> {
-        let holds = "f.begin_block <= $5::bigint AND (f.end_block IS NULL OR f.end_block > $5)";
+        // Kept from the index by agents and blocks: rows are found by agent and client, and an agent has many.
+        let holds = "f.begin_block + 0 <= $5::bigint AND (f.end_block IS NULL OR f.end_block > $5)";
         let stands = "(f.revoked_block IS NULL OR f.revoked_block > $5)";
         Self::said(sql, pairs, &said(holds, stands), Some(signed(block))).await
     }

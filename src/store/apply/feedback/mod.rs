@@ -104,7 +104,8 @@ struct Stored {
 
 #[derive(Default)]
 struct Slot {
-    stored: Option<Stored>,
+    /// Boxed, because most feedback is new.
+    stored: Option<Box<Stored>>,
     given: Timeline<Given>,
 }
 
@@ -203,9 +204,9 @@ impl Feedback {
         })
     }
 
-    pub(super) fn fold(&mut self, at: &At<'_>, fact: &ReputationFact, totals: &mut Totals, changes: &mut Changes) {
+    pub(super) fn fold(&mut self, at: &At<'_>, fact: ReputationFact, totals: &mut Totals, changes: &mut Changes) {
         let place = at.place;
-        let agent = named_agent(at.contract.deployment, fact);
+        let agent = named_agent(at.contract.deployment, &fact);
         match fact {
             ReputationFact::Given(given) => {
                 let client = given.client_address;
@@ -213,31 +214,32 @@ impl Feedback {
                 if let Some(newest) = self.newest.get_mut(&(agent, client)) {
                     *newest = index.max(*newest);
                 }
+                let said = Said::new(&given.tag1, &given.value, given.value_decimals);
                 let given = Given {
                     place,
                     value: given.value,
                     decimals: given.value_decimals,
-                    tag1: given.tag1.clone(),
-                    tag2: given.tag2.clone(),
-                    endpoint: given.endpoint.clone(),
-                    uri: given.feedback_uri.clone(),
+                    tag1: given.tag1,
+                    tag2: given.tag2,
+                    endpoint: given.endpoint,
+                    uri: given.feedback_uri,
                     hash: given.feedback_hash,
-                    said: Said::new(&given.tag1, &given.value, given.value_decimals),
+                    said,
                     revoked: None,
                 };
                 self.give(FeedbackKey { agent, client, index }, given, totals, changes);
             }
             ReputationFact::Revoked { client_address, feedback_index, .. } => {
-                let key = FeedbackKey { agent, client: *client_address, index: *feedback_index };
+                let key = FeedbackKey { agent, client: client_address, index: feedback_index };
                 self.revoke(key, place, totals, changes);
             }
             ReputationFact::Answered {
                 client_address, feedback_index, responder, response_uri, response_hash, ..
             } => {
-                let key = FeedbackKey { agent, client: *client_address, index: *feedback_index };
-                let (uri, hash) = (response_uri.clone(), *response_hash);
+                let key = FeedbackKey { agent, client: client_address, index: feedback_index };
+                let (uri, hash) = (response_uri, response_hash);
                 self.touch(key).responses += 1;
-                self.responses.push(Response { key, place, responder: *responder, uri, hash });
+                self.responses.push(Response { key, place, responder, uri, hash });
                 totals.change(&place, agent, changes, |total| total.responses += 1);
                 let rest = || format!("{}{}", key.rest(), event_key(&place));
                 changes.note_of_agent(ChangeOp::Insert, ChangeEntity::Response, agent, rest);

@@ -175,7 +175,7 @@ pub(super) async fn load_slots(
             index: feedback_index.to_u64().ok_or_else(|| sql::corrupt("a feedback's index is no uint64"))?,
         };
         let stored = Stored { said: stored_said(row)?, revoked_now: None, superseded: None };
-        Ok((key, Slot { stored: Some(stored), given: Timeline::default() }))
+        Ok((key, Slot { stored: Some(Box::new(stored)), given: Timeline::default() }))
     });
     slots.collect()
 }
