@@ -28,7 +28,7 @@ use tracing::debug;
 use crate::block::{Block, BlockRef, Header};
 use crate::chain::{Chain, Range};
 use crate::config;
-use crate::store::{Applied, Batch, Built, Counted, Cursor, Rederived, StoreError, Tip, Writer};
+use crate::store::{Applied, Batch, Cursor, MadeUp, Rederived, StoreError, Tip, Writer};
 
 use self::ahead::Ahead;
 use self::census::VainSuspicions;
@@ -101,10 +101,8 @@ pub enum Outcome {
     /// Went on with a re-index from the store, or began one because an older program derived the tables, before anything
     /// else.
     Rederived(Box<Rederived>),
-    /// Built an index that had been postponed, at the end of a backfill.
-    Indexed(Built),
-    /// Counted standings that had been postponed.
-    Counted(Counted),
+    /// Built indexes and counted standings that had been postponed, at the end of a backfill.
+    MadeUp(MadeUp),
 }
 
 impl Follower {
@@ -277,10 +275,7 @@ impl Follower {
         if !self.makes_up && !is_wanted {
             return Ok(None);
         }
-        if let Some(counted) = self.writer.count_standings().await? {
-            return Ok(Some(Outcome::Counted(counted)));
-        }
-        Ok(self.writer.build_index().await?.map(Outcome::Indexed))
+        Ok(self.writer.make_up().await?.map(Outcome::MadeUp))
     }
 
     /// Notes what the chain shows, if it tells soon: nothing that is to be done now depends on it, but while the tables are

@@ -8,7 +8,7 @@ use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 use tracing::info;
 
 use super::Outcome;
-use crate::store::{Built, Counted, Rederived};
+use crate::store::{Counted, MadeUp, Rederived};
 
 /// Blocks behind the head from which on it is a backfill and worth telling.
 const BACKFILL_BLOCKS: u64 = 500;
@@ -51,24 +51,30 @@ impl Progress {
                 self.moved(*from, *to, *head, events, head.saturating_sub(*to) >= BACKFILL_BLOCKS);
             }
             Outcome::Rederived(step) => self.rederived(step),
-            Outcome::Indexed(Built { name, missing }) => {
-                let took = HumanDuration(self.step_began.elapsed());
-                info!(network = self.network, index = name, missing, %took, "built an index that the backfill postponed");
-                self.step_began = Instant::now();
-            }
-            Outcome::Counted(Counted { to: Some(agent) }) => {
-                if self.told_counting.is_none_or(|told| told.elapsed() >= LINE_PAUSE) {
-                    self.told_counting = Some(Instant::now());
-                    info!(network = self.network, agent = %agent.agent_id, "counting the standings that the backfill postponed");
-                }
-            }
-            Outcome::Counted(Counted { to: None }) => {
-                let took = HumanDuration(self.step_began.elapsed());
-                info!(network = self.network, %took, "counted the standings that the backfill postponed");
-                (self.step_began, self.told_counting) = (Instant::now(), None);
-            }
+            Outcome::MadeUp(made_up) => self.made_up(made_up),
             Outcome::AtHead | Outcome::Reorganised { .. } => self.step_began = Instant::now(),
         }
+    }
+
+    fn made_up(&mut self, MadeUp { counted, built, missing }: &MadeUp) {
+        let network = &self.network;
+        let took = HumanDuration(self.step_began.elapsed());
+        if !built.is_empty() {
+            let indexes = built.join(", ");
+            info!(network, indexes, missing, %took, "built indexes that the backfill postponed");
+        }
+        match counted {
+            Some(Counted { to: Some(agent) }) if self.told_counting.is_none_or(|told| told.elapsed() >= LINE_PAUSE) => {
+                self.told_counting = Some(Instant::now());
+                info!(network, agent = %agent.agent_id, "counting the standings that the backfill postponed");
+            }
+            Some(Counted { to: None }) => {
+                self.told_counting = None;
+                info!(network, "counted the standings that the backfill postponed");
+            }
+            _ => {}
+        }
+        self.step_began = Instant::now();
     }
 
     /// Takes in a step of a re-index from the store.

@@ -272,8 +272,7 @@ fn count(network: &str, outcome: &Outcome) {
             count_events(network, applied);
             ("reorganised", to - ancestor)
         }
-        Outcome::Indexed(_) => ("indexed", 0),
-        Outcome::Counted(_) => ("counted", 0),
+        Outcome::MadeUp(_) => ("made_up", 0),
         Outcome::Rederived(step) => ("rederived", (step.to + 1).saturating_sub(step.from)),
     };
     counter!(names::STEPS, "network" => network.to_owned(), "outcome" => name).increment(1);

@@ -36,7 +36,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`StoreError::Fenced`], or what the database says.
-    pub async fn count_standings(&mut self) -> Result<Option<Counted>, StoreError> {
+    pub(super) async fn count_standings(&mut self) -> Result<Option<Counted>, StoreError> {
         if !self.without_standings {
             return Ok(None);
         }

@@ -47,7 +47,7 @@ pub use self::late::Counted;
 pub use self::numeric::Numeric;
 use self::pool::{Canceller, Connections, Target};
 pub use self::preview::Preview;
-pub use self::reader_index::Built;
+pub use self::reader_index::MadeUp;
 pub use self::reindex::{Job, Rederived, Source, Stock};
 pub use self::step::{CHANNEL, Cursor, Finalized};
 pub use self::tally::Tally;
@@ -59,7 +59,7 @@ const WRITE_CONNECTIONS: usize = 4;
 
 /// The database.
 pub struct Store {
-    write: Connections,
+    write: Arc<Connections>,
     read: Connections,
     /// Longest statement on a connection for reading; zero: as long as it takes.
     longest_read: Duration,
@@ -85,7 +85,7 @@ impl Store {
         let read = Target::from_url(read_url)?;
         let primary = Target::from_url(&config.url)?;
         let store = Self {
-            write: Connections::for_writing(primary.clone(), WRITE_CONNECTIONS, acquire_timeout),
+            write: Arc::new(Connections::for_writing(primary.clone(), WRITE_CONNECTIONS, acquire_timeout)),
             read: Connections::for_reading(read, config.read_connections, acquire_timeout, statement_timeout),
             longest_read: statement_timeout,
             primary,

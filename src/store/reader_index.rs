@@ -4,17 +4,36 @@
 //! in the table `reader_index`; no statement of a writer needs one. Whether a network is without them is committed with
 //! the network, so whoever goes on after a crash knows it.
 
+use std::sync::Arc;
+
+use deadpool_postgres::Object;
+use futures_util::future::try_join_all;
+use tokio::join;
+use tokio_postgres::Row;
+
 use super::Writer;
 use super::error::StoreError;
+use super::late::Counted;
+use super::pool::Connections;
 use super::sql::{self, signed};
 use super::step::Step;
 
-/// An index that was built.
+const OPERATION: &str = "build an index";
+
+/// Indexes that are built at once. The server may take further processors for each.
+const INDEXES_AT_ONCE: usize = 2;
+
+/// The tables that are written to while standings are counted.
+const COUNTED_TABLES: [&str; 3] = ["standing", "standing_version", "ranking_version"];
+
+/// What was made up for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Built {
-    /// Its name, without that of the network.
-    pub name: String,
-    /// How many are still missing.
+pub struct MadeUp {
+    /// Standings that were counted.
+    pub counted: Option<Counted>,
+    /// The indexes that were built, by their names without that of the network.
+    pub built: Vec<String>,
+    /// How many indexes are still missing.
     pub missing: u64,
 }
 
@@ -25,8 +44,8 @@ impl Writer {
         self.without_indexes
     }
 
-    /// Goes on without standings and without the indexes that only questions need, until [`Writer::count_standings`] and
-    /// [`Writer::build_index`] have made up for them; only where nothing is held yet.
+    /// Goes on without standings and without the indexes that only questions need, until [`Writer::make_up`] has made up
+    /// for all of them; only where nothing is held yet.
     ///
     /// # Errors
     /// [`StoreError::Fenced`], or what the database says.
@@ -43,39 +62,96 @@ impl Writer {
         Ok(())
     }
 
-    /// Builds the next index that is missing; nothing when there is none. The cursor is not held meanwhile: documents can
-    /// be handed in, and readers read. With the last one the network has them all.
+    /// Makes up for some of what a backfill postponed; nothing when all is there. While standings are counted an index is built
+    /// beside it, of tables that are not written to; then two at once: each takes one processor. The cursor is not held while
+    /// indexes are built: documents can be handed in, and readers read.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`], or what the database says; what was built stays.
-    pub async fn build_index(&mut self) -> Result<Option<Built>, StoreError> {
-        let failed = || StoreError::database("build an index");
-        // An old writer builds nothing.
-        drop(self.begin("build an index").await?);
-        let (client, chain_id) = self.connection();
-        let chain = signed(chain_id);
-        let select = "SELECT name FROM reader_index WHERE to_regclass(format('%I', name || '_' || $1::bigint)) IS NULL \
-                      ORDER BY table_name, name";
-        let missing = client.query(select, &[&chain]).await.map_err(failed())?;
-        let mut built = None;
-        if let Some(row) = missing.first() {
-            let name: String = sql::column(row, "name")?;
-            client.execute("SELECT build_reader_index($1, $2)", &[&chain, &name]).await.map_err(failed())?;
-            built = Some(Built { name, missing: missing.len() as u64 - 1 });
+    /// [`StoreError::Fenced`], or what the database says; what was built or counted stays.
+    pub async fn make_up(&mut self) -> Result<Option<MadeUp>, StoreError> {
+        if !self.without_indexes {
+            return Ok(None);
         }
-        if missing.len() <= 1 {
+        let mut missing = self.missing_indexes().await?;
+        if self.without_standings && self.counted.is_none() {
+            // What the planner knows may be of an eighth of the rows, and an index more is one more to be wrong about.
+            self.analyze().await;
+        }
+        let (built, counted) = if self.without_standings {
+            missing.retain(|index| !COUNTED_TABLES.contains(&index.table_name.as_str()));
+            let builder = Builder::new(self, missing.into_iter().take(1).collect());
+            // Both to their ends: whoever counts and is cut begins anew.
+            let (built, counted) = join!(builder.build(), self.count_standings());
+            (built?, counted?)
+        } else {
+            let builder = Builder::new(self, missing.into_iter().take(INDEXES_AT_ONCE).collect());
+            (builder.build().await?, None)
+        };
+        let missing = self.missing_indexes().await?.len() as u64;
+        if missing == 0 && !self.without_standings {
             self.have_indexes().await?;
         }
-        Ok(built)
+        Ok(Some(MadeUp { counted, built, missing }))
+    }
+
+    /// The indexes that are not there yet, those of the largest tables first: so that two that are built at once take about as
+    /// long.
+    async fn missing_indexes(&mut self) -> Result<Vec<ReaderIndex>, StoreError> {
+        // An old writer builds nothing.
+        let step = self.begin(OPERATION).await?;
+        let select = "SELECT name, table_name FROM reader_index \
+                      WHERE to_regclass(format('%I', name || '_' || $1::bigint)) IS NULL \
+                      ORDER BY pg_relation_size(to_regclass(format('%I', table_name || '_' || $1::bigint))) DESC, name";
+        let rows = step.sql.query(select, &[]).await?;
+        let read = |row: &Row| {
+            Ok(ReaderIndex { name: sql::column(row, "name")?, table_name: sql::column(row, "table_name")? })
+        };
+        rows.iter().map(read).collect()
     }
 
     async fn have_indexes(&mut self) -> Result<(), StoreError> {
-        let Step { sql, .. } = self.begin("build an index").await?;
+        let Step { sql, .. } = self.begin(OPERATION).await?;
         sql.execute("UPDATE network SET has_reader_indexes = TRUE WHERE chain_id = $1", &[]).await?;
         sql.commit().await?;
         self.without_indexes = false;
         // All rows are there, and the planner knows of those only that were there when it last looked.
         self.analyze().await;
         Ok(())
+    }
+}
+
+struct ReaderIndex {
+    name: String,
+    table_name: String,
+}
+
+/// Builds indexes of a network, each on a connection of its own.
+struct Builder {
+    connections: Arc<Connections>,
+    chain: i64,
+    indexes: Vec<ReaderIndex>,
+}
+
+impl Builder {
+    fn new(writer: &Writer, indexes: Vec<ReaderIndex>) -> Self {
+        Self { connections: Arc::clone(&writer.connections), chain: signed(writer.chain_id()), indexes }
+    }
+
+    /// Returns their names, once all are there.
+    async fn build(self) -> Result<Vec<String>, StoreError> {
+        try_join_all(self.indexes.iter().map(|index| self.build_one(&index.name))).await
+    }
+
+    async fn build_one(&self, name: &str) -> Result<String, StoreError> {
+        let failed = || StoreError::database(OPERATION);
+        // It does not come back: whoever is cut leaves a connection behind that is busy until the index is there.
+        let mut client = Object::take(self.connections.get().await?);
+        let transaction = client.transaction().await.map_err(failed())?;
+        // Whoever was cut may be building it still.
+        let lock = "SELECT pg_advisory_xact_lock(hashtextextended('meikan index ' || $1 || ' ' || $2::bigint, 0))";
+        transaction.execute(lock, &[&name, &self.chain]).await.map_err(failed())?;
+        transaction.execute("SELECT build_reader_index($1, $2)", &[&self.chain, &name]).await.map_err(failed())?;
+        transaction.commit().await.map_err(failed())?;
+        Ok(name.into())
     }
 }

@@ -5,6 +5,7 @@
 //! asks whether the epoch is still its own: an old writer cannot commit anything (F55).
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 use alloy::primitives::{B256, keccak256};
@@ -16,6 +17,7 @@ use super::derivation;
 use super::error::StoreError;
 use super::late;
 use super::network::{self, Contract};
+use super::pool::Connections;
 use super::reindex::STEP_LOGS;
 use super::sql::{self, Sql, signed};
 use super::step::{Cursor, Finalized, Floor, Plans, Step, clamped};
@@ -80,6 +82,8 @@ pub struct StoredHeader {
 /// The right to write one network's data.
 pub struct Writer {
     client: ClientWrapper,
+    /// Where further connections come from.
+    pub(super) connections: Arc<Connections>,
     chain_id: ChainId,
     epoch: i64,
     start_block: u64,
@@ -151,6 +155,7 @@ impl Store {
             without_standings: !sql::column::<bool>(&row, "has_standings")?,
             counted: None,
             committed: None,
+            connections: Arc::clone(&self.write),
             client,
         }))
     }

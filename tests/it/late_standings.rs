@@ -4,7 +4,7 @@
 use meikan::config::Follow;
 use meikan::event::Event;
 use meikan::follow::{Outcome, Reindex};
-use meikan::store::Source;
+use meikan::store::{MadeUp, Source};
 
 use crate::follow::{CHAIN_ID, IDENTITY, Node as Followed, REPUTATION, network};
 use crate::graphql::support::{feedback, registered, responded, revoked};
@@ -101,13 +101,17 @@ async fn in_the_middle(chain: &FakeChain) -> Followed {
     let mut node = with_milestones(chain, late(10)).await;
     let mut pieces = 0;
     while pieces < 3 {
-        pieces += usize::from(matches!(node.follower.step().await, Ok(Outcome::Counted(_))));
+        pieces += usize::from(node.follower.step().await.is_ok_and(|outcome| has_counted(&outcome)));
     }
     node
 }
 
 fn counted(outcomes: &[Outcome]) -> usize {
-    outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Counted(_))).count()
+    outcomes.iter().filter(|outcome| has_counted(outcome)).count()
+}
+
+fn has_counted(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::MadeUp(MadeUp { counted: Some(_), .. }))
 }
 
 #[tokio::test]
@@ -142,15 +146,43 @@ async fn f53_who_ends_in_the_middle_of_it_counts_anew() {
 }
 
 #[tokio::test]
+async fn f53_an_index_that_somebody_builds_still_is_waited_for() {
+    let chain = talk();
+    let mut node = with_milestones(&chain, late(200_000)).await;
+    while matches!(node.follower.step().await, Ok(Outcome::Advanced { to, .. }) if to < FINAL_BLOCKS) {}
+    // As a step does that is cut: it locks the index's name, and the server goes on.
+    let mut client = connect(node.database.url()).await;
+    let watching = connect(node.database.url()).await;
+    let building = client.transaction().await.unwrap();
+    let lock =
+        "SELECT pg_advisory_xact_lock(hashtextextended('meikan index ' || name || ' 167000', 0)) FROM reader_index";
+    building.execute(lock, &[]).await.unwrap();
+    building.execute("SELECT build_reader_index(167000, name) FROM reader_index", &[]).await.unwrap();
+    let committed = async {
+        let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+        while watching.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+            tokio::task::yield_now().await;
+        }
+        building.commit().await.unwrap();
+    };
+    let (outcome, ()) = tokio::join!(node.follower.step(), committed);
+    let Outcome::MadeUp(made_up) = outcome.unwrap() else { panic!("nothing was made up for") };
+    assert_eq!((made_up.built.len(), made_up.missing), (1, 0));
+    node.sync().await;
+    assert!(standings(&node.database).await.1);
+}
+
+#[tokio::test]
 async fn f53_a_step_that_is_cut_at_any_point_counts_nothing_twice() {
     let chain = talk();
     let kept = keeper(&chain).await.dump().await;
     let mut node = with_milestones(&chain, late(4)).await;
-    while !matches!(node.follower.step().await, Ok(Outcome::Counted(_))) {}
+    while !node.follower.step().await.is_ok_and(|outcome| has_counted(&outcome)) {}
     let mut ended = 0;
     for polls in 0..MAX_POLLS {
         // On the way it may be said that something of the step before is under way still.
-        ended += usize::from(matches!(cut_after(polls, node.follower.step()).await, Some(Ok(Outcome::Counted(_)))));
+        let outcome = cut_after(polls, node.follower.step()).await;
+        ended += usize::from(outcome.is_some_and(|outcome| outcome.is_ok_and(|outcome| has_counted(&outcome))));
         if ended > 1 {
             break;
         }

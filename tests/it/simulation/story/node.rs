@@ -139,8 +139,7 @@ fn words(outcome: &Outcome) -> String {
         Outcome::AtHead => "at the head".into(),
         Outcome::Advanced { from, to, head, .. } => format!("{from} to {to} of {head}"),
         Outcome::Rederived(_) => "derived again".into(),
-        Outcome::Counted(_) => "counted standings".into(),
-        Outcome::Indexed(built) => format!("built {}", built.name),
+        Outcome::MadeUp(made_up) => format!("counted and built {}", made_up.built.join(", ")),
         Outcome::Reorganised { ancestor, depth, to, .. } => format!("{depth} undone to {ancestor}, now {to}"),
     }
 }
