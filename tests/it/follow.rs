@@ -41,7 +41,7 @@ impl Node {
     }
 
     pub(crate) async fn with(urls: &[String], follow: Follow) -> Self {
-        Self::start(TestDatabase::create().await, network(urls, follow)).await
+        Self::start(TestDatabase::migrated().await, network(urls, follow)).await
     }
 
     pub(crate) async fn start(database: TestDatabase, network: Network) -> Self {
@@ -264,7 +264,7 @@ fn end(outcome: &Outcome) -> u64 {
 async fn who_stops_in_the_middle_of_a_backfill_has_its_indexes() {
     let chain = busy_chain(300);
     chain.finalize(250);
-    let database = TestDatabase::create().await;
+    let database = TestDatabase::migrated().await;
     let network =
         network(&[chain.url()], Follow { max_range_blocks: 20, postpone_indexes_blocks: 30, ..Follow::default() });
     let store = Store::connect(&Database { url: database.url().into(), ..Database::default() }).await.unwrap();

@@ -205,7 +205,7 @@ impl Node {
     pub(crate) async fn limited(statement_timeout_ms: Option<u64>, change: impl FnOnce(&mut Api)) -> Self {
         // What a failed test's node logged is shown with the test.
         let _ = tracing_subscriber::fmt().with_test_writer().with_max_level(tracing::Level::ERROR).try_init();
-        let database = TestDatabase::create().await;
+        let database = TestDatabase::migrated().await;
         let config = Database {
             url: database.url().into(),
             read_connections: 4,

@@ -81,7 +81,7 @@ fn play_all(next: impl Fn() -> Option<u64> + Sync, mut done: impl FnMut(u64, End
             scope.spawn(|| {
                 let ended = ended;
                 let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                let database = runtime.block_on(TestDatabase::create());
+                let database = runtime.block_on(TestDatabase::migrated());
                 let stage = runtime.block_on(stage(&database));
                 while let Some(seed) = next() {
                     playing.lock().unwrap().insert(seed, Instant::now());
@@ -132,7 +132,7 @@ fn f19_f41_f54_f59_f66_whatever_happens_the_tables_say_what_the_chain_says() {
 #[test]
 fn f17_f20_f60_a_step_may_end_wherever_it_waits() {
     let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let database = runtime.block_on(TestDatabase::create());
+    let database = runtime.block_on(TestDatabase::migrated());
     let stage = runtime.block_on(stage(&database));
     let mut ends = 0;
     // Every third point at which the step waits; far more than there are. Whether the process dies, and how its connection

@@ -26,7 +26,7 @@ pub(crate) fn config(url: &str) -> Database {
 
 impl Fixture {
     pub(crate) async fn create() -> Self {
-        let database = TestDatabase::create().await;
+        let database = TestDatabase::migrated().await;
         let store = Store::connect(&config(database.url())).await.unwrap();
         store.migrate().await.unwrap();
         let client = postgres::connect(database.url()).await;

@@ -50,7 +50,7 @@ pub(crate) struct Node {
 impl Node {
     /// A node that has not looked at its networks yet.
     pub(crate) async fn start(networks: &[Network]) -> Self {
-        Self::start_on(Arc::new(TestDatabase::create().await), networks).await
+        Self::start_on(Arc::new(TestDatabase::migrated().await), networks).await
     }
 
     /// A node on a database that another one has left.
