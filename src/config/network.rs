@@ -61,6 +61,9 @@ pub struct Follow {
     /// A new network that is at least so many final blocks behind is filled without standings and without the indexes that
     /// only questions need; they are counted and built once it has them all. 0: it has them from the beginning.
     pub postpone_indexes_blocks: u64,
+    /// Further connections to the database by which such indexes are built, the first one while standings are counted. 0: one
+    /// index after the other by the writer's own, once they are.
+    pub index_connections: usize,
     /// Requests to one endpoint at the same time.
     pub concurrent_requests: usize,
     /// Requests in one JSON-RPC batch; 1 turns batches off.
@@ -96,6 +99,7 @@ impl Default for Follow {
             max_range_blocks: 10_000,
             by_hash_blocks: 128,
             postpone_indexes_blocks: 5_000,
+            index_connections: 2,
             concurrent_requests: 8,
             batch_requests: 100,
             requests_per_second: 0,

@@ -10,6 +10,7 @@
 mod ahead;
 mod census;
 mod error;
+mod finality;
 mod plan;
 mod progress;
 mod reindex;
@@ -34,6 +35,7 @@ use self::ahead::Ahead;
 use self::census::VainSuspicions;
 pub use self::error::FollowError;
 use self::error::unstable;
+use self::finality::Shown;
 use self::plan::{Limits, Plan, View, decide};
 pub use self::progress::BARS;
 pub use self::reindex::{Reindex, ReindexError, Report, Swapped, reindex};
@@ -110,6 +112,7 @@ impl Follower {
     #[must_use]
     pub fn new(network: &config::Network, chain: Arc<Chain>, mut writer: Writer) -> Self {
         writer.set_reindex_step_logs(network.follow.reindex_step_logs);
+        writer.set_index_connections(network.follow.index_connections);
         let limits = Limits {
             range_blocks: network.follow.max_range_blocks,
             by_hash_blocks: network.follow.by_hash_blocks,
@@ -485,69 +488,6 @@ impl Follower {
         // Of most blocks the range told only by silence, which is worth as much as their blooms say (F3).
         Ok(self.chain.hear_blooms(merge(headers, range.blocks)?).await?)
     }
-
-    /// The newest block that is proposed on L1 and that we hold under the same hash, as in [`Self::final_block`]; unlike
-    /// finality it may step back. While it is unknown, or of a branch that is not ours, the last one known stays (F16).
-    async fn safe_block(
-        &mut self,
-        cursor: &Cursor,
-        shown: &Shown,
-        headers: &[Header],
-        kept: u64,
-    ) -> Result<Option<u64>, FollowError> {
-        if !shown.tells_safe {
-            return Ok(None);
-        }
-        let finalized = cursor.finalized.map(|finalized| finalized.number);
-        // A network that tells has a safe block, if only one that is below all that we hold.
-        let known = cursor.safe.or(finalized).unwrap_or_default().min(kept);
-        let Some(safe) = shown.safe else { return Ok(Some(known)) };
-        if safe.number <= kept && (cursor.safe == Some(safe.number) || finalized >= Some(safe.number)) {
-            return Ok(Some(safe.number));
-        }
-        let held = match headers.iter().find(|header| header.number == safe.number) {
-            Some(header) => Some(header.hash),
-            None if safe.number <= kept => self.held(safe.number).await?,
-            None => None,
-        };
-        Ok(Some(if held == Some(safe.hash) { safe.number } else { known }))
-    }
-
-    /// The newest block that is final and that we hold under the same hash: with these headers, and with ours up to the
-    /// block that is `kept`.
-    async fn final_block(
-        &mut self,
-        cursor: &Cursor,
-        shown: &Shown,
-        headers: &[Header],
-        kept: u64,
-    ) -> Result<Option<BlockRef>, FollowError> {
-        let Some(finalized) = shown.finalized else { return Ok(cursor.finalized) };
-        if cursor.finalized.is_some_and(|ours| ours.number >= finalized.number) {
-            // Finality that stalls or steps back changes nothing (F16).
-            return Ok(cursor.finalized);
-        }
-        let held = match headers.iter().find(|header| header.number == finalized.number) {
-            Some(header) => Some(header.hash),
-            None if finalized.number <= kept => self.held(finalized.number).await?,
-            None => None,
-        };
-        match held {
-            Some(held) if held == finalized.hash => Ok(Some(finalized)),
-            Some(_) => Err(unstable(format!("block {} is final under another hash than ours", finalized.number))),
-            None => Ok(cursor.finalized),
-        }
-    }
-}
-
-/// What the chain shows at the beginning of a step.
-#[derive(Debug, Clone, Copy)]
-struct Shown {
-    head: u64,
-    safe: Option<BlockRef>,
-    /// The network tells what is proposed on L1, if not at the moment.
-    tells_safe: bool,
-    finalized: Option<BlockRef>,
 }
 
 /// Whether our tip, which is below the head, is still the chain's.

@@ -9,6 +9,12 @@ use crate::id::AgentKey;
 /// Feedback and responses that are counted at once, about; fewer where a step of a re-index derives fewer logs.
 const PIECE_ROWS: u64 = 8_000;
 
+/// The index that counting itself needs, and builds: responses are looked up by their agents.
+pub(super) const COUNTING_INDEX: &str = "feedback_response_agent";
+
+/// The tables that it writes to.
+pub(super) const COUNTED_TABLES: [&str; 3] = ["standing", "standing_version", "ranking_version"];
+
 /// Some of the standings, which were counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counted {
@@ -70,8 +76,7 @@ impl Step<'_> {
     ) -> Result<Option<CountedTo>, StoreError> {
         if counted.is_none() {
             apply::forget_standings(&self.sql).await?;
-            // Responses are looked up by their agents.
-            self.sql.execute("SELECT build_reader_index($1, 'feedback_response_agent')", &[]).await?;
+            self.sql.execute("SELECT build_reader_index($1, $2)", &[&COUNTING_INDEX]).await?;
         }
         let finalized = self.cursor.finalized.map(|block| block.number);
         let to = apply::count_late(&self.sql, counted, piece_rows, finalized).await?;

@@ -6,25 +6,19 @@
 
 use std::sync::Arc;
 
-use deadpool_postgres::Object;
+use deadpool_postgres::{ClientWrapper, Object};
 use futures_util::future::try_join_all;
 use tokio::join;
 use tokio_postgres::Row;
 
 use super::Writer;
 use super::error::StoreError;
-use super::late::Counted;
+use super::late::{COUNTED_TABLES, COUNTING_INDEX, Counted};
 use super::pool::Connections;
 use super::sql::{self, signed};
 use super::step::Step;
 
 const OPERATION: &str = "build an index";
-
-/// Indexes that are built at once. The server may take further processors for each.
-const INDEXES_AT_ONCE: usize = 2;
-
-/// The tables that are written to while standings are counted.
-const COUNTED_TABLES: [&str; 3] = ["standing", "standing_version", "ranking_version"];
 
 /// What was made up for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,9 +56,14 @@ impl Writer {
         Ok(())
     }
 
+    /// By how many connections beside the writer's own indexes are built; by its own where there are none.
+    pub fn set_index_connections(&mut self, connections: usize) {
+        self.index_connections = connections;
+    }
+
     /// Makes up for some of what a backfill postponed; nothing when all is there. While standings are counted an index is built
-    /// beside it, of tables that are not written to; then two at once: each takes one processor. The cursor is not held while
-    /// indexes are built: documents can be handed in, and readers read.
+    /// beside it, of tables that are not written to; then as many at once as there are connections for them. The cursor is not
+    /// held while indexes are built: documents can be handed in, and readers read.
     ///
     /// # Errors
     /// [`StoreError::Fenced`], or what the database says; what was built or counted stays.
@@ -78,14 +77,24 @@ impl Writer {
             self.analyze().await;
         }
         let (built, counted) = if self.without_standings {
-            missing.retain(|index| !COUNTED_TABLES.contains(&index.table_name.as_str()));
-            let builder = Builder::new(self, missing.into_iter().take(1).collect());
+            missing.retain(|index| index.name != COUNTING_INDEX && !COUNTED_TABLES.contains(&&*index.table_name));
+            missing.truncate(self.index_connections.min(1));
+            let builder = Builder::new(self, missing);
             // Both to their ends: whoever counts and is cut begins anew.
             let (built, counted) = join!(builder.build(), self.count_standings());
             (built?, counted?)
+        } else if self.index_connections == 0 {
+            missing.truncate(1);
+            let mut built = Vec::new();
+            for ReaderIndex { name, .. } in missing {
+                let chain = signed(self.chain_id());
+                build(&mut self.client, chain, &name).await?;
+                built.push(name);
+            }
+            (built, None)
         } else {
-            let builder = Builder::new(self, missing.into_iter().take(INDEXES_AT_ONCE).collect());
-            (builder.build().await?, None)
+            missing.truncate(self.index_connections);
+            (Builder::new(self, missing).build().await?, None)
         };
         let missing = self.missing_indexes().await?.len() as u64;
         if missing == 0 && !self.without_standings {
@@ -143,15 +152,20 @@ impl Builder {
     }
 
     async fn build_one(&self, name: &str) -> Result<String, StoreError> {
-        let failed = || StoreError::database(OPERATION);
         // It does not come back: whoever is cut leaves a connection behind that is busy until the index is there.
         let mut client = Object::take(self.connections.get().await?);
-        let transaction = client.transaction().await.map_err(failed())?;
-        // Whoever was cut may be building it still.
-        let lock = "SELECT pg_advisory_xact_lock(hashtextextended('meikan index ' || $1 || ' ' || $2::bigint, 0))";
-        transaction.execute(lock, &[&name, &self.chain]).await.map_err(failed())?;
-        transaction.execute("SELECT build_reader_index($1, $2)", &[&self.chain, &name]).await.map_err(failed())?;
-        transaction.commit().await.map_err(failed())?;
+        build(&mut client, self.chain, name).await?;
         Ok(name.into())
     }
+}
+
+/// Builds an index, by a connection.
+async fn build(client: &mut ClientWrapper, chain: i64, name: &str) -> Result<(), StoreError> {
+    let failed = || StoreError::database(OPERATION);
+    let transaction = client.transaction().await.map_err(failed())?;
+    // Whoever was cut may be building it still.
+    let lock = "SELECT pg_advisory_xact_lock(hashtextextended('meikan index ' || $1 || ' ' || $2::bigint, 0))";
+    transaction.execute(lock, &[&name, &chain]).await.map_err(failed())?;
+    transaction.execute("SELECT build_reader_index($1, $2)", &[&chain, &name]).await.map_err(failed())?;
+    transaction.commit().await.map_err(failed())
 }

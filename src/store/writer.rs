@@ -81,9 +81,11 @@ pub struct StoredHeader {
 
 /// The right to write one network's data.
 pub struct Writer {
-    client: ClientWrapper,
+    pub(super) client: ClientWrapper,
     /// Where further connections come from.
     pub(super) connections: Arc<Connections>,
+    /// How many of them build indexes.
+    pub(super) index_connections: usize,
     chain_id: ChainId,
     epoch: i64,
     start_block: u64,
@@ -156,6 +158,7 @@ impl Store {
             counted: None,
             committed: None,
             connections: Arc::clone(&self.write),
+            index_connections: 0,
             client,
         }))
     }

@@ -146,6 +146,20 @@ async fn f53_who_ends_in_the_middle_of_it_counts_anew() {
 }
 
 #[tokio::test]
+async fn the_index_that_counting_builds_is_not_built_beside_it() {
+    let chain = FakeChain::new(CHAIN_ID);
+    chain.mine(registered(1, 9, "https://agent.example").into_iter().chain([feedback(1, 2, 1, (50, 0), "")]).map(log));
+    for _ in 1..60 {
+        // Responses are the largest table.
+        chain.mine((0..20).map(|_| log(responded(1, 2, 1, 77))));
+    }
+    chain.finalize(60);
+    let mut node = Followed::with(&[chain.url()], late(200_000)).await;
+    while !matches!(node.follower.step().await.unwrap(), Outcome::AtHead) {}
+    assert!(standings(&node.database).await.1);
+}
+
+#[tokio::test]
 async fn f53_an_index_that_somebody_builds_still_is_waited_for() {
     let chain = talk();
     let mut node = with_milestones(&chain, late(200_000)).await;

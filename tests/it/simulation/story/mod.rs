@@ -98,6 +98,8 @@ impl<'a> Story<'a> {
             quorum: if liar.is_some() { 2 } else { 1 },
             // By another draw than the rest, so that a seed that once failed still tells the same story.
             postpone_indexes_blocks: *Draw::of(seed, &[b"indexes"]).pick(&[0, 1, 10, 5_000]),
+            // A step takes its time from a clock that stands still, in which no connection can be waited for.
+            index_connections: 0,
             reindex_step_logs: *Draw::of(seed, &[b"steps"]).pick(&[10, 40, 200_000, 200_000]),
             ..Follow::default()
         };
