@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures_util::future::join;
+use futures_util::future::{join, join3};
 use tokio::time::Instant;
 
 use super::check;
@@ -48,19 +48,30 @@ pub(super) struct Told {
     finalized: AtomicBool,
 }
 
-/// The head, and finality as far as it is known.
+/// The head, and finality as far as it is known: all asked at once, because whoever waits for a block waits for this.
 pub(super) async fn newest(pool: &Pool, told: &Told) -> Result<Head, ChainError> {
     pool.choose();
     let asked = pool.ask(|endpoint| async move {
         let asked_at = Instant::now();
-        let header = endpoint.latest().await?;
-        pool.saw_head(&endpoint, header.number, asked_at.elapsed());
-        let finalized = endpoint.finalized().await;
-        Ok((endpoint, header, finalized))
+        let latest = async {
+            let header = endpoint.latest().await?;
+            pool.saw_head(&endpoint, header.number, asked_at.elapsed());
+            Ok(header)
+        };
+        let (header, finalized, safe) = join3(latest, endpoint.finalized(), endpoint.proposed()).await;
+        Ok((header?, finalized, safe, endpoint))
     });
     let (asked, ()) = join(asked, pool.look_around()).await;
-    let (endpoint, header, finalized) = asked?;
-    let safe = safe(pool, told, &endpoint).await.and_then(|safe| clamp_safe(safe, &header));
+    let (header, finalized, safe, endpoint) = asked?;
+    let safe = match safe {
+        Proposed::Told(safe) => {
+            told.safe.store(true, Ordering::Relaxed);
+            safe
+        }
+        Proposed::Unknown => None,
+        Proposed::NotAsked => safe_of_others(pool, told, &endpoint).await,
+    };
+    let safe = safe.and_then(|safe| clamp_safe(safe, &header));
     told.finalized.fetch_or(finalized.is_some(), Ordering::Relaxed);
     let finalized = finalized.and_then(|finalized| clamp_finalized(finalized, &header));
     let promises =
@@ -68,30 +79,29 @@ pub(super) async fn newest(pool: &Pool, told: &Told) -> Result<Head, ChainError>
     Ok(Head { header, safe, finalized, promises })
 }
 
-/// The newest block proposed on L1, from the endpoint of the head or, where it does not forward the question, from
-/// another one.
-async fn safe(pool: &Pool, told: &Told, first: &Arc<Endpoint>) -> Option<BlockRef> {
-    let others = pool.available().filter(|endpoint| !Arc::ptr_eq(endpoint, first));
-    for endpoint in std::iter::once(first).chain(others) {
+/// What an endpoint says about the newest block proposed on L1.
+enum Proposed {
+    /// It knows the question, and the block if there is one.
+    Told(Option<BlockRef>),
+    /// It failed to answer, which says nothing.
+    Unknown,
+    /// It does not forward the question: another one may.
+    NotAsked,
+}
+
+/// The newest block proposed on L1, from others than the endpoint of the head, which does not forward the question.
+async fn safe_of_others(pool: &Pool, told: &Told, first: &Arc<Endpoint>) -> Option<BlockRef> {
+    for endpoint in pool.available().filter(|endpoint| !Arc::ptr_eq(endpoint, first)) {
         if endpoint.l1_origin.holds() || pool.verify(endpoint).await.is_err() {
             continue;
         }
-        match endpoint.request::<Option<L1Origin>>(&head_l1_origin()).await {
-            Ok(origin) => {
-                endpoint.l1_origin.answered();
+        match endpoint.proposed().await {
+            Proposed::Told(safe) => {
                 told.safe.store(true, Ordering::Relaxed);
-                return origin.and_then(|origin| origin.proposed());
+                return safe;
             }
-            // The endpoint knows the question, but not the answer.
-            Err(failure) if lacks_only_the_row(&failure) => {
-                endpoint.l1_origin.answered();
-                told.safe.store(true, Ordering::Relaxed);
-                return None;
-            }
-            Err(failure) if matches!(failure.kind, Kind::Unsupported | Kind::Permanent) => {
-                endpoint.l1_origin.refused();
-            }
-            Err(_) => return None,
+            Proposed::Unknown => return None,
+            Proposed::NotAsked => {}
         }
     }
     None
@@ -119,6 +129,29 @@ impl Endpoint {
     pub(super) async fn finalized(&self) -> Option<Header> {
         let wire: Option<WireHeader> = self.request(&header_by_tag("finalized")).await.ok()?;
         check::header(None, wire?).ok()
+    }
+
+    /// The newest block proposed on L1; not asked of an endpoint that lately did not forward the question.
+    async fn proposed(&self) -> Proposed {
+        if self.l1_origin.holds() {
+            return Proposed::NotAsked;
+        }
+        match self.request::<Option<L1Origin>>(&head_l1_origin()).await {
+            Ok(origin) => {
+                self.l1_origin.answered();
+                Proposed::Told(origin.and_then(|origin| origin.proposed()))
+            }
+            // The endpoint knows the question, but not the answer.
+            Err(failure) if lacks_only_the_row(&failure) => {
+                self.l1_origin.answered();
+                Proposed::Told(None)
+            }
+            Err(failure) if matches!(failure.kind, Kind::Unsupported | Kind::Permanent) => {
+                self.l1_origin.refused();
+                Proposed::NotAsked
+            }
+            Err(_) => Proposed::Unknown,
+        }
     }
 
     /// The headers of those heights, in their order; neighbours are linked.

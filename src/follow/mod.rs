@@ -60,6 +60,8 @@ pub struct Follower {
     in_doubt: bool,
     /// The chain's head as of the last step.
     head: Option<Tip>,
+    /// What was seen of the chain and is not written down yet.
+    unobserved: Option<Observation>,
     /// When the chain was looked at last, and what it showed; nothing after an error.
     seen: Option<(Instant, Header, Shown)>,
     look_every: Duration,
@@ -71,6 +73,13 @@ pub struct Follower {
     vain_suspicions: VainSuspicions,
     /// Whether the state digest is known to hold all that is held.
     is_digested: bool,
+}
+
+/// What is written down of a look at the chain.
+struct Observation {
+    head: Tip,
+    safe: Option<u64>,
+    finalized: Option<u64>,
 }
 
 /// What a step did.
@@ -128,6 +137,7 @@ impl Follower {
             cursor: None,
             in_doubt: true,
             head: None,
+            unobserved: None,
             seen: None,
             look_every: Duration::from_millis(network.follow.poll_interval_ms),
             until: None,
@@ -190,6 +200,9 @@ impl Follower {
     /// [`FollowError`]; its [`FollowError::fault`] tells whether to repeat the step. Nothing is half done after one.
     pub async fn step(&mut self) -> Result<Outcome, FollowError> {
         let outcome = self.try_step().await;
+        // Behind the blocks, which somebody may wait for.
+        let observed = self.write_observation().await;
+        let outcome = outcome.and_then(|outcome| observed.map(|()| outcome));
         self.record_disputes().await;
         // Whether a transaction that failed was committed is not known: the next step asks the store.
         self.in_doubt = outcome.is_err();
@@ -198,6 +211,12 @@ impl Follower {
             self.ahead.clear();
         }
         outcome
+    }
+
+    /// Writes down what was seen of the chain, also when the step failed.
+    async fn write_observation(&mut self) -> Result<(), FollowError> {
+        let Some(Observation { head, safe, finalized }) = self.unobserved.take() else { return Ok(()) };
+        Ok(self.writer.observe_head(head, safe, finalized).await?)
     }
 
     /// Writes down what endpoints disagreed about, also when the step failed because of that.
@@ -278,6 +297,8 @@ impl Follower {
         if !self.makes_up && !is_wanted {
             return Ok(None);
         }
+        // It takes a while.
+        self.write_observation().await?;
         Ok(self.writer.make_up().await?.map(Outcome::MadeUp))
     }
 
@@ -289,7 +310,10 @@ impl Follower {
                 debug!(network = self.name, %error, "the head is not known while the tables are derived again");
                 Ok(())
             }
-            Ok(looked) => looked.map(drop),
+            Ok(looked) => {
+                looked?;
+                self.write_observation().await
+            }
             Err(_) => Ok(()),
         }
     }
@@ -309,14 +333,15 @@ impl Follower {
         Ok((head, shown))
     }
 
-    /// Asks what the chain shows, and notes it.
+    /// Asks what the chain shows, and keeps it to be written down.
     async fn look_at_chain(&mut self) -> Result<(Header, Shown), FollowError> {
         let head = self.chain.head().await?;
         let seen = tip(&head.header);
         self.head = Some(seen);
         let safe = head.safe.map(|safe| safe.number);
         let finalized = head.finalized.as_ref().map(Header::block);
-        self.writer.observe_head(seen, safe, finalized.map(|finalized| finalized.number)).await?;
+        let observation = Observation { head: seen, safe, finalized: finalized.map(|finalized| finalized.number) };
+        self.unobserved = Some(observation);
         // A network whose proposals were once told keeps saying so: whoever tells them may only be away (F16).
         let told_before = self.cursor.is_some_and(|cursor| cursor.safe.is_some());
         let tells_safe = head.promises.safe || told_before;
@@ -345,7 +370,8 @@ impl Follower {
             Plan::Compare { .. } => self.compare(cursor, shown, head).await,
             Plan::Final { from, to } => self.advance_final(cursor, shown, from, to).await,
             Plan::Headers { from, to } | Plan::Blocks { from, to } => {
-                let headers = self.headers(from, to).await?;
+                // A single new block is the head, whose header is here: one answer less to wait for.
+                let headers = if from == head.number { vec![head.clone()] } else { self.headers(from, to).await? };
                 let parent = headers.first().map(|first| first.parent_hash);
                 match cursor.tip {
                     Some(tip) if parent.is_some_and(|parent| parent != tip.hash) => {
