@@ -164,6 +164,18 @@ impl StoreError {
         move |source| Self::Database { operation, source }
     }
 
+    /// Of the errors of statements that were under way at once, the one that tells why: to each that comes after a failed one
+    /// the server only says that the transaction has failed.
+    pub(super) fn cause(errors: impl IntoIterator<Item = Self>) -> Self {
+        let (consequences, causes): (Vec<_>, Vec<_>) = errors.into_iter().partition(Self::is_consequence);
+        causes.into_iter().chain(consequences).next().expect("one of the statements failed")
+    }
+
+    fn is_consequence(&self) -> bool {
+        let Self::Database { source, .. } = self else { return false };
+        source.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION)
+    }
+
     /// Whether the connection that it happened on can serve nothing any more.
     #[must_use]
     pub fn spoils_connection(&self) -> bool {

@@ -13,6 +13,7 @@ mod feed;
 mod fixed;
 mod generation;
 mod hours;
+mod insert;
 mod keys;
 mod late;
 mod migrate;

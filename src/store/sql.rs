@@ -1,22 +1,36 @@
-//! One transaction of the writer: statements by name, bulk inserts by binary COPY, and the plain types of the tables.
+//! One transaction of the writer: statements by name, inserts, and the plain types of the tables.
 //!
-//! It counts its statements, because an apply must take the same number of them whatever the number of its rows.
+//! It counts its statements, because an apply must take the same number of them whatever the number of its rows. Those that
+//! do not build on each other may be sent together ([`together`]): the server answers one after the other, but nobody waits
+//! in between. A COPY is always alone, because the driver takes the two answers to one that is refused for those of two
+//! requests.
 
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use alloy::primitives::{Address, B256};
 use deadpool_postgres::Transaction;
+use futures_util::future::{BoxFuture, join_all};
+use tokio::sync::RwLock;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{FromSql, ToSql, Type};
 use tokio_postgres::{Row, Statement};
 
 use super::error::StoreError;
+use super::insert::Insert;
 use crate::event::Text;
 use crate::id::ChainId;
 
 /// A parameter of a statement.
 pub(super) type Parameter<'a> = &'a (dyn ToSql + Sync);
+
+/// How many keys a step looks up, and how many rows it writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Amount {
+    /// As many as a block at the head has: what costs time is to wait for answers.
+    Few,
+    /// As many as there may be.
+    Many,
+}
 
 /// A transaction on one network's data. Its network is `$1` in every statement.
 pub(super) struct Sql<'a> {
@@ -26,12 +40,28 @@ pub(super) struct Sql<'a> {
     /// The network.
     pub(super) chain_id: ChainId,
     chain: i64,
+    pub(super) amount: Amount,
     statements: AtomicU32,
+    /// Held by each statement that is under way, and by a COPY alone.
+    wire: RwLock<()>,
 }
 
 impl<'a> Sql<'a> {
     pub(super) fn new(transaction: Transaction<'a>, operation: &'static str, chain_id: ChainId) -> Self {
-        Self { transaction, operation, chain_id, chain: signed(chain_id), statements: AtomicU32::new(0) }
+        Self {
+            transaction,
+            operation,
+            chain_id,
+            chain: signed(chain_id),
+            amount: Amount::Many,
+            statements: AtomicU32::new(0),
+            wire: RwLock::new(()),
+        }
+    }
+
+    /// The same, for a step of that size.
+    pub(super) fn of(self, amount: Amount) -> Self {
+        Self { amount, ..self }
     }
 
     /// Statements so far.
@@ -41,6 +71,11 @@ impl<'a> Sql<'a> {
 
     fn failed(&self) -> impl FnOnce(tokio_postgres::Error) -> StoreError + use<> {
         self.statements.fetch_add(1, Ordering::Relaxed);
+        self.wrong()
+    }
+
+    /// An error that is no statement's own.
+    pub(super) fn wrong(&self) -> impl FnOnce(tokio_postgres::Error) -> StoreError + use<> {
         StoreError::database(self.operation)
     }
 
@@ -48,19 +83,20 @@ impl<'a> Sql<'a> {
     /// networks, and wait for an index that one of them is given.
     async fn prepare(&self, statement: &str) -> Result<Statement, StoreError> {
         let text = with_network(statement, self.chain);
-        let prepared = self.transaction.prepare_typed_cached(&text, &[Type::INT8]).await;
-        prepared.map_err(StoreError::database(self.operation))
+        self.transaction.prepare_typed_cached(&text, &[Type::INT8]).await.map_err(self.wrong())
     }
 
-    fn all<'p>(&'p self, parameters: &[Parameter<'p>]) -> Vec<Parameter<'p>> {
+    /// Values behind that of the network.
+    pub(super) fn with_chain<'p>(&'p self, values: &[Parameter<'p>]) -> Vec<Parameter<'p>> {
         let chain: Parameter<'p> = &self.chain;
-        std::iter::once(chain).chain(parameters.iter().copied()).collect()
+        std::iter::once(chain).chain(values.iter().copied()).collect()
     }
 
     /// Runs a statement; `$1` is the network, the parameters begin at `$2`. Returns the number of rows it touched.
     pub(super) async fn execute(&self, statement: &str, parameters: &[Parameter<'_>]) -> Result<u64, StoreError> {
+        let _shared = self.wire.read().await;
         let prepared = self.prepare(statement).await?;
-        self.transaction.execute(&prepared, &self.all(parameters)).await.map_err(self.failed())
+        self.transaction.execute(&prepared, &self.with_chain(parameters)).await.map_err(self.failed())
     }
 
     /// The transaction itself, for statements that are run outside of a writer's steps, too.
@@ -70,24 +106,61 @@ impl<'a> Sql<'a> {
 
     /// Runs a query; parameters as in [`Sql::execute`].
     pub(super) async fn query(&self, statement: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, StoreError> {
+        let _shared = self.wire.read().await;
         let prepared = self.prepare(statement).await?;
-        self.transaction.query(&prepared, &self.all(parameters)).await.map_err(self.failed())
+        self.transaction.query(&prepared, &self.with_chain(parameters)).await.map_err(self.failed())
     }
 
-    /// Begins a bulk insert; the first column is `chain_id` and is filled in.
-    pub(super) async fn copy(&self, table: &str, columns: &[(&str, Type)]) -> Result<Copy, StoreError> {
+    /// Begins to insert rows; the first column is `chain_id` and is filled in.
+    pub(super) async fn insert(&self, table: &str, columns: &[(&str, Type)]) -> Result<Insert<'_, 'a>, StoreError> {
+        if self.amount == Amount::Few {
+            return Ok(Insert::arrays(self, table, columns));
+        }
         let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
         let types: Vec<Type> =
             std::iter::once(Type::INT8).chain(columns.iter().map(|(_, column_type)| column_type.clone())).collect();
         let statement = format!("COPY {table} (chain_id, {}) FROM STDIN BINARY", names.join(", "));
-        let sink = self.transaction.copy_in(&statement).await.map_err(self.failed())?;
-        let writer = Box::pin(BinaryCopyInWriter::new(sink, &types));
-        Ok(Copy { writer, operation: self.operation, chain: self.chain, rows: 0 })
+        let alone = self.wire.write().await;
+        let prepared = self.transaction.prepare_cached(&statement).await.map_err(self.wrong())?;
+        let sink = self.transaction.copy_in(&prepared).await.map_err(self.failed())?;
+        Ok(Insert::copy(self, BinaryCopyInWriter::new(sink, &types), alone))
     }
 
     pub(super) async fn commit(self) -> Result<(), StoreError> {
-        self.transaction.commit().await.map_err(StoreError::database(self.operation))
+        let wrong = self.wrong();
+        self.transaction.commit().await.map_err(wrong)
     }
+}
+
+/// Waits for several futures whose statements do not build on each other, and are sent together. Fails with the error that
+/// is the cause of all others.
+macro_rules! together {
+    ($($future:expr),+ $(,)?) => {
+        $crate::store::sql::together!(@ [] $($future,)+)
+    };
+    // Each result is given a name.
+    (@ [$(($name:ident $named:expr))*] $next:expr, $($rest:expr,)*) => {
+        $crate::store::sql::together!(@ [$(($name $named))* (result $next)] $($rest,)*)
+    };
+    (@ [$(($name:ident $future:expr))*]) => {{
+        let ($($name,)*) = ::tokio::join!($($future),*);
+        match ($($name,)*) {
+            ($(Ok($name),)*) => Ok(($($name,)*)),
+            ($($name,)*) => Err($crate::store::error::StoreError::cause([$($name.err(),)*].into_iter().flatten())),
+        }
+    }};
+}
+pub(super) use together;
+
+/// The sum of what several futures tell, which are waited for as by [`together`].
+pub(super) async fn sum<const N: usize>(
+    futures: [BoxFuture<'_, Result<u64, StoreError>>; N],
+) -> Result<u64, StoreError> {
+    let (ended, failed): (Vec<_>, Vec<_>) = join_all(futures).await.into_iter().partition(Result::is_ok);
+    if failed.is_empty() {
+        return Ok(ended.into_iter().flatten().sum());
+    }
+    Err(StoreError::cause(failed.into_iter().filter_map(Result::err)))
 }
 
 /// A statement with its `$1` written out.
@@ -101,32 +174,6 @@ fn with_network(statement: &str, chain: i64) -> String {
         text.push_str(part);
     }
     text
-}
-
-/// A bulk insert under way.
-pub(super) struct Copy {
-    writer: Pin<Box<BinaryCopyInWriter>>,
-    operation: &'static str,
-    chain: i64,
-    rows: u64,
-}
-
-impl Copy {
-    /// Adds a row, without its `chain_id`.
-    pub(super) async fn row(&mut self, values: &[Parameter<'_>]) -> Result<(), StoreError> {
-        let chain = self.chain;
-        let first: Parameter<'_> = &chain;
-        let values: Vec<Parameter<'_>> = std::iter::once(first).chain(values.iter().copied()).collect();
-        self.rows += 1;
-        self.writer.as_mut().write(&values).await.map_err(StoreError::database(self.operation))
-    }
-
-    /// Ends the insert; returns its number of rows.
-    pub(super) async fn finish(mut self) -> Result<u64, StoreError> {
-        let written = self.writer.as_mut().finish().await.map_err(StoreError::database(self.operation))?;
-        debug_assert_eq!(written, self.rows);
-        Ok(written)
-    }
 }
 
 /// A height, time or id as BIGINT. What comes from outside is checked where it enters (`Batch::check`).

@@ -10,7 +10,7 @@ use super::apply::{
 use super::error::StoreError;
 use super::pool::KEPT_PLANS;
 use super::reindex::Job;
-use super::sql::{self, Sql, signed};
+use super::sql::{self, Amount, Sql, signed};
 use crate::block::{Block, BlockRef};
 
 /// The channel on which each commit is told: the payload is `chain_id seq`.
@@ -63,28 +63,6 @@ pub(super) struct Step<'a> {
     pub(super) standings_are: StandingsAre,
 }
 
-/// How the server plans the statements of a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Plans {
-    /// Each for its values.
-    Made,
-    /// Once for all values, as long as the connection stands: of look-ups of a few keys, which take a tenth of the time that
-    /// a plan takes. They are good however much the tables grow.
-    Kept,
-}
-
-impl Plans {
-    /// What says so, in the statement that a step begins with.
-    fn settings(self) -> String {
-        match self {
-            Self::Made => String::new(),
-            Self::Kept => format!(
-                ", set_config('plan_cache_mode', '{KEPT_PLANS}', TRUE), set_config('enable_seqscan', 'off', TRUE)"
-            ),
-        }
-    }
-}
-
 /// How far down a rewind may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Floor {
@@ -98,12 +76,19 @@ impl<'a> Step<'a> {
     /// Locks the cursor's row and asserts that the writer is still the one of this epoch.
     pub(super) async fn begin(
         sql: Sql<'a>,
-        plans: Plans,
         epoch: i64,
         contracts: &'a Contracts,
         start_block: u64,
     ) -> Result<Self, StoreError> {
-        let cursor = CURSOR.replacen(" FROM cursor", &format!("{} FROM cursor", plans.settings()), 1);
+        let settings = match sql.amount {
+            // What looks few keys up is planned once for all values, as long as the connection stands: to plan it takes ten
+            // times as long as to do it. Such a plan is good however much the tables grow.
+            Amount::Few => format!(
+                ", set_config('plan_cache_mode', '{KEPT_PLANS}', TRUE), set_config('enable_seqscan', 'off', TRUE)"
+            ),
+            Amount::Many => String::new(),
+        };
+        let cursor = CURSOR.replacen(" FROM cursor", &format!("{settings} FROM cursor"), 1);
         let rows = sql.query(&format!("{cursor} FOR UPDATE OF c"), &[]).await?;
         let row = rows.first().ok_or_else(|| sql::corrupt("a network has no cursor"))?;
         if sql::column::<i64>(row, "epoch")? != epoch {

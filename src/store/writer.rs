@@ -19,8 +19,8 @@ use super::late;
 use super::network::{self, Contract};
 use super::pool::Connections;
 use super::reindex::STEP_LOGS;
-use super::sql::{self, Sql, signed};
-use super::step::{Cursor, Finalized, Floor, Plans, Step, clamped};
+use super::sql::{self, Amount, Sql, signed};
+use super::step::{Cursor, Finalized, Floor, Step, clamped};
 use crate::block::{Block, BlockRef};
 use crate::config::Network;
 use crate::dispute::Dispute;
@@ -284,8 +284,8 @@ impl Writer {
         let parts: Vec<u64> = self.missing_partitions(&batch.blocks);
         let entering = self.entering.clone();
         let is_small = batch.blocks.iter().map(|block| block.logs.len()).sum::<usize>() <= FEW_LOGS;
-        let plans = if is_small && batch.rewind_to.is_none() { Plans::Kept } else { Plans::Made };
-        let step = self.begin_with("apply", plans).await?;
+        let amount = if is_small && batch.rewind_to.is_none() { Amount::Few } else { Amount::Many };
+        let step = self.begin_with("apply", amount).await?;
         for contract in &entering {
             network::enter(&**step.sql.transaction(), step.sql.chain_id, contract)
                 .await
@@ -449,14 +449,14 @@ impl Writer {
 
     /// Begins a transaction that holds the cursor's row.
     pub(super) async fn begin(&mut self, operation: &'static str) -> Result<Step<'_>, StoreError> {
-        self.begin_with(operation, Plans::Made).await
+        self.begin_with(operation, Amount::Many).await
     }
 
-    async fn begin_with(&mut self, operation: &'static str, plans: Plans) -> Result<Step<'_>, StoreError> {
+    async fn begin_with(&mut self, operation: &'static str, amount: Amount) -> Result<Step<'_>, StoreError> {
         self.committed = None;
         let transaction = self.client.transaction().await.map_err(StoreError::database(operation))?;
-        let sql = Sql::new(transaction, operation, self.chain_id);
-        Step::begin(sql, plans, self.epoch, &self.contracts, self.start_block).await
+        let sql = Sql::new(transaction, operation, self.chain_id).of(amount);
+        Step::begin(sql, self.epoch, &self.contracts, self.start_block).await
     }
 
     fn measure(&self, operation: &'static str, started: Instant) {

@@ -25,6 +25,9 @@ use crate::support::tcp_postgres::TcpPostgres;
 
 const CHAIN: u64 = 167_000;
 
+/// Logs up to which a step's rows are not copied.
+const FEW_LOGS: usize = 1_000;
+
 /// Most polls that a step takes; one that takes more hangs.
 const MAX_POLLS: usize = 2_000;
 
@@ -60,6 +63,17 @@ async fn indexed(chain: &Chain) -> (Fixture, Writer) {
     (fixture, writer)
 }
 
+/// What a step does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    /// It adds a few blocks: many of its statements are under way at once.
+    Adds,
+    /// It undoes blocks and adds others.
+    Reorganises,
+    /// It is the first one of a re-index from the store.
+    Rederives,
+}
+
 /// A reorganisation of the newest blocks.
 fn reorganisation(chain: &Chain) -> Batch {
     let mut fork = chain.fork(START + 8, 1);
@@ -79,17 +93,17 @@ fn reorganisation(chain: &Chain) -> Batch {
 
 #[tokio::test]
 async fn f53_a_step_that_is_cut_at_any_point_commits_cursor_and_data_or_neither() {
-    let chain = chain_of(12, 53);
-    for rederives in [false, true] {
+    let chain = chain_of(14, 53);
+    for work in [Work::Adds, Work::Reorganises, Work::Rederives] {
         let (whole, mut writer) = indexed(&chain).await;
         let before = held(&whole).await;
-        step(&mut writer, &chain, rederives).await.unwrap();
+        step(&mut writer, &chain, work).await.unwrap();
         let after = held(&whole).await;
         assert_ne!(before, after);
         let (fixture, mut writer) = indexed(&chain).await;
         let mut cuts = 0;
         for polls in 0..MAX_POLLS {
-            let ended = cut_after(polls, step(&mut writer, &chain, rederives)).await;
+            let ended = cut_after(polls, step(&mut writer, &chain, work)).await;
             // The same connection: what was under way on it has ended when this is answered.
             writer.cursor().await.unwrap();
             let found = held(&fixture).await;
@@ -100,7 +114,7 @@ async fn f53_a_step_that_is_cut_at_any_point_commits_cursor_and_data_or_neither(
             tables::assert_same(&found, &before);
             cuts += 1;
         }
-        assert!(cuts > 20, "it was cut at {cuts} points");
+        assert!(cuts > 10, "{work:?}: it was cut at {cuts} points");
         tables::assert_same(&held(&fixture).await, &after);
     }
 }
@@ -112,11 +126,11 @@ async fn held(fixture: &Fixture) -> Dump {
     dump
 }
 
-/// Ends the COPY that waits for a lock, as the server does when the time for it is over.
-async fn refuse_copy(fixture: &Fixture) {
+/// Ends the statement that begins like this and waits for a lock, as the server does when the time for it is over.
+async fn refuse(fixture: &Fixture, beginning: &str) {
     let cancel = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity \
-                  WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'COPY %'";
-    while fixture.client.query_one(cancel, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+                  WHERE datname = current_database() AND wait_event_type = 'Lock' AND starts_with(query, $1)";
+    while fixture.client.query_one(cancel, &[&beginning]).await.unwrap().get::<_, i64>(0) == 0 {
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }
@@ -124,15 +138,19 @@ async fn refuse_copy(fixture: &Fixture) {
 /// After such a COPY the driver is out of step with the server, or ends the connection: nothing but a new one helps.
 #[tokio::test]
 async fn f59_a_copy_that_the_server_refuses_to_begin_costs_the_connection_and_nothing_else() {
-    let chain = chain_of(4, 59);
+    // So many rows are copied.
+    let (mut chain, mut random) = (Chain::default(), Random(59));
+    while chain.between(START, chain.tip()).iter().map(|block| block.logs.len()).sum::<usize>() <= 2 * FEW_LOGS {
+        chain.add(random.logs());
+    }
     let fixture = Fixture::create().await;
     let mut writer = fixture.writer(CHAIN).await;
-    follow(&mut writer, &chain, None, chain.tip() - 2, None).await.unwrap();
+    follow(&mut writer, &chain, None, START + 1, None).await.unwrap();
     let holder = connect(fixture.database.url()).await;
     holder.batch_execute("BEGIN; LOCK TABLE block IN SHARE MODE").await.unwrap();
     let (refused, ()) = tokio::join!(
         follow(&mut writer, &chain, None, chain.tip(), None),
-        timeout(DEADLINE, refuse_copy(&fixture)).map(Result::unwrap)
+        timeout(DEADLINE, refuse(&fixture, "COPY ")).map(Result::unwrap)
     );
     assert_eq!(refused.unwrap_err().fault(), Fault::Retry);
     holder.batch_execute("ROLLBACK").await.unwrap();
@@ -145,17 +163,41 @@ async fn f59_a_copy_that_the_server_refuses_to_begin_costs_the_connection_and_no
     }
     let undisturbed = Fixture::create().await;
     let mut writer = undisturbed.writer(CHAIN).await;
+    follow(&mut writer, &chain, None, START + 1, None).await.unwrap();
+    follow(&mut writer, &chain, None, chain.tip(), None).await.unwrap();
+    tables::assert_same(&fixture.dump(CHAIN).await, &undisturbed.dump(CHAIN).await);
+}
+
+/// The server refuses each of those that come after it, for a reason that helps nobody.
+#[tokio::test]
+async fn f59_of_statements_that_are_under_way_at_once_the_one_that_failed_first_tells_why() {
+    let chain = chain_of(4, 59);
+    let fixture = Fixture::create().await;
+    let mut writer = fixture.writer(CHAIN).await;
+    follow(&mut writer, &chain, None, chain.tip() - 2, None).await.unwrap();
+    let holder = connect(fixture.database.url()).await;
+    holder.batch_execute("BEGIN; LOCK TABLE state_digest IN SHARE MODE").await.unwrap();
+    let (refused, ()) = tokio::join!(
+        follow(&mut writer, &chain, None, chain.tip(), None),
+        timeout(DEADLINE, refuse(&fixture, "INSERT INTO state_digest ")).map(Result::unwrap)
+    );
+    let refused = refused.unwrap_err();
+    assert!(refused.to_string().contains("canceling statement due to user request"), "{refused}");
+    assert!(!refused.spoils_connection() && refused.fault() == Fault::Retry, "{refused}");
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    follow(&mut writer, &chain, None, chain.tip(), None).await.unwrap();
+    let undisturbed = Fixture::create().await;
+    let mut writer = undisturbed.writer(CHAIN).await;
     follow(&mut writer, &chain, None, chain.tip() - 2, None).await.unwrap();
     follow(&mut writer, &chain, None, chain.tip(), None).await.unwrap();
     tables::assert_same(&fixture.dump(CHAIN).await, &undisturbed.dump(CHAIN).await);
 }
 
-/// A step that undoes and adds: a reorganisation, or the first one of a re-index from the store.
-async fn step(writer: &mut Writer, chain: &Chain, rederives: bool) -> Result<(), StoreError> {
-    if rederives {
-        writer.rederive(START + 2).await.map(|_| ())
-    } else {
-        writer.apply(reorganisation(chain)).await.map(|_| ())
+async fn step(writer: &mut Writer, chain: &Chain, work: Work) -> Result<(), StoreError> {
+    match work {
+        Work::Adds => follow(writer, chain, None, START + 13, Some(START + 7)).await.map(|_| ()),
+        Work::Reorganises => writer.apply(reorganisation(chain)).await.map(|_| ()),
+        Work::Rederives => writer.rederive(START + 2).await.map(|_| ()),
     }
 }
 

@@ -267,36 +267,37 @@ impl Agents {
         if self.timelines.values().all(|timeline| timeline.versions().is_empty()) {
             return Ok(0);
         }
-        let mut copy = sql.copy("agent", COLUMNS).await?;
+        let mut insert = sql.insert("agent", COLUMNS).await?;
         for (key, timeline) in &self.timelines {
             for version in timeline.versions() {
                 let agent = &version.row;
-                copy.row(&[
-                    &small(key.deployment),
-                    &Numeric::from(key.agent_id),
-                    &signed(version.begin),
-                    &version.end.map(signed),
-                    &index(agent.log_index),
-                    &agent.transaction.as_slice(),
-                    &signed(agent.updated_at),
-                    &agent.registered,
-                    &agent.owner.as_slice(),
-                    &agent.approved.as_ref().map(|address| address.as_slice()),
-                    &agent.wallet.as_ref().map(|address| address.as_slice()),
-                    &agent.uri.readable(),
-                    &agent.uri.raw_if_unclean(),
-                    &agent.uri_set.map(|(block, _)| signed(block)),
-                    &agent.uri_set.map(|(_, log_index)| index(log_index)),
-                    &agent.manifest_at.map(signed),
-                    &signed(agent.created.block),
-                    &signed(agent.created.time),
-                    &index(agent.created.log_index),
-                    &agent.created.transaction.as_slice(),
-                ])
-                .await?;
+                insert
+                    .row(&[
+                        &small(key.deployment),
+                        &Numeric::from(key.agent_id),
+                        &signed(version.begin),
+                        &version.end.map(signed),
+                        &index(agent.log_index),
+                        &agent.transaction.as_slice(),
+                        &signed(agent.updated_at),
+                        &agent.registered,
+                        &agent.owner.as_slice(),
+                        &agent.approved.as_ref().map(|address| address.as_slice()),
+                        &agent.wallet.as_ref().map(|address| address.as_slice()),
+                        &agent.uri.readable(),
+                        &agent.uri.raw_if_unclean(),
+                        &agent.uri_set.map(|(block, _)| signed(block)),
+                        &agent.uri_set.map(|(_, log_index)| index(log_index)),
+                        &agent.manifest_at.map(signed),
+                        &signed(agent.created.block),
+                        &signed(agent.created.time),
+                        &index(agent.created.log_index),
+                        &agent.created.transaction.as_slice(),
+                    ])
+                    .await?;
             }
         }
-        copy.finish().await
+        insert.finish().await
     }
 }
 

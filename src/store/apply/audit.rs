@@ -77,8 +77,8 @@ impl AuditTrail {
         if self.entries.is_empty() {
             return Ok(0);
         }
-        let mut copy = sql
-            .copy(
+        let mut insert = sql
+            .insert(
                 "audit_event",
                 &[
                     ("begin_block", Type::INT8),
@@ -97,23 +97,24 @@ impl AuditTrail {
             )
             .await?;
         for Entry { place, contract_id, audit, event, fields } in &self.entries {
-            copy.row(&[
-                &signed(place.block),
-                &index(place.log_index),
-                &place.transaction.as_slice(),
-                &signed(place.time),
-                contract_id,
-                &audit.kind.name(),
-                event,
-                &audit.wallet_agent.as_ref().map(|hash| hash.as_slice()),
-                &audit.intent_id.as_ref().map(|hash| hash.as_slice()),
-                &audit.commitment_hash.as_ref().map(|hash| hash.as_slice()),
-                &audit.actor.as_ref().map(|address| address.as_slice()),
-                fields,
-            ])
-            .await?;
+            insert
+                .row(&[
+                    &signed(place.block),
+                    &index(place.log_index),
+                    &place.transaction.as_slice(),
+                    &signed(place.time),
+                    contract_id,
+                    &audit.kind.name(),
+                    event,
+                    &audit.wallet_agent.as_ref().map(|hash| hash.as_slice()),
+                    &audit.intent_id.as_ref().map(|hash| hash.as_slice()),
+                    &audit.commitment_hash.as_ref().map(|hash| hash.as_slice()),
+                    &audit.actor.as_ref().map(|address| address.as_slice()),
+                    fields,
+                ])
+                .await?;
         }
-        copy.finish().await
+        insert.finish().await
     }
 }
 

@@ -3,6 +3,7 @@
 //! Above finality every header is kept, and each block's logs are a segment of their own, which a rewind deletes; below
 //! it headers are kept where they carry events, and segments span many blocks.
 
+use futures_util::FutureExt;
 use tokio_postgres::types::Type;
 
 use super::At;
@@ -10,7 +11,7 @@ use crate::block::{Block, Log};
 use crate::event::Undecoded;
 use crate::store::error::StoreError;
 use crate::store::raw::{self, CODEC, MAX_SEGMENT_BYTES};
-use crate::store::sql::{self, Sql, index, signed};
+use crate::store::sql::{self, Sql, index, signed, sum};
 
 /// Segments below finality are merged within stretches of this many blocks, each once.
 const MERGE_BLOCKS: u64 = 1_024;
@@ -20,7 +21,7 @@ const MAX_MERGES: u64 = 64;
 
 /// Writes the headers and the raw logs of blocks.
 pub(super) async fn write(sql: &Sql<'_>, blocks: &[Block], finalized: Option<u64>) -> Result<u64, StoreError> {
-    Ok(write_headers(sql, blocks, finalized).await? + write_raw(sql, blocks, finalized).await?)
+    sum([write_headers(sql, blocks, finalized).boxed(), write_raw(sql, blocks, finalized).boxed()]).await
 }
 
 /// Writes headers: of blocks above finality, and of those with logs.
@@ -30,8 +31,8 @@ pub(super) async fn write_headers(sql: &Sql<'_>, blocks: &[Block], finalized: Op
     if kept.is_empty() {
         return Ok(0);
     }
-    let mut copy = sql
-        .copy(
+    let mut insert = sql
+        .insert(
             "block",
             &[
                 ("number", Type::INT8),
@@ -44,16 +45,17 @@ pub(super) async fn write_headers(sql: &Sql<'_>, blocks: &[Block], finalized: Op
         .await?;
     for block in kept {
         let header = &block.header;
-        copy.row(&[
-            &signed(header.number),
-            &header.hash.as_slice(),
-            &header.parent_hash.as_slice(),
-            &signed(header.timestamp),
-            &log_count(block.logs.len()),
-        ])
-        .await?;
+        insert
+            .row(&[
+                &signed(header.number),
+                &header.hash.as_slice(),
+                &header.parent_hash.as_slice(),
+                &signed(header.timestamp),
+                &log_count(block.logs.len()),
+            ])
+            .await?;
     }
-    copy.finish().await
+    insert.finish().await
 }
 
 /// Writes raw logs: one segment a block above finality, one for many blocks below it.
@@ -85,8 +87,8 @@ fn segments(blocks: &[Block], finalized: Option<u64>) -> Vec<Vec<&Log>> {
 }
 
 pub(super) async fn insert_segments(sql: &Sql<'_>, segments: &[Vec<&Log>]) -> Result<u64, StoreError> {
-    let mut copy = sql
-        .copy(
+    let mut insert = sql
+        .insert(
             "raw_logs",
             &[
                 ("from_block", Type::INT8),
@@ -99,16 +101,17 @@ pub(super) async fn insert_segments(sql: &Sql<'_>, segments: &[Vec<&Log>]) -> Re
         .await?;
     for logs in segments {
         let (Some(first), Some(last)) = (logs.first(), logs.last()) else { continue };
-        copy.row(&[
-            &signed(first.block.number),
-            &signed(last.block.number),
-            &log_count(logs.len()),
-            &CODEC,
-            &raw::encode(logs.iter().copied()),
-        ])
-        .await?;
+        insert
+            .row(&[
+                &signed(first.block.number),
+                &signed(last.block.number),
+                &log_count(logs.len()),
+                &CODEC,
+                &raw::encode(logs.iter().copied()),
+            ])
+            .await?;
     }
-    copy.finish().await
+    insert.finish().await
 }
 
 fn log_count(count: usize) -> i32 {
@@ -134,8 +137,8 @@ impl UndecodedLogs {
         if self.rows.is_empty() {
             return Ok(0);
         }
-        let mut copy = sql
-            .copy(
+        let mut insert = sql
+            .insert(
                 "undecoded_log",
                 &[
                     ("begin_block", Type::INT8),
@@ -148,17 +151,18 @@ impl UndecodedLogs {
             )
             .await?;
         for (place, contract_id, topic0, reason) in &self.rows {
-            copy.row(&[
-                &signed(place.block),
-                &index(place.log_index),
-                &place.transaction.as_slice(),
-                contract_id,
-                &topic0.as_ref().map(|topic| topic.as_slice()),
-                reason,
-            ])
-            .await?;
+            insert
+                .row(&[
+                    &signed(place.block),
+                    &index(place.log_index),
+                    &place.transaction.as_slice(),
+                    contract_id,
+                    &topic0.as_ref().map(|topic| topic.as_slice()),
+                    reason,
+                ])
+                .await?;
         }
-        copy.finish().await
+        insert.finish().await
     }
 }
 

@@ -190,8 +190,8 @@ impl Changes {
         if self.rows.is_empty() && gap.is_none() {
             return Ok(seq);
         }
-        let mut copy = sql
-            .copy(
+        let mut insert = sql
+            .insert(
                 "change",
                 &[
                     ("seq", Type::INT8),
@@ -207,10 +207,11 @@ impl Changes {
         for change in gap.iter().chain(&self.rows) {
             next += 1;
             let (op, entity) = (change.op.code(), change.entity.code());
-            copy.row(&[&signed(next), &op, &entity, &change.key, &signed(change.block), &change.hash.as_slice()])
+            insert
+                .row(&[&signed(next), &op, &entity, &change.key, &signed(change.block), &change.hash.as_slice()])
                 .await?;
         }
-        copy.finish().await?;
+        insert.finish().await?;
         Ok(next)
     }
 }

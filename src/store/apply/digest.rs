@@ -107,8 +107,8 @@ async fn is_behind(sql: &Sql<'_>, current: &Held, blocks: &[Block]) -> Result<bo
 }
 
 async fn insert(sql: &Sql<'_>, rows: &[New]) -> Result<u64, StoreError> {
-    let mut copy = sql
-        .copy(
+    let mut insert = sql
+        .insert(
             "state_digest",
             &[
                 ("block_number", Type::INT8),
@@ -122,18 +122,19 @@ async fn insert(sql: &Sql<'_>, rows: &[New]) -> Result<u64, StoreError> {
         )
         .await?;
     for New { block, checkpoint, digest } in rows {
-        copy.row(&[
-            &signed(*block),
-            checkpoint,
-            &VERSION,
-            &signed(digest.event_count),
-            &signed(digest.log_count),
-            &&digest.events.to_bytes()[..],
-            &&digest.raw_logs.to_bytes()[..],
-        ])
-        .await?;
+        insert
+            .row(&[
+                &signed(*block),
+                checkpoint,
+                &VERSION,
+                &signed(digest.event_count),
+                &signed(digest.log_count),
+                &&digest.events.to_bytes()[..],
+                &&digest.raw_logs.to_bytes()[..],
+            ])
+            .await?;
     }
-    copy.finish().await
+    insert.finish().await
 }
 
 /// The row nearest to a height, at or below it.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use alloy::primitives::B256;
+use futures_util::FutureExt;
 
 use super::agents::{Agents, changed_agent, manifest_agent, named_agent};
 use super::audit::AuditTrail;
@@ -26,7 +27,7 @@ use crate::id::AgentKey;
 use crate::store::aspect::Aspect;
 use crate::store::error::StoreError;
 use crate::store::network::Contract;
-use crate::store::sql::Sql;
+use crate::store::sql::{Sql, sum, together};
 use crate::task::Beside;
 
 /// The keys that a batch touches, of everything whose stored state matters.
@@ -122,21 +123,37 @@ pub(super) struct Facts {
 impl Facts {
     /// Loads what they build on; what clients say is told, too.
     pub(super) async fn load(sql: &Sql<'_>, keys: &Keys, changes: Changes) -> Result<(Self, Voices), StoreError> {
-        let validations = Validations::load(sql, &keys.validations).await?;
-        let counted = keys.totals.iter().copied().chain(validations.agents()).collect();
-        let voices = Voices::load(sql, &keys.heard).await?;
+        let totalled = async {
+            let validations = Validations::load(sql, &keys.validations).await?;
+            let counted = keys.totals.iter().copied().chain(validations.agents()).collect();
+            Ok((Totals::load(sql, &counted).await?, validations))
+        };
+        let said = async {
+            let voices = Voices::load(sql, &keys.heard).await?;
+            Ok((Feedback::load(sql, &keys.feedback, &keys.counted, &voices).await?, voices))
+        };
+        let ((totals, validations), (feedback, voices), agents, approvals, flips, tags, audit, oversight) = together!(
+            totalled,
+            said,
+            Agents::load(sql, &keys.agents),
+            Approvals::load(sql, &keys.approvals),
+            Flips::load(sql, &keys.agents),
+            Tags::load(sql, &keys.tags),
+            AuditTrail::load(sql, &keys.intents),
+            Oversight::load(sql, &keys.oversight),
+        )?;
         let facts = Self {
-            agents: Agents::load(sql, &keys.agents).await?,
+            agents,
             metadata: Metadata::default(),
-            approvals: Approvals::load(sql, &keys.approvals).await?,
+            approvals,
             files: Files::default(),
-            flips: Flips::load(sql, &keys.agents).await?,
-            feedback: Feedback::load(sql, &keys.feedback, &keys.counted, &voices).await?,
-            tags: Tags::load(sql, &keys.tags).await?,
+            flips,
+            feedback,
+            tags,
             validations,
-            audit: AuditTrail::load(sql, &keys.intents).await?,
-            oversight: Oversight::load(sql, &keys.oversight).await?,
-            totals: Totals::load(sql, &counted).await?,
+            audit,
+            oversight,
+            totals,
             undecoded: UndecodedLogs::default(),
             changes,
             events: BTreeMap::new(),
@@ -241,17 +258,20 @@ impl Facts {
 
     /// Writes them; returns how many rows there are more.
     pub(super) async fn write(&self, sql: &Sql<'_>, finalized: Option<u64>) -> Result<u64, StoreError> {
-        Ok(self.agents.write(sql).await?
-            + self.metadata.write(sql).await?
-            + self.approvals.write(sql).await?
-            + self.files.write(sql).await?
-            + self.flips.write(sql).await?
-            + self.feedback.write(sql).await?
-            + self.tags.write(sql).await?
-            + self.validations.write(sql).await?
-            + self.audit.write(sql).await?
-            + self.oversight.write(sql).await?
-            + self.totals.write(sql, finalized).await?
-            + self.undecoded.write(sql).await?)
+        sum([
+            self.agents.write(sql).boxed(),
+            self.metadata.write(sql).boxed(),
+            self.approvals.write(sql).boxed(),
+            self.files.write(sql).boxed(),
+            self.flips.write(sql).boxed(),
+            self.feedback.write(sql).boxed(),
+            self.tags.write(sql).boxed(),
+            self.validations.write(sql).boxed(),
+            self.audit.write(sql).boxed(),
+            self.oversight.write(sql).boxed(),
+            self.totals.write(sql, finalized).boxed(),
+            self.undecoded.write(sql).boxed(),
+        ])
+        .await
     }
 }

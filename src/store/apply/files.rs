@@ -50,43 +50,44 @@ impl Files {
         if self.registrations.is_empty() {
             return Ok(0);
         }
-        let mut copy = sql.copy("registration_file", COLUMNS).await?;
+        let mut insert = sql.insert("registration_file", COLUMNS).await?;
         for Registration { place, agent, file } in &self.registrations {
-            copy.row(&[
-                &small(agent.deployment),
-                &Numeric::from(agent.agent_id),
-                &signed(place.block),
-                &index(place.log_index),
-                &place.transaction.as_slice(),
-                &signed(place.time),
-                &DATA_URI,
-                &file.name,
-                &file.description,
-                &file.image,
-                &file.active,
-                &file.x402_support,
-                &file.supported_trusts,
-                &file.endpoints_raw_json,
-                &file.mcp_endpoint,
-                &file.mcp_version,
-                &file.a2a_endpoint,
-                &file.a2a_version,
-                &file.web_endpoint,
-                &file.oasf_endpoint,
-                &file.oasf_version,
-                &file.oasf_skills,
-                &file.oasf_domains,
-                &file.email_endpoint,
-                &file.ens,
-                &file.did,
-                &file.mcp_tools,
-                &file.mcp_prompts,
-                &file.mcp_resources,
-                &file.a2a_skills,
-            ])
-            .await?;
+            insert
+                .row(&[
+                    &small(agent.deployment),
+                    &Numeric::from(agent.agent_id),
+                    &signed(place.block),
+                    &index(place.log_index),
+                    &place.transaction.as_slice(),
+                    &signed(place.time),
+                    &DATA_URI,
+                    &file.name,
+                    &file.description,
+                    &file.image,
+                    &file.active,
+                    &file.x402_support,
+                    &file.supported_trusts,
+                    &file.endpoints_raw_json,
+                    &file.mcp_endpoint,
+                    &file.mcp_version,
+                    &file.a2a_endpoint,
+                    &file.a2a_version,
+                    &file.web_endpoint,
+                    &file.oasf_endpoint,
+                    &file.oasf_version,
+                    &file.oasf_skills,
+                    &file.oasf_domains,
+                    &file.email_endpoint,
+                    &file.ens,
+                    &file.did,
+                    &file.mcp_tools,
+                    &file.mcp_prompts,
+                    &file.mcp_resources,
+                    &file.a2a_skills,
+                ])
+                .await?;
         }
-        copy.finish().await
+        insert.finish().await
     }
 }
 

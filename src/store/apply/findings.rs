@@ -46,26 +46,27 @@ impl Findings {
         if self.0.is_empty() {
             return Ok(0);
         }
-        let mut copy = sql.copy("finding", COLUMNS).await?;
+        let mut insert = sql.insert("finding", COLUMNS).await?;
         for Finding { place, contract_id, wallet_agent, intent_id, verdict } in &self.0 {
             let [related_block, related_log_index] = Mark::cells(verdict.related);
-            copy.row(&[
-                &signed(place.block),
-                &index(place.log_index),
-                &verdict.rule.name(),
-                &verdict.subject.as_slice(),
-                &place.transaction.as_slice(),
-                &signed(place.time),
-                contract_id,
-                &wallet_agent.as_ref().map(|hash| hash.as_slice()),
-                &intent_id.as_ref().map(|hash| hash.as_slice()),
-                &*related_block,
-                &*related_log_index,
-                &Value::Object(verdict.details.clone()),
-            ])
-            .await?;
+            insert
+                .row(&[
+                    &signed(place.block),
+                    &index(place.log_index),
+                    &verdict.rule.name(),
+                    &verdict.subject.as_slice(),
+                    &place.transaction.as_slice(),
+                    &signed(place.time),
+                    contract_id,
+                    &wallet_agent.as_ref().map(|hash| hash.as_slice()),
+                    &intent_id.as_ref().map(|hash| hash.as_slice()),
+                    &*related_block,
+                    &*related_log_index,
+                    &Value::Object(verdict.details.clone()),
+                ])
+                .await?;
         }
-        copy.finish().await
+        insert.finish().await
     }
 }
 

@@ -159,42 +159,43 @@ impl Flips {
         if self.new.is_empty() {
             return Ok(0);
         }
-        let mut copy = sql.copy("manifest_flip", COLUMNS).await?;
+        let mut insert = sql.insert("manifest_flip", COLUMNS).await?;
         for (agent, new) in &self.new {
             let ends = new.iter().skip(1).map(|next| Some(signed(next.change.place.block))).chain([None]);
             for (New { change: Change { place, after, .. }, before, flip, sums }, end) in new.iter().zip(ends) {
                 let previous = Some(&before.endpoint).filter(|_| flip.endpoint_changed);
-                copy.row(&[
-                    &small(agent.deployment),
-                    &Numeric::from(agent.agent_id),
-                    &signed(place.block),
-                    &end,
-                    &index(place.log_index),
-                    &place.transaction.as_slice(),
-                    &signed(place.time),
-                    &signed(flip.time_delta),
-                    &after.endpoint.readable(),
-                    &after.endpoint.raw_if_unclean(),
-                    &previous.map(|endpoint| endpoint.readable()),
-                    &previous.and_then(|endpoint| endpoint.raw_if_unclean()),
-                    &after.pubkey.as_ref().map(|address| address.as_slice()),
-                    &before.pubkey.as_ref().map(|address| address.as_slice()),
-                    &after.owner.as_slice(),
-                    &before.owner.as_slice(),
-                    &flip.endpoint_changed,
-                    &flip.pubkey_changed,
-                    &(after.owner != before.owner),
-                    &i16::from(flip.score()),
-                    &sums.flips,
-                    &sums.rapid,
-                    &sums.endpoint_changes,
-                    &sums.suspicious,
-                    &sums.score,
-                ])
-                .await?;
+                insert
+                    .row(&[
+                        &small(agent.deployment),
+                        &Numeric::from(agent.agent_id),
+                        &signed(place.block),
+                        &end,
+                        &index(place.log_index),
+                        &place.transaction.as_slice(),
+                        &signed(place.time),
+                        &signed(flip.time_delta),
+                        &after.endpoint.readable(),
+                        &after.endpoint.raw_if_unclean(),
+                        &previous.map(|endpoint| endpoint.readable()),
+                        &previous.and_then(|endpoint| endpoint.raw_if_unclean()),
+                        &after.pubkey.as_ref().map(|address| address.as_slice()),
+                        &before.pubkey.as_ref().map(|address| address.as_slice()),
+                        &after.owner.as_slice(),
+                        &before.owner.as_slice(),
+                        &flip.endpoint_changed,
+                        &flip.pubkey_changed,
+                        &(after.owner != before.owner),
+                        &i16::from(flip.score()),
+                        &sums.flips,
+                        &sums.rapid,
+                        &sums.endpoint_changes,
+                        &sums.suspicious,
+                        &sums.score,
+                    ])
+                    .await?;
             }
         }
-        copy.finish().await
+        insert.finish().await
     }
 
     /// Ends the newest stored flip of each agent that flipped again.

@@ -12,7 +12,7 @@ use tokio_postgres::types::{ToSql, Type};
 
 use super::timeline::Timeline;
 use crate::store::error::StoreError;
-use crate::store::sql::{self, Parameter, Sql, signed};
+use crate::store::sql::{self, Parameter, Sql, signed, together};
 
 /// A value of a column, or an array of such values.
 pub(super) type Cell = Box<dyn ToSql + Sync + Send>;
@@ -137,8 +137,8 @@ impl<T: Kept> KeptRows<T> {
         marking: Marking<'_, T>,
     ) -> Result<u64, StoreError> {
         let taken = self.timelines.values().filter(|timeline| timeline.is_stored()).count();
-        let written = self.insert(sql).await?;
-        Ok(written.saturating_sub(taken as u64) + self.insert_versions(sql, finalized, marking).await?)
+        let (written, versions) = together!(self.insert(sql), self.insert_versions(sql, finalized, marking))?;
+        Ok(written.saturating_sub(taken as u64) + versions)
     }
 
     /// Writes what holds now, of keys that the batch left as they were too.
@@ -150,15 +150,15 @@ impl<T: Kept> KeptRows<T> {
         }
         let mut names = columns::<T>(&[("begin_block", Type::INT8)]);
         names.extend(T::DERIVED.iter().map(|(name, column_type, _)| (*name, column_type.clone())));
-        let mut copy = sql.copy(T::TABLE, &names).await?;
+        let mut insert = sql.insert(T::TABLE, &names).await?;
         for (key, (begin, kept)) in current {
             let mut cells = T::key_cells(key);
             cells.push(Box::new(signed(begin)));
             cells.extend(kept.cells());
             cells.extend(T::derived_cells(key, kept));
-            copy.row(&parameters(&cells)).await?;
+            insert.row(&parameters(&cells)).await?;
         }
-        copy.finish().await
+        insert.finish().await
     }
 
     /// What rows were, where the batch ended that.
@@ -192,7 +192,7 @@ impl<T: Kept> KeptRows<T> {
         if T::IS_MARKED {
             names.extend([("is_milestone", Type::BOOL), ("ends_hour", Type::BOOL)]);
         }
-        let mut copy = sql.copy(T::VERSIONS, &names).await?;
+        let mut insert = sql.insert(T::VERSIONS, &names).await?;
         for (marks, Past { key, begin, end, kept, .. }) in past {
             let mut cells = T::key_cells(key);
             cells.extend([signed(begin), signed(end)].map(|block| Box::new(block) as Cell));
@@ -200,9 +200,9 @@ impl<T: Kept> KeptRows<T> {
             if T::IS_MARKED {
                 cells.extend([marks.is_milestone, marks.ends_hour].map(|mark| Box::new(mark) as Cell));
             }
-            copy.row(&parameters(&cells)).await?;
+            insert.row(&parameters(&cells)).await?;
         }
-        copy.finish().await
+        insert.finish().await
     }
 }
 

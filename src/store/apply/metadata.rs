@@ -59,8 +59,8 @@ impl Metadata {
             &[&deployments, &ids, &hashes, &ends],
         )
         .await?;
-        let mut copy = sql
-            .copy(
+        let mut insert = sql
+            .insert(
                 "agent_metadata",
                 &[
                     ("deployment", Type::INT2),
@@ -80,23 +80,24 @@ impl Metadata {
         for ((agent, key_hash), timeline) in &self.timelines {
             for version in timeline.versions() {
                 let entry = &version.row;
-                copy.row(&[
-                    &small(agent.deployment),
-                    &Numeric::from(agent.agent_id),
-                    &key_hash.as_slice(),
-                    &signed(version.begin),
-                    &version.end.map(signed),
-                    &index(entry.place.log_index),
-                    &entry.place.transaction.as_slice(),
-                    &signed(entry.place.time),
-                    &entry.key.readable(),
-                    &entry.key.raw_if_unclean(),
-                    &entry.value.as_ref(),
-                ])
-                .await?;
+                insert
+                    .row(&[
+                        &small(agent.deployment),
+                        &Numeric::from(agent.agent_id),
+                        &key_hash.as_slice(),
+                        &signed(version.begin),
+                        &version.end.map(signed),
+                        &index(entry.place.log_index),
+                        &entry.place.transaction.as_slice(),
+                        &signed(entry.place.time),
+                        &entry.key.readable(),
+                        &entry.key.raw_if_unclean(),
+                        &entry.value.as_ref(),
+                    ])
+                    .await?;
             }
         }
-        copy.finish().await
+        insert.finish().await
     }
 }
 
@@ -187,8 +188,8 @@ impl Approvals {
         if self.timelines.values().all(|timeline| timeline.versions().is_empty()) {
             return Ok(0);
         }
-        let mut copy = sql
-            .copy(
+        let mut insert = sql
+            .insert(
                 "operator_approval",
                 &[
                     ("deployment", Type::INT2),
@@ -204,19 +205,20 @@ impl Approvals {
         for ((deployment, owner, operator), timeline) in &self.timelines {
             for version in timeline.versions() {
                 let Some(place) = &version.row else { continue };
-                copy.row(&[
-                    &small(*deployment),
-                    &owner.as_slice(),
-                    &operator.as_slice(),
-                    &signed(version.begin),
-                    &version.end.map(signed),
-                    &index(place.log_index),
-                    &place.transaction.as_slice(),
-                ])
-                .await?;
+                insert
+                    .row(&[
+                        &small(*deployment),
+                        &owner.as_slice(),
+                        &operator.as_slice(),
+                        &signed(version.begin),
+                        &version.end.map(signed),
+                        &index(place.log_index),
+                        &place.transaction.as_slice(),
+                    ])
+                    .await?;
             }
         }
-        copy.finish().await
+        insert.finish().await
     }
 }
 

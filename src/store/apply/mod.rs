@@ -7,8 +7,8 @@
 //! instead, deleted and written again (`kept`). So no row is touched twice (F54), the number of statements does not depend
 //! on the number of rows, and "rewind to N, then apply" leaves what applying alone would have left (F66).
 //!
-//! One statement is under way at a time: where several were and one failed, or the step was dropped, the others' errors
-//! would hide its own, and the driver takes the two answers to a COPY that is refused for those of two requests.
+//! What does not build on each other is sent together (`sql::together`): at the head, a step is as long as its server is
+//! waited for, and it is waited for once for all loads, once for what standings build on, and once for all writes.
 
 mod agents;
 mod audit;
@@ -64,7 +64,7 @@ use self::standings::Standings;
 use self::timeline::Place;
 use super::error::StoreError;
 use super::network::Contract;
-use super::sql::{self, Sql};
+use super::sql::{self, Sql, together};
 use super::verification;
 use crate::block::{Block, DecodedLog, Log};
 use crate::event::Event;
@@ -197,6 +197,7 @@ fn are_many(blocks: &[Block]) -> bool {
 ///
 /// The server and this program are kept busy at once: the digest is computed all the while, the facts are folded while it is
 /// looked up what agents stood at and while raw logs are written, and standings are counted while the facts are written.
+/// What does not build on each other is sent together.
 pub(super) async fn derive(
     sql: &Sql<'_>,
     contracts: &Contracts,
@@ -206,29 +207,39 @@ pub(super) async fn derive(
 ) -> Result<Added, StoreError> {
     let keys = Keys::of(contracts, blocks, how.standings_are)?;
     let told = Told { above: how.untold(), blocks: how.blocks_are };
-    let digests = Digests::load(sql, blocks, how.finalized).await?.fold(sql.chain_id, blocks);
+    let digests = async { Ok(Digests::load(sql, blocks, how.finalized).await?.fold(sql.chain_id, blocks)) };
     // Boxed, because the futures of whoever steps would hold those of every noun.
-    let (facts, voices) = Box::pin(Facts::load(sql, &keys, Changes::new(contracts.names(sql), told))).await?;
+    let facts = Box::pin(Facts::load(sql, &keys, Changes::new(contracts.names(sql), told)));
+    let (digests, (facts, voices)) = together!(digests, facts)?;
     let standings = facts.standings(&keys);
     let facts = facts.fold(contracts, blocks);
     let standings = Standings::load(sql, &standings, voices).await?;
-    let mut rows = match how.blocks_are {
-        BlocksAre::New => blocks::write(sql, blocks, how.finalized).await?,
-        BlocksAre::Held => 0,
+    let held = async {
+        match how.blocks_are {
+            BlocksAre::New => blocks::write(sql, blocks, how.finalized).await,
+            BlocksAre::Held => Ok(0),
+        }
     };
-    let (facts, spoken) = facts.end().await?;
-    let standings = standings.count_all(match how.standings_are {
-        StandingsAre::Kept => spoken,
-        StandingsAre::Late => Vec::new(),
+    let derived = Box::pin(async {
+        let (facts, spoken) = facts.end().await?;
+        let standings = standings.count_all(match how.standings_are {
+            StandingsAre::Kept => spoken,
+            StandingsAre::Late => Vec::new(),
+        });
+        let rows = async {
+            let rows = facts.write(sql, how.finalized).await?;
+            // Behind them, because they are counted from what the others wrote.
+            hours::add(sql, blocks).await?;
+            Ok(rows)
+        };
+        let standings = async { standings.end().await.write(sql, how.finalized).await };
+        let digests = async { digests.end().await.write(sql).await };
+        let (rows, standings, digests, seq) = together!(rows, standings, digests, facts.changes.write(sql, seq))?;
+        Ok((facts, rows + standings + digests, seq))
     });
-    rows += Box::pin(facts.write(sql, how.finalized)).await?;
-    rows += standings.end().await.write(sql, how.finalized).await?;
-    rows += digests.end().await.write(sql).await?;
-    // Last, because they are counted from what the others wrote.
-    hours::add(sql, blocks).await?;
-    let seq = facts.changes.write(sql, seq).await?;
+    let (held, (facts, rows, seq)) = together!(held, derived)?;
     let flips = facts.flips.counts(&facts.changes.names);
-    Ok(Added { undecoded: facts.undecoded.count(), events: facts.events, flips, rows, seq })
+    Ok(Added { undecoded: facts.undecoded.count(), events: facts.events, flips, rows: held + rows, seq })
 }
 
 /// What undoing blocks did.
@@ -310,11 +321,14 @@ pub(super) async fn prune(
     held_to: Option<u64>,
     finalized: u64,
 ) -> Result<(), StoreError> {
-    totals::prune(sql, finalized).await?;
-    standings::prune(sql, finalized).await?;
-    change::prune(sql, finalized).await?;
-    digest::prune(sql, finalized).await?;
-    blocks::prune(sql, before, held_to, finalized).await
+    together!(
+        totals::prune(sql, finalized),
+        standings::prune(sql, finalized),
+        change::prune(sql, finalized),
+        digest::prune(sql, finalized),
+        blocks::prune(sql, before, held_to, finalized),
+    )?;
+    Ok(())
 }
 
 /// Computes digests of stored logs that have none, a bounded piece at a time; returns whether there may be more.

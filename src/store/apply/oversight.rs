@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::primitives::{Address, B256, U256, hex};
+use futures_util::FutureExt;
 
 use super::At;
 use super::change::{ChangeEntity, ChangeOp, Changes};
@@ -23,7 +24,7 @@ use super::watchdog::{Entry, State, judge, lapsed};
 use crate::event::{AgentRegistryEvent, AuditLogEvent, Event, ExecutorEvent, PolicyLimits};
 use crate::store::error::StoreError;
 use crate::store::numeric::Numeric;
-use crate::store::sql::{self, Sql};
+use crate::store::sql::{self, Sql, sum, together};
 
 /// What a batch's audit events name.
 #[derive(Default)]
@@ -113,25 +114,28 @@ pub(super) struct Oversight {
 impl Oversight {
     pub(super) async fn load(sql: &Sql<'_>, keys: &OversightKeys) -> Result<Self, StoreError> {
         let Some(newest) = keys.newest else { return Ok(Self::default()) };
-        let mut intents = Versions::<Intent>::load(sql, &keys.intents).await?;
-        intents.take(&lapsing(sql, newest).await?)?;
+        let (mut intents, lapsing) = together!(Versions::<Intent>::load(sql, &keys.intents), lapsing(sql, newest))?;
+        intents.take(&lapsing)?;
         let open = intents.all().filter(|(_, (_, intent))| intent.is_open());
         let open = open.filter_map(|(id, (_, intent))| Some((intent.expiry()?, *id))).collect();
         let stated = intents.all().filter_map(|(_, (_, intent))| intent.wallet_agent());
         let agents: BTreeSet<B256> = keys.agents.iter().copied().chain(stated).collect();
-        let mut halts = Versions::default();
-        if keys.halts {
-            let select = "SELECT * FROM halt WHERE chain_id = $1 AND end_block IS NULL";
-            halts.take(&sql.query(select, &[]).await?)?;
-        }
+        let (policies, relayers, counters, commitments, agents, halts) = together!(
+            Versions::load(sql, &agents),
+            Versions::load(sql, &keys.relayers),
+            load_counters(sql, &agents),
+            load_commitments(sql, &keys.commitments),
+            Versions::load(sql, &agents),
+            load_halts(sql, keys.halts),
+        )?;
         Ok(Self {
-            policies: Versions::load(sql, &agents).await?,
-            relayers: Versions::load(sql, &keys.relayers).await?,
-            counters: load_counters(sql, &agents).await?,
-            commitments: load_commitments(sql, &keys.commitments).await?,
-            agents: Versions::load(sql, &agents).await?,
+            agents,
+            policies,
+            relayers,
             halts,
+            counters,
             intents,
+            commitments,
             open,
             findings: Findings::default(),
         })
@@ -267,13 +271,16 @@ impl Oversight {
     }
 
     pub(super) async fn write(&self, sql: &Sql<'_>) -> Result<u64, StoreError> {
-        Ok(self.agents.write(sql).await?
-            + self.policies.write(sql).await?
-            + self.relayers.write(sql).await?
-            + self.halts.write(sql).await?
-            + self.counters.write(sql).await?
-            + self.intents.write(sql).await?
-            + self.findings.write(sql).await?)
+        sum([
+            self.agents.write(sql).boxed(),
+            self.policies.write(sql).boxed(),
+            self.relayers.write(sql).boxed(),
+            self.halts.write(sql).boxed(),
+            self.counters.write(sql).boxed(),
+            self.intents.write(sql).boxed(),
+            self.findings.write(sql).boxed(),
+        ])
+        .await
     }
 }
 
@@ -290,6 +297,16 @@ async fn lapsing(sql: &Sql<'_>, time: u64) -> Result<Vec<tokio_postgres::Row>, S
     let select = "SELECT * FROM intent WHERE chain_id = $1 AND end_block IS NULL \
                   AND status IN ('CREATED', 'SUBMITTED') AND expiry < $2";
     sql.query(select, &[&Numeric::from(time)]).await
+}
+
+/// What stops agents now, where that is needed.
+async fn load_halts(sql: &Sql<'_>, are_needed: bool) -> Result<Versions<Halt>, StoreError> {
+    let mut halts = Versions::default();
+    if are_needed {
+        let select = "SELECT * FROM halt WHERE chain_id = $1 AND end_block IS NULL";
+        halts.take(&sql.query(select, &[]).await?)?;
+    }
+    Ok(halts)
 }
 
 /// The counters of agents, at all executors.

@@ -35,16 +35,16 @@ pub(super) async fn write(sql: &Sql<'_>, mut ranked: Vec<Ranked>) -> Result<(), 
         ("end_block", Type::INT8),
         ("score", Type::NUMERIC),
     ];
-    let mut copy = sql.copy("ranking_version", &columns).await?;
+    let mut insert = sql.insert("ranking_version", &columns).await?;
     for Ranked { of: (agent, aspect), begin, end, score } in ranked {
         let mut cells = agent_cells(&agent);
         cells.push(Box::new(aspect.bytes().to_vec()));
         cells.extend([signed(begin), signed(end)].map(|block| Box::new(block) as Cell));
         cells.push(Box::new(score));
         let cells: Vec<Parameter<'_>> = cells.iter().map(|cell| &**cell as Parameter<'_>).collect();
-        copy.row(&cells).await?;
+        insert.row(&cells).await?;
     }
-    copy.finish().await?;
+    insert.finish().await?;
     Ok(())
 }
 

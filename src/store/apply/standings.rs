@@ -21,7 +21,7 @@ use crate::store::aspect::{self, Aspect, is_of_tag, is_rating};
 use crate::store::error::StoreError;
 use crate::store::fixed::Fixed;
 use crate::store::numeric::Numeric;
-use crate::store::sql::{self, Sql, signed};
+use crate::store::sql::{self, Sql, signed, together};
 use crate::store::standing::counted;
 use crate::task::Beside;
 
@@ -386,8 +386,8 @@ impl Standings {
         if keys.is_empty() {
             return Ok(Self::default());
         }
-        let rows = KeptRows::take(sql, keys).await?;
-        Ok(Self { rows, voices, milestones: MilestoneRule::load(sql).await? })
+        let (rows, milestones) = together!(KeptRows::take(sql, keys), MilestoneRule::load(sql))?;
+        Ok(Self { rows, voices, milestones })
     }
 
     /// None: of what is counted from the beginning.
@@ -449,8 +449,9 @@ impl Standings {
             let score = past.kept.rank(past.key.1)?;
             Some(Ranked { of: *past.key, begin: past.begin, end: past.end, score })
         });
-        rankings::write(sql, ranked.collect()).await?;
-        self.rows.write_marked(sql, finalized, &marking).await
+        let ranked = rankings::write(sql, ranked.collect());
+        let ((), written) = together!(ranked, self.rows.write_marked(sql, finalized, &marking))?;
+        Ok(written)
     }
 }
 

@@ -42,11 +42,11 @@ impl Tags {
         }
         let columns =
             [("aspect", Type::BYTEA), ("begin_block", Type::INT8), ("tag1", Type::TEXT), ("tag1_raw", Type::BYTEA)];
-        let mut copy = sql.copy("tag", &columns).await?;
+        let mut insert = sql.insert("tag", &columns).await?;
         for (aspect, (block, text)) in &self.told {
-            copy.row(&[&aspect.bytes(), &signed(*block), &text.readable(), &text.raw_if_unclean()]).await?;
+            insert.row(&[&aspect.bytes(), &signed(*block), &text.readable(), &text.raw_if_unclean()]).await?;
         }
-        copy.finish().await
+        insert.finish().await
     }
 }
 

@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::primitives::{Address, B256, hex};
+use futures_util::FutureExt;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
@@ -22,7 +23,7 @@ use crate::id::{AgentKey, Deployment};
 use crate::store::error::StoreError;
 use crate::store::network::{Contract, small};
 use crate::store::numeric::Numeric;
-use crate::store::sql::{self, Sql, index, signed};
+use crate::store::sql::{self, Sql, index, signed, sum};
 
 /// A registry's contract id and a request hash.
 pub(super) type ValidationKey = (i16, B256);
@@ -228,74 +229,76 @@ impl Validations {
             )
             .await?;
         }
-        Ok(self.insert(sql).await? + self.insert_responses(sql).await?)
+        sum([self.insert(sql).boxed(), self.insert_responses(sql).boxed()]).await
     }
 
     async fn insert(&self, sql: &Sql<'_>) -> Result<u64, StoreError> {
         if self.timelines.values().all(|timeline| timeline.versions().is_empty()) {
             return Ok(0);
         }
-        let mut copy = sql.copy("validation", COLUMNS).await?;
+        let mut insert = sql.insert("validation", COLUMNS).await?;
         for ((contract_id, request_hash), timeline) in &self.timelines {
             for version in timeline.versions() {
                 let validation = &version.row;
                 let answer = validation.answer.as_ref();
-                copy.row(&[
-                    contract_id,
-                    &request_hash.as_slice(),
-                    &signed(version.begin),
-                    &version.end.map(signed),
-                    &index(validation.log_index),
-                    &validation.transaction.as_slice(),
-                    &signed(validation.updated_at),
-                    &small(validation.agent.deployment),
-                    &Numeric::from(validation.agent.agent_id),
-                    &validation.validator.as_slice(),
-                    &validation.request_uri.readable(),
-                    &validation.request_uri.raw_if_unclean(),
-                    &signed(validation.created_block),
-                    &signed(validation.created_at),
-                    &index(validation.answers),
-                    &answer.map(|answer| i16::from(answer.response)),
-                    &answer.map(|answer| answer.uri.readable()),
-                    &answer.and_then(|answer| answer.uri.raw_if_unclean()),
-                    &answer.map(|answer| answer.hash.as_slice()),
-                    &answer.map(|answer| answer.tag.readable()),
-                    &answer.and_then(|answer| answer.tag.raw_if_unclean()),
-                ])
-                .await?;
+                insert
+                    .row(&[
+                        contract_id,
+                        &request_hash.as_slice(),
+                        &signed(version.begin),
+                        &version.end.map(signed),
+                        &index(validation.log_index),
+                        &validation.transaction.as_slice(),
+                        &signed(validation.updated_at),
+                        &small(validation.agent.deployment),
+                        &Numeric::from(validation.agent.agent_id),
+                        &validation.validator.as_slice(),
+                        &validation.request_uri.readable(),
+                        &validation.request_uri.raw_if_unclean(),
+                        &signed(validation.created_block),
+                        &signed(validation.created_at),
+                        &index(validation.answers),
+                        &answer.map(|answer| i16::from(answer.response)),
+                        &answer.map(|answer| answer.uri.readable()),
+                        &answer.and_then(|answer| answer.uri.raw_if_unclean()),
+                        &answer.map(|answer| answer.hash.as_slice()),
+                        &answer.map(|answer| answer.tag.readable()),
+                        &answer.and_then(|answer| answer.tag.raw_if_unclean()),
+                    ])
+                    .await?;
             }
         }
-        copy.finish().await
+        insert.finish().await
     }
 
     async fn insert_responses(&self, sql: &Sql<'_>) -> Result<u64, StoreError> {
         if self.responses.is_empty() {
             return Ok(0);
         }
-        let mut copy = sql.copy("validation_response", RESPONSE_COLUMNS).await?;
+        let mut insert = sql.insert("validation_response", RESPONSE_COLUMNS).await?;
         for response in &self.responses {
             let Response { key: (contract_id, request_hash), place, agent, validator, answer } = response;
-            copy.row(&[
-                contract_id,
-                &request_hash.as_slice(),
-                &signed(place.block),
-                &index(place.log_index),
-                &place.transaction.as_slice(),
-                &signed(place.time),
-                &small(agent.deployment),
-                &Numeric::from(agent.agent_id),
-                &validator.as_slice(),
-                &i16::from(answer.response),
-                &answer.uri.readable(),
-                &answer.uri.raw_if_unclean(),
-                &answer.hash.as_slice(),
-                &answer.tag.readable(),
-                &answer.tag.raw_if_unclean(),
-            ])
-            .await?;
+            insert
+                .row(&[
+                    contract_id,
+                    &request_hash.as_slice(),
+                    &signed(place.block),
+                    &index(place.log_index),
+                    &place.transaction.as_slice(),
+                    &signed(place.time),
+                    &small(agent.deployment),
+                    &Numeric::from(agent.agent_id),
+                    &validator.as_slice(),
+                    &i16::from(answer.response),
+                    &answer.uri.readable(),
+                    &answer.uri.raw_if_unclean(),
+                    &answer.hash.as_slice(),
+                    &answer.tag.readable(),
+                    &answer.tag.raw_if_unclean(),
+                ])
+                .await?;
         }
-        copy.finish().await
+        insert.finish().await
     }
 }
 

@@ -160,7 +160,7 @@ impl<T: Versioned> Versions<T> {
             return Ok(0);
         }
         let columns: Vec<(&str, Type)> = [T::KEY, &SPAN, T::COLUMNS].concat();
-        let mut copy = sql.copy(T::TABLE, &columns).await?;
+        let mut insert = sql.insert(T::TABLE, &columns).await?;
         for (key, timeline) in &self.timelines {
             for version in timeline.versions() {
                 let (place, row) = &version.row;
@@ -171,10 +171,10 @@ impl<T: Versioned> Versions<T> {
                 cells.push(cell(place.transaction.to_vec()));
                 cells.push(cell(signed(place.time)));
                 cells.extend(row.cells());
-                copy.row(&borrowed(&cells)).await?;
+                insert.row(&borrowed(&cells)).await?;
             }
         }
-        copy.finish().await
+        insert.finish().await
     }
 }
 

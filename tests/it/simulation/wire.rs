@@ -2,7 +2,8 @@
 //! next begins, and cuts, refuses or falls silent there.
 //!
 //! Each group of messages up to a `Sync`, a simple query, and each piece of a COPY is one round trip. A fault is set to
-//! one of them, counted from when it was armed, so that the same seed is cut at the same statement.
+//! one of them, counted from when it was armed, so that the same seed is cut at the same statement. Several may be under
+//! way at once: whose answer it is that the server gives is known by counting both.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -143,11 +144,11 @@ async fn accept(
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
             alive.borrow_and_update();
-            let (swallow, swallowing) = watch::channel(Swallow::default());
+            let (swallow, swallowing) = watch::channel(0);
             let (client_read, client_write) = client.into_split();
             let (server_read, server_write) = split(server);
             let (told, mut tell) = mpsc::channel(1);
-            let requests = Requests { client: client_read, server: server_write, shared, swallow, injected };
+            let requests = Requests { client: client_read, server: server_write, shared, swallow, injected, asked: 0 };
             let answers = Answers { server: server_read, client: client_write, swallowing, told };
             tokio::select! {
                 _ = alive.changed() => {}
@@ -158,17 +159,16 @@ async fn accept(
     }
 }
 
-/// Answers that the client shall not hear: so many more times that the server is ready.
-#[derive(Debug, Clone, Copy, Default)]
-struct Swallow(u64);
-
 /// From the client to the server.
 struct Requests {
     client: OwnedReadHalf,
     server: WriteHalf<Box<dyn Stream>>,
     shared: Arc<Mutex<Shared>>,
-    swallow: watch::Sender<Swallow>,
+    /// The number of the question whose answer the client shall not hear, counted from 1.
+    swallow: watch::Sender<u64>,
     injected: mpsc::UnboundedReceiver<String>,
+    /// Questions so far.
+    asked: u64,
 }
 
 impl Requests {
@@ -180,10 +180,10 @@ impl Requests {
             let read = tokio::select! {
                 read = self.client.read(&mut chunk) => read.unwrap_or(0),
                 Some(statement) = self.injected.recv() => {
-                    self.swallow.send_modify(|swallow| swallow.0 += 1);
-                    let sent = self.server.write_all(&simple_query(&statement)).await;
+                    self.swallow.send_replace(self.asked + 1);
+                    let sent = self.ask(&simple_query(&statement)).await;
                     // The answer is waited for: the client may not speak in between.
-                    if sent.is_err() || told.recv().await.is_none() {
+                    if !sent || told.recv().await.is_none() {
                         return;
                     }
                     continue;
@@ -213,19 +213,25 @@ impl Requests {
         }
     }
 
+    /// Sends a group of messages to the server; whether the connection stands.
+    async fn ask(&mut self, group: &[u8]) -> bool {
+        // Within a COPY the server says nothing until its end.
+        self.asked += u64::from(!group.starts_with(b"d"));
+        self.server.write_all(group).await.is_ok()
+    }
+
     /// Passes a group of messages on, or what becomes of it; whether the connection goes on.
     async fn pass(&mut self, group: &[u8], cut: Option<Cut>, told: &mut mpsc::Receiver<()>) -> bool {
         match cut {
-            None => self.server.write_all(group).await.is_ok(),
+            None => self.ask(group).await,
             Some(Cut::Unheard) => false,
             Some(Cut::Heard) => {
-                let _ = self.server.write_all(group).await;
+                self.ask(group).await;
                 false
             }
             Some(Cut::Untold) => {
-                self.swallow.send_modify(|swallow| swallow.0 += 1);
-                // Within a COPY the server says nothing until its end.
-                if self.server.write_all(group).await.is_ok() && !group.starts_with(b"d") {
+                self.swallow.send_replace(self.asked + 1);
+                if self.ask(group).await && !group.starts_with(b"d") {
                     told.recv().await;
                 }
                 false
@@ -233,16 +239,14 @@ impl Requests {
             // Within a COPY a refusal breaks the connection.
             Some(Cut::Refused) if group.starts_with(b"d") || group.starts_with(b"c") => false,
             // No server refuses to roll back, or to forget a statement.
-            Some(Cut::Refused) if starts_with(group, b"ROLLBACK") || group.starts_with(b"C") => {
-                self.server.write_all(group).await.is_ok()
-            }
+            Some(Cut::Refused) if starts_with(group, b"ROLLBACK") || group.starts_with(b"C") => self.ask(group).await,
             Some(Cut::Refused) => {
                 let is_commit = starts_with(group, b"COMMIT");
                 let refusal = "DO $$ BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' \
                                USING ERRCODE = '53100'; END $$";
                 // A commit that fails leaves no transaction.
                 let statement = if is_commit { format!("ROLLBACK; {refusal}") } else { refusal.to_owned() };
-                self.server.write_all(&simple_query(&statement)).await.is_ok()
+                self.ask(&simple_query(&statement)).await
             }
         }
     }
@@ -270,15 +274,15 @@ impl Shared {
 struct Answers {
     server: ReadHalf<Box<dyn Stream>>,
     client: OwnedWriteHalf,
-    swallowing: watch::Receiver<Swallow>,
-    /// Told whenever the server is ready and the client does not hear of it.
+    swallowing: watch::Receiver<u64>,
+    /// Told whenever a question is answered and the client does not hear of it.
     told: mpsc::Sender<()>,
 }
 
 impl Answers {
     async fn relay(mut self) {
         let mut waiting: Vec<u8> = Vec::new();
-        let mut swallowed = 0;
+        let mut answered = 0;
         let mut chunk = vec![0; 16 * 1024];
         loop {
             let read = self.server.read(&mut chunk).await.unwrap_or(0);
@@ -291,12 +295,16 @@ impl Answers {
             while let Some((kind, end)) = message(&waiting[place..], true) {
                 let message = &waiting[place..place + end];
                 place += end;
-                if swallowed == self.swallowing.borrow().0 {
+                let is_heard = *self.swallowing.borrow() != answered + 1;
+                if is_heard {
                     heard.extend_from_slice(message);
-                } else if matches!(kind, Some(b'Z' | b'G')) {
-                    // It is ready, or waits for what is to be copied.
-                    swallowed += u64::from(kind == Some(b'Z'));
-                    let _ = self.told.send(()).await;
+                }
+                // It is ready, or waits for what is to be copied.
+                if matches!(kind, Some(b'Z' | b'G')) {
+                    answered += 1;
+                    if !is_heard {
+                        let _ = self.told.send(()).await;
+                    }
                 }
             }
             waiting.drain(..place);

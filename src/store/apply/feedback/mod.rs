@@ -21,7 +21,7 @@ use super::voices::Voices;
 use crate::event::{ReputationFact, Tag, Text, Value};
 use crate::id::{AgentKey, Deployment};
 use crate::store::error::StoreError;
-use crate::store::sql::Sql;
+use crate::store::sql::{Sql, together};
 
 /// What names feedback within a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -167,7 +167,7 @@ impl Feedback {
         voices: &Voices,
     ) -> Result<Self, StoreError> {
         let held: Vec<&FeedbackKey> = keys.iter().filter(|key| !voices.was_silent(&(key.agent, key.client))).collect();
-        let (slots, newest) = (load_slots(sql, &held).await?, load_newest(sql, counted).await?);
+        let (slots, newest) = together!(load_slots(sql, &held), load_newest(sql, counted))?;
         Ok(Self { slots, newest, ..Self::default() })
     }
 

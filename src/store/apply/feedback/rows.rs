@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::primitives::Bytes;
+use futures_util::FutureExt;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
@@ -15,7 +16,7 @@ use crate::store::aspect::Aspect;
 use crate::store::error::StoreError;
 use crate::store::network::small;
 use crate::store::numeric::Numeric;
-use crate::store::sql::{self, Sql, index, signed};
+use crate::store::sql::{self, Sql, index, signed, sum};
 
 /// What is shown of a tag of which only the hash is known.
 static NO_TAG: Text = Text(Bytes::new());
@@ -25,7 +26,7 @@ impl Feedback {
         // First what a revocation marks, while it still holds; then what is superseded.
         self.mark_revoked(sql).await?;
         self.end_superseded(sql).await?;
-        Ok(self.insert(sql).await? + self.insert_responses(sql).await?)
+        sum([self.insert(sql).boxed(), self.insert_responses(sql).boxed()]).await
     }
 
     async fn mark_revoked(&self, sql: &Sql<'_>) -> Result<(), StoreError> {
@@ -77,7 +78,7 @@ impl Feedback {
         if self.slots.values().all(|slot| slot.given.versions().is_empty()) {
             return Ok(0);
         }
-        let mut copy = sql.copy("feedback", COLUMNS).await?;
+        let mut insert = sql.insert("feedback", COLUMNS).await?;
         for (key, slot) in &self.slots {
             for version in slot.given.versions() {
                 let given = &version.row;
@@ -85,65 +86,67 @@ impl Feedback {
                     Tag::Text(text) => (text, None),
                     Tag::Hash(hash) => (&NO_TAG, Some(hash.as_slice())),
                 };
-                copy.row(&[
-                    &small(key.agent.deployment),
-                    &Numeric::from(key.agent.agent_id),
-                    &key.client.as_slice(),
-                    &Numeric::from(key.index),
-                    &signed(version.begin),
-                    &version.end.map(signed),
-                    &index(given.place.log_index),
-                    &given.place.transaction.as_slice(),
-                    &signed(given.place.time),
-                    &Numeric::from_value(&given.value, 0),
-                    &i16::from(given.decimals),
-                    &Numeric::from_value(&given.value, given.decimals),
-                    &tag1.readable(),
-                    &tag1.raw_if_unclean(),
-                    &tag1_hash,
-                    &given.tag2.readable(),
-                    &given.tag2.raw_if_unclean(),
-                    &given.endpoint.readable(),
-                    &given.endpoint.raw_if_unclean(),
-                    &given.uri.readable(),
-                    &given.uri.raw_if_unclean(),
-                    &given.hash.as_slice(),
-                    &given.revoked.map(|place| signed(place.block)),
-                    &given.revoked.map(|place| index(place.log_index)),
-                    &given.revoked.map(|place| signed(place.time)),
-                    &given.revoked.as_ref().map(|place| place.transaction.as_slice()),
-                    &given.said.aspect.bytes(),
-                ])
-                .await?;
+                insert
+                    .row(&[
+                        &small(key.agent.deployment),
+                        &Numeric::from(key.agent.agent_id),
+                        &key.client.as_slice(),
+                        &Numeric::from(key.index),
+                        &signed(version.begin),
+                        &version.end.map(signed),
+                        &index(given.place.log_index),
+                        &given.place.transaction.as_slice(),
+                        &signed(given.place.time),
+                        &Numeric::from_value(&given.value, 0),
+                        &i16::from(given.decimals),
+                        &Numeric::from_value(&given.value, given.decimals),
+                        &tag1.readable(),
+                        &tag1.raw_if_unclean(),
+                        &tag1_hash,
+                        &given.tag2.readable(),
+                        &given.tag2.raw_if_unclean(),
+                        &given.endpoint.readable(),
+                        &given.endpoint.raw_if_unclean(),
+                        &given.uri.readable(),
+                        &given.uri.raw_if_unclean(),
+                        &given.hash.as_slice(),
+                        &given.revoked.map(|place| signed(place.block)),
+                        &given.revoked.map(|place| index(place.log_index)),
+                        &given.revoked.map(|place| signed(place.time)),
+                        &given.revoked.as_ref().map(|place| place.transaction.as_slice()),
+                        &given.said.aspect.bytes(),
+                    ])
+                    .await?;
             }
         }
-        copy.finish().await
+        insert.finish().await
     }
 
     async fn insert_responses(&self, sql: &Sql<'_>) -> Result<u64, StoreError> {
         if self.responses.is_empty() {
             return Ok(0);
         }
-        let mut copy = sql.copy("feedback_response", RESPONSE_COLUMNS).await?;
+        let mut insert = sql.insert("feedback_response", RESPONSE_COLUMNS).await?;
         for response in &self.responses {
             let Response { key, place, responder, uri, hash } = response;
-            copy.row(&[
-                &small(key.agent.deployment),
-                &Numeric::from(key.agent.agent_id),
-                &key.client.as_slice(),
-                &Numeric::from(key.index),
-                &signed(place.block),
-                &index(place.log_index),
-                &place.transaction.as_slice(),
-                &signed(place.time),
-                &responder.as_slice(),
-                &uri.readable(),
-                &uri.raw_if_unclean(),
-                &hash.as_slice(),
-            ])
-            .await?;
+            insert
+                .row(&[
+                    &small(key.agent.deployment),
+                    &Numeric::from(key.agent.agent_id),
+                    &key.client.as_slice(),
+                    &Numeric::from(key.index),
+                    &signed(place.block),
+                    &index(place.log_index),
+                    &place.transaction.as_slice(),
+                    &signed(place.time),
+                    &responder.as_slice(),
+                    &uri.readable(),
+                    &uri.raw_if_unclean(),
+                    &hash.as_slice(),
+                ])
+                .await?;
         }
-        copy.finish().await
+        insert.finish().await
     }
 }
 
