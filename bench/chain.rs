@@ -23,6 +23,7 @@ use clap::Args;
 use meikan::block::{Block, Log};
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use crate::head::now_us;
@@ -157,10 +158,21 @@ async fn listen(State(chain): State<Arc<RwLock<Chain>>>, upgrade: WebSocketUpgra
 }
 
 async fn talk(mut socket: WebSocket, chain: Arc<RwLock<Chain>>) {
+    let latency = Duration::from_millis(chain.read().expect("nobody panics with it").behaviour.latency_ms);
+    // What is on its way: questions that were asked one after the other are under way at once.
+    let (sender, mut arriving) = mpsc::unbounded_channel();
+    let send = |text: String, after: Duration| {
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            sleep(after).await;
+            // Whoever waited for it may be gone.
+            let _ = sender.send(text);
+        });
+    };
     // The head that was told last, to whoever asked for heads.
     let mut told = None;
     loop {
-        let text = tokio::select! {
+        tokio::select! {
             message = socket.recv() => match message {
                 Some(Ok(Message::Text(text))) => {
                     let call: Value = serde_json::from_str(&text).unwrap_or_default();
@@ -168,9 +180,9 @@ async fn talk(mut socket: WebSocket, chain: Arc<RwLock<Chain>>) {
                     if call["method"] == "eth_subscribe" {
                         told = Some(chain.head());
                     }
-                    chain.answer(&call)
+                    send(chain.answer(&call), latency);
                 }
-                Some(Ok(_)) => continue,
+                Some(Ok(_)) => {}
                 Some(Err(_)) | None => return,
             },
             () = sleep(LOOK_EVERY), if told.is_some() => {
@@ -180,13 +192,14 @@ async fn talk(mut socket: WebSocket, chain: Arc<RwLock<Chain>>) {
                     continue;
                 }
                 let header = chain.header(&format!("{head:#x}").into());
-                format!(
+                // It goes one way only.
+                send(format!(
                     r#"{{"jsonrpc":"2.0","method":"eth_subscription","params":{{"subscription":"{SUBSCRIPTION}","result":{header}}}}}"#
-                )
+                ), latency / 2);
             }
-        };
-        if socket.send(Message::text(text)).await.is_err() {
-            return;
+            Some(text) = arriving.recv() => if socket.send(Message::text(text)).await.is_err() {
+                return;
+            },
         }
     }
 }

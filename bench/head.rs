@@ -37,6 +37,7 @@ const AGAIN: Duration = Duration::from_millis(200);
 
 /// What was measured, in milliseconds.
 pub(crate) struct Head {
+    latency_ms: u64,
     told: Load,
     round_trip: Load,
     commit: Load,
@@ -49,9 +50,10 @@ impl Head {
     }
 
     pub(crate) fn text(&self) -> String {
-        let Self { told, round_trip, commit } = self;
+        let Self { latency_ms, told, round_trip, commit } = self;
+        let far = if *latency_ms > 0 { format!(", {latency_ms} ms away") } else { String::new() };
         format!(
-            "\n| at the head, {BLOCKS_PER_SECOND} blocks/s, told by a WebSocket | p50 ms | p99 ms |\n|---|---|---|\n\
+            "\n| at the head, {BLOCKS_PER_SECOND} blocks/s, told by a WebSocket{far} | p50 ms | p99 ms |\n|---|---|---|\n\
              | a block, from the chain node to the message of a subscription | {:.1} | {:.1} |\n\
              | one request to the chain node | {:.1} | {:.1} |\n\
              | one durable commit of a row | {:.1} | {:.1} |\n\
@@ -69,6 +71,7 @@ impl Head {
     pub(crate) fn figure(&self) -> Value {
         let of = |load: &Load| json!({ "p50Ms": load.p50_ms, "p99Ms": load.p99_ms });
         json!({
+            "latencyMs": self.latency_ms,
             "blocksPerSecond": BLOCKS_PER_SECOND,
             "toldAfter": of(&self.told),
             "roundTrip": of(&self.round_trip),
@@ -77,9 +80,21 @@ impl Head {
     }
 }
 
+/// How far away the chain node is each time.
+const LATENCIES_MS: [u64; 2] = [0, 50];
+
+/// Measures it for a chain node beside the node, and for one that is far away.
+pub(crate) async fn measure(server: &str) -> Vec<Head> {
+    let mut measured = Vec::new();
+    for latency_ms in LATENCIES_MS {
+        measured.push(measure_at(server, latency_ms).await);
+    }
+    measured
+}
+
 /// Lets a node follow a chain that grows, and listens.
-pub(crate) async fn measure(server: &str) -> Head {
-    let behaviour = Behaviour { coming: COMING_BLOCKS, per_second: BLOCKS_PER_SECOND, ..Behaviour::QUICK };
+async fn measure_at(server: &str, latency_ms: u64) -> Head {
+    let behaviour = Behaviour { coming: COMING_BLOCKS, per_second: BLOCKS_PER_SECOND, latency_ms, ..Behaviour::QUICK };
     let (chain, address) = start_chain(SIZE, &behaviour).await;
     sql::drop_database(server, "bench_head").await;
     let url = sql::database(server, "bench_head").await;
@@ -105,7 +120,7 @@ pub(crate) async fn measure(server: &str) -> Head {
     let request = r#"{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber","params":[]}"#;
     let round_trip = load::send_to(&address, "/", vec![request.to_owned(); TIMES], 1).await;
     drop(chain);
-    Head { told, round_trip, commit: sql::commits(&url, TIMES).await }
+    Head { latency_ms, told, round_trip, commit: sql::commits(&url, TIMES).await }
 }
 
 /// A configuration that looks at the head often.

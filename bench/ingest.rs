@@ -19,6 +19,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::chain::{self, Behaviour, SERVED};
+use crate::head::Head;
 use crate::traffic::{CHAIN_ID, Size, Traffic, config};
 use crate::{head, load, reorg, sql, upkeep};
 
@@ -115,8 +116,8 @@ pub(crate) async fn run(arguments: &Arguments) {
     let (mut at_head, mut reorgs) = (None, None);
     if is_wanted(HEAD) {
         let measured = head::measure(&server.url()).await;
-        text.push_str(&measured.text());
-        at_head = Some(measured.figure());
+        measured.iter().for_each(|head| text.push_str(&head.text()));
+        at_head = Some(measured.iter().map(Head::figure).collect::<Vec<_>>());
     }
     if is_wanted(REORG) {
         let measured = reorg::measure(&server.url()).await;
