@@ -12,6 +12,7 @@ use tokio::join;
 use tokio_postgres::Row;
 
 use super::Writer;
+use super::apply::EverGiven;
 use super::error::StoreError;
 use super::late::{COUNTED_TABLES, COUNTING_INDEX, Counted};
 use super::pool::Connections;
@@ -53,6 +54,7 @@ impl Writer {
         sql.execute("SELECT drop_reader_indexes($1)", &[]).await?;
         sql.commit().await?;
         (self.without_indexes, self.without_standings) = (true, true);
+        self.ever_given = Some(Arc::new(EverGiven::nothing()));
         Ok(())
     }
 
@@ -81,7 +83,7 @@ impl Writer {
             missing.truncate(self.index_connections.min(1));
             let builder = Builder::new(self, missing);
             // Both to their ends: whoever counts and is cut begins anew.
-            let (built, counted) = join!(builder.build(), self.count_standings());
+            let (built, counted) = join!(builder.build(), Box::pin(self.count_standings()));
             (built?, counted?)
         } else if self.index_connections == 0 {
             missing.truncate(1);
@@ -123,6 +125,7 @@ impl Writer {
         sql.execute("UPDATE network SET has_reader_indexes = TRUE WHERE chain_id = $1", &[]).await?;
         sql.commit().await?;
         self.without_indexes = false;
+        self.ever_given = None;
         // All rows are there, and the planner knows of those only that were there when it last looked.
         self.analyze().await;
         Ok(())

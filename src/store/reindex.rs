@@ -137,7 +137,7 @@ impl Writer {
                 .await
                 .map_err(StoreError::database("reindex"))?;
         }
-        let rederived = step.rederive(from, &bounds).await?;
+        let rederived = Box::pin(step.rederive(from, &bounds)).await?;
         self.renaming.clear();
         self.measured("reindex", started, rederived.rows).await;
         Ok(rederived)
@@ -154,7 +154,7 @@ impl Writer {
         let step = self.begin("reindex").await?;
         let rederived = if step.cursor.is_outdated() {
             let start = step.start_block;
-            step.rederive(start, &bounds).await?
+            Box::pin(step.rederive(start, &bounds)).await?
         } else if let Some(job) = step.cursor.rederiving() {
             step.resume(job, &bounds).await?
         } else {
@@ -332,6 +332,7 @@ impl Step<'_> {
             told_from: job.told_from,
             blocks_are: BlocksAre::Held,
             standings_are: self.standings_are,
+            ever_given: self.ever_given.clone(),
         };
         let mut done = Rederived {
             from,

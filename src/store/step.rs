@@ -5,7 +5,8 @@ use std::sync::Arc;
 use alloy::primitives::B256;
 
 use super::apply::{
-    self, Added, Applied, Batch, BlocksAre, Contracts, DERIVATION, Deriving, Rewound, StandingsAre, Tip, Undoing,
+    self, Added, Applied, Batch, BlocksAre, Contracts, DERIVATION, Deriving, EverGiven, Rewound, StandingsAre, Tip,
+    Undoing,
 };
 use super::error::StoreError;
 use super::pool::KEPT_PLANS;
@@ -61,6 +62,8 @@ pub(super) struct Step<'a> {
     pub(super) contracts: &'a Contracts,
     pub(super) start_block: u64,
     pub(super) standings_are: StandingsAre,
+    /// What feedback was ever written, where the writer knows it.
+    pub(super) ever_given: Option<Arc<EverGiven>>,
 }
 
 /// How far down a rewind may go.
@@ -79,6 +82,7 @@ impl<'a> Step<'a> {
         epoch: i64,
         contracts: &'a Contracts,
         start_block: u64,
+        ever_given: Option<Arc<EverGiven>>,
     ) -> Result<Self, StoreError> {
         let settings = match sql.amount {
             // What looks few keys up is planned once for all values, as long as the connection stands: to plan it takes ten
@@ -96,7 +100,7 @@ impl<'a> Step<'a> {
         }
         let cursor = read_cursor(row)?;
         let standings_are = if sql::column(row, "has_standings")? { StandingsAre::Kept } else { StandingsAre::Late };
-        Ok(Self { sql, cursor, contracts, start_block, standings_are })
+        Ok(Self { sql, cursor, contracts, start_block, standings_are, ever_given })
     }
 
     /// Undoes and adds what the batch says; also returns the cursor that it was committed with.
@@ -133,6 +137,7 @@ impl<'a> Step<'a> {
             told_from: job.and_then(|job| job.told_from),
             blocks_are: BlocksAre::New,
             standings_are: self.standings_are,
+            ever_given: self.ever_given.clone(),
         };
         let blocks: Arc<[Block]> = std::mem::take(&mut batch.blocks).into();
         let added = Box::pin(apply::derive(&self.sql, self.contracts, &blocks, &how, seq)).await?;

@@ -12,7 +12,7 @@ use alloy::primitives::{B256, keccak256};
 use deadpool_postgres::{ClientWrapper, Object};
 
 use super::Store;
-use super::apply::{Applied, Batch, Contracts, Tip};
+use super::apply::{Applied, Batch, Contracts, EverGiven, Tip};
 use super::derivation;
 use super::error::StoreError;
 use super::late;
@@ -103,6 +103,8 @@ pub struct Writer {
     analyze_at_rows: u64,
     /// Whether indexes that only questions need are postponed.
     pub(super) without_indexes: bool,
+    /// What feedback was ever written, while a network is backfilled that was empty when this writer began.
+    pub(super) ever_given: Option<Arc<EverGiven>>,
     /// Whether standings are counted late, and how far they are.
     pub(super) without_standings: bool,
     pub(super) counted: Option<late::Progress>,
@@ -155,6 +157,7 @@ impl Store {
             analyze_at_rows: analyzed_rows.max(FIRST_ANALYZE_ROWS),
             without_indexes: !sql::column::<bool>(&row, "has_reader_indexes")?,
             without_standings: !sql::column::<bool>(&row, "has_standings")?,
+            ever_given: None,
             counted: None,
             committed: None,
             connections: Arc::clone(&self.write),
@@ -431,7 +434,7 @@ impl Writer {
     pub async fn finalize(&mut self, finalized: Option<BlockRef>, safe: Option<u64>) -> Result<Finalized, StoreError> {
         let started = Instant::now();
         let step = self.begin("finalize").await?;
-        let finalized = step.finalize(finalized, safe).await?;
+        let finalized = Box::pin(step.finalize(finalized, safe)).await?;
         self.measure("finalize", started);
         Ok(finalized)
     }
@@ -456,7 +459,7 @@ impl Writer {
         self.committed = None;
         let transaction = self.client.transaction().await.map_err(StoreError::database(operation))?;
         let sql = Sql::new(transaction, operation, self.chain_id).of(amount);
-        Step::begin(sql, self.epoch, &self.contracts, self.start_block).await
+        Step::begin(sql, self.epoch, &self.contracts, self.start_block, self.ever_given.clone()).await
     }
 
     fn measure(&self, operation: &'static str, started: Instant) {

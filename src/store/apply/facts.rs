@@ -10,7 +10,7 @@ use super::agents::{Agents, changed_agent, manifest_agent, named_agent};
 use super::audit::AuditTrail;
 use super::blocks::UndecodedLogs;
 use super::change::Changes;
-use super::feedback::{self, Feedback, FeedbackKey, Pair, counted_pair, feedback_key, heard_pair};
+use super::feedback::{self, EverGiven, Feedback, FeedbackKey, Pair, counted_pair, feedback_key, heard_pair};
 use super::files::Files;
 use super::flips::Flips;
 use super::metadata::{ApprovalKey, Approvals, Metadata, approval_key};
@@ -122,7 +122,12 @@ pub(super) struct Facts {
 
 impl Facts {
     /// Loads what they build on; what clients say is told, too.
-    pub(super) async fn load(sql: &Sql<'_>, keys: &Keys, changes: Changes) -> Result<(Self, Voices), StoreError> {
+    pub(super) async fn load(
+        sql: &Sql<'_>,
+        keys: &Keys,
+        changes: Changes,
+        ever_given: Option<Arc<EverGiven>>,
+    ) -> Result<(Self, Voices), StoreError> {
         let totalled = async {
             let validations = Validations::load(sql, &keys.validations).await?;
             let counted = keys.totals.iter().copied().chain(validations.agents()).collect();
@@ -130,7 +135,8 @@ impl Facts {
         };
         let said = async {
             let voices = Voices::load(sql, &keys.heard).await?;
-            Ok((Feedback::load(sql, &keys.feedback, &keys.counted, &voices).await?, voices))
+            let feedback = Feedback::load(sql, &keys.feedback, &keys.counted, &voices, ever_given).await?;
+            Ok((feedback, voices))
         };
         let ((totals, validations), (feedback, voices), agents, approvals, flips, tags, audit, oversight) = together!(
             totalled,

@@ -52,6 +52,7 @@ pub(super) use self::batch::check_blocks;
 pub use self::batch::{Applied, Batch, Rewound, Tip};
 pub(super) use self::change::BlocksAre;
 pub use self::change::{ChangeEntity, ChangeOp};
+pub(super) use self::feedback::EverGiven;
 pub use self::flips::FlipCount;
 pub(super) use self::late::{CountedTo, count as count_late, forget as forget_standings};
 pub(super) use self::stretch::{Bounds, held_hash, read as read_stretch, replace as replace_raw};
@@ -165,7 +166,7 @@ pub(super) enum StandingsAre {
 }
 
 /// How blocks are derived from.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Deriving {
     /// Blocks up to this one are final: nothing is kept to undo them.
     pub(super) finalized: Option<u64>,
@@ -174,6 +175,8 @@ pub(super) struct Deriving {
     /// Whether their headers and raw logs are to be written, too.
     pub(super) blocks_are: BlocksAre,
     pub(super) standings_are: StandingsAre,
+    /// What feedback was ever written, where that is known.
+    pub(super) ever_given: Option<Arc<EverGiven>>,
 }
 
 impl Deriving {
@@ -209,7 +212,7 @@ pub(super) async fn derive(
     let told = Told { above: how.untold(), blocks: how.blocks_are };
     let digests = async { Ok(Digests::load(sql, blocks, how.finalized).await?.fold(sql.chain_id, blocks)) };
     // Boxed, because the futures of whoever steps would hold those of every noun.
-    let facts = Box::pin(Facts::load(sql, &keys, Changes::new(contracts.names(sql), told)));
+    let facts = Box::pin(Facts::load(sql, &keys, Changes::new(contracts.names(sql), told), how.ever_given.clone()));
     let (digests, (facts, voices)) = together!(digests, facts)?;
     let standings = facts.standings(&keys);
     let facts = facts.fold(contracts, blocks);

@@ -4,12 +4,15 @@
 //! repeats agent, client and index supersedes the earlier one, which the registries' own code rules out, but which must
 //! not stop the node.
 
+mod ever_given;
 mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use alloy::primitives::{Address, B256, hex};
 
+pub(in crate::store) use self::ever_given::EverGiven;
 use self::rows::{load_newest, load_slots};
 pub(super) use self::rows::{rewind, stored_said};
 use super::At;
@@ -24,7 +27,7 @@ use crate::store::error::StoreError;
 use crate::store::sql::{Sql, together};
 
 /// What names feedback within a network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct FeedbackKey {
     agent: AgentKey,
     client: Address,
@@ -155,20 +158,26 @@ pub(super) struct Feedback {
     /// The newest index of those whose feedback has to be counted.
     newest: BTreeMap<Pair, u64>,
     responses: Vec<Response>,
+    /// Where what is written is remembered.
+    ever_given: Option<Arc<EverGiven>>,
 }
 
 impl Feedback {
     /// The feedback of these keys, and the newest index of those that have to be counted; nothing is looked for of clients
-    /// who have not spoken.
+    /// who have not spoken, or of what was never given.
     pub(super) async fn load(
         sql: &Sql<'_>,
         keys: &BTreeSet<FeedbackKey>,
         counted: &BTreeSet<Pair>,
         voices: &Voices,
+        ever_given: Option<Arc<EverGiven>>,
     ) -> Result<Self, StoreError> {
-        let held: Vec<&FeedbackKey> = keys.iter().filter(|key| !voices.was_silent(&(key.agent, key.client))).collect();
+        let may_be_held = |key: &&FeedbackKey| {
+            !voices.was_silent(&(key.agent, key.client)) && ever_given.as_ref().is_none_or(|given| given.may_have(key))
+        };
+        let held: Vec<&FeedbackKey> = keys.iter().filter(may_be_held).collect();
         let (slots, newest) = together!(load_slots(sql, &held), load_newest(sql, counted))?;
-        Ok(Self { slots, newest, ..Self::default() })
+        Ok(Self { slots, newest, ever_given, ..Self::default() })
     }
 
     /// The aspects that the stored feedback speaks of.

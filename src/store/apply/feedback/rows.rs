@@ -80,6 +80,9 @@ impl Feedback {
         }
         let mut insert = sql.insert("feedback", COLUMNS).await?;
         for (key, slot) in &self.slots {
+            if let (Some(given), false) = (&self.ever_given, slot.given.versions().is_empty()) {
+                given.remember(key);
+            }
             for version in slot.given.versions() {
                 let given = &version.row;
                 let (tag1, tag1_hash) = match &given.tag1 {
