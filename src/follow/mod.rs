@@ -11,6 +11,7 @@ mod ahead;
 mod census;
 mod error;
 mod finality;
+mod look;
 mod plan;
 mod progress;
 mod reindex;
@@ -22,9 +23,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alloy::primitives::B256;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tokio::try_join;
-use tracing::debug;
 
 use crate::block::{Block, BlockRef, Header};
 use crate::chain::{Chain, Range};
@@ -36,13 +36,11 @@ use self::census::VainSuspicions;
 pub use self::error::FollowError;
 use self::error::unstable;
 use self::finality::Shown;
+use self::look::Observation;
 use self::plan::{Limits, Plan, View, decide};
 pub use self::progress::BARS;
 pub use self::reindex::{Reindex, ReindexError, Report, Swapped, reindex};
 pub use self::run::{Counter, Desk, Repair, Stop, Until, desk, follow, follow_at};
-
-/// How long the head is waited for before a step that needs no endpoint.
-const HEAD_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Makes one network's tables converge on its chain.
 pub struct Follower {
@@ -73,13 +71,6 @@ pub struct Follower {
     vain_suspicions: VainSuspicions,
     /// Whether the state digest is known to hold all that is held.
     is_digested: bool,
-}
-
-/// What is written down of a look at the chain.
-struct Observation {
-    head: Tip,
-    safe: Option<u64>,
-    finalized: Option<u64>,
 }
 
 /// What a step did.
@@ -213,12 +204,6 @@ impl Follower {
         outcome
     }
 
-    /// Writes down what was seen of the chain, also when the step failed.
-    async fn write_observation(&mut self) -> Result<(), FollowError> {
-        let Some(Observation { head, safe, finalized }) = self.unobserved.take() else { return Ok(()) };
-        Ok(self.writer.observe_head(head, safe, finalized).await?)
-    }
-
     /// Writes down what endpoints disagreed about, also when the step failed because of that.
     async fn record_disputes(&mut self) {
         let disputes = self.chain.take_disputes();
@@ -300,53 +285,6 @@ impl Follower {
         // It takes a while.
         self.write_observation().await?;
         Ok(self.writer.make_up().await?.map(Outcome::MadeUp))
-    }
-
-    /// Notes what the chain shows, if it tells soon: nothing that is to be done now depends on it, but while the tables are
-    /// derived again everybody must see how far they are behind.
-    async fn glance_at_chain(&mut self) -> Result<(), FollowError> {
-        match timeout(HEAD_PATIENCE, self.look_at_chain()).await {
-            Ok(Err(FollowError::Chain(error))) => {
-                debug!(network = self.name, %error, "the head is not known while the tables are derived again");
-                Ok(())
-            }
-            Ok(looked) => {
-                looked?;
-                self.write_observation().await
-            }
-            Err(_) => Ok(()),
-        }
-    }
-
-    /// What the chain shows: as it was seen a moment ago where blocks that were final then are still to come, or indexes to
-    /// be built, and nothing else would follow from a higher head.
-    async fn see_chain(&mut self, cursor: &Cursor) -> Result<(Header, Shown), FollowError> {
-        if let Some((at, head, shown)) = &self.seen
-            && at.elapsed() < self.look_every
-            && (self.writer.is_without_indexes()
-                || shown.finalized.is_some_and(|finalized| cursor.tip.is_some_and(|tip| tip.number < finalized.number)))
-        {
-            return Ok((head.clone(), *shown));
-        }
-        let (head, shown) = self.look_at_chain().await?;
-        self.seen = Some((Instant::now(), head.clone(), shown));
-        Ok((head, shown))
-    }
-
-    /// Asks what the chain shows, and keeps it to be written down.
-    async fn look_at_chain(&mut self) -> Result<(Header, Shown), FollowError> {
-        let head = self.chain.head().await?;
-        let seen = tip(&head.header);
-        self.head = Some(seen);
-        let safe = head.safe.map(|safe| safe.number);
-        let finalized = head.finalized.as_ref().map(Header::block);
-        let observation = Observation { head: seen, safe, finalized: finalized.map(|finalized| finalized.number) };
-        self.unobserved = Some(observation);
-        // A network whose proposals were once told keeps saying so: whoever tells them may only be away (F16).
-        let told_before = self.cursor.is_some_and(|cursor| cursor.safe.is_some());
-        let tells_safe = head.promises.safe || told_before;
-        let shown = Shown { head: seen.number, safe: head.safe, tells_safe, finalized };
-        Ok((head.header, shown))
     }
 
     /// Reads the cursor anew. What it says is asserted by every transaction that builds on it.
