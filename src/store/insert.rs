@@ -7,7 +7,6 @@ use std::error::Error;
 use std::pin::Pin;
 
 use bytes::{Buf, BufMut, BytesMut};
-use tokio::sync::RwLockWriteGuard;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{IsNull, Kind, ToSql, Type, to_sql_checked};
 
@@ -18,20 +17,20 @@ use super::sql::{Parameter, Sql};
 pub(super) struct Insert<'s, 'a> {
     sql: &'s Sql<'a>,
     rows: u64,
-    way: Way<'s>,
+    way: Way,
 }
 
-enum Way<'s> {
-    /// Each is sent as it comes; nothing else is under way on the connection meanwhile.
-    Copy { writer: Pin<Box<BinaryCopyInWriter>>, _alone: RwLockWriteGuard<'s, ()> },
+enum Way {
+    /// Each is sent as it comes.
+    Copy(Pin<Box<BinaryCopyInWriter>>),
     /// All are sent in the end.
     Arrays { statement: String, columns: Vec<(Type, Column)> },
 }
 
 impl<'s, 'a> Insert<'s, 'a> {
     /// By binary COPY.
-    pub(super) fn copy(sql: &'s Sql<'a>, writer: BinaryCopyInWriter, alone: RwLockWriteGuard<'s, ()>) -> Self {
-        Self { sql, rows: 0, way: Way::Copy { writer: Box::pin(writer), _alone: alone } }
+    pub(super) fn copy(sql: &'s Sql<'a>, writer: BinaryCopyInWriter) -> Self {
+        Self { sql, rows: 0, way: Way::Copy(Box::pin(writer)) }
     }
 
     /// By one statement.
@@ -45,7 +44,7 @@ impl<'s, 'a> Insert<'s, 'a> {
     pub(super) async fn row(&mut self, values: &[Parameter<'_>]) -> Result<(), StoreError> {
         self.rows += 1;
         match &mut self.way {
-            Way::Copy { writer, .. } => {
+            Way::Copy(writer) => {
                 let row = self.sql.with_chain(values);
                 writer.as_mut().write(&row).await.map_err(self.sql.wrong())
             }
@@ -62,7 +61,7 @@ impl<'s, 'a> Insert<'s, 'a> {
     /// Ends the insert; returns its number of rows.
     pub(super) async fn finish(self) -> Result<u64, StoreError> {
         let written = match self.way {
-            Way::Copy { mut writer, .. } => writer.as_mut().finish().await.map_err(self.sql.wrong())?,
+            Way::Copy(mut writer) => writer.as_mut().finish().await.map_err(self.sql.wrong())?,
             Way::Arrays { columns, statement } => {
                 let parameters: Vec<Parameter<'_>> =
                     columns.iter().flat_map(|(_, column)| column.parameters()).collect();
@@ -156,12 +155,13 @@ impl Column {
 struct Array {
     member: Type,
     length: i32,
+    has_nulls: bool,
     values: BytesMut,
 }
 
 impl Array {
     fn of(member: Type) -> Self {
-        Self { member, length: 0, values: BytesMut::new() }
+        Self { member, length: 0, has_nulls: false, values: BytesMut::new() }
     }
 
     fn push(&mut self, value: Parameter<'_>) -> Result<(), StoreError> {
@@ -170,6 +170,8 @@ impl Array {
         if let IsNull::No = value.to_sql_checked(&self.member, &mut self.values).map_err(unfit)? {
             let bytes = i32::try_from(self.values.len() - at - 4).map_err(|error| unfit(error.into()))?;
             self.values[at..at + 4].copy_from_slice(&bytes.to_be_bytes());
+        } else {
+            self.has_nulls = true;
         }
         self.length += 1;
         Ok(())
@@ -182,8 +184,9 @@ impl Array {
             return Ok(true);
         }
         // Dimensions, whether there are NULLs, the type; of the dimension its length and the index it begins at.
-        let (dimensions, _) = (sent.get_i32(), sent.get_i64());
+        let (dimensions, has_nulls, _) = (sent.get_i32(), sent.get_i32() != 0, sent.get_u32());
         if dimensions > 0 {
+            self.has_nulls |= has_nulls;
             self.length += sent.get_i32();
             sent.advance(size_of::<i32>());
             self.values.extend_from_slice(&sent);
@@ -198,8 +201,7 @@ impl ToSql for Array {
             return Err(format!("values of {} are no {array_type}", self.member).into());
         }
         out.put_i32(1);
-        // Whether there are NULLs is seen by the server.
-        out.put_i32(1);
+        out.put_i32(self.has_nulls.into());
         out.put_u32(self.member.oid());
         out.put_i32(self.length);
         out.put_i32(1);
@@ -217,4 +219,58 @@ impl ToSql for Array {
 /// A value that cannot be sent: of another type than its column, or too large for any.
 fn unfit(error: Box<dyn Error + Sync + Send>) -> StoreError {
     StoreError::Batch { reason: format!("a value cannot be written to the database: {error}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+    use tokio_postgres::types::{ToSql, Type};
+
+    use super::{Array, Column, statement};
+
+    fn sent(value: &dyn ToSql, value_type: &Type) -> Vec<u8> {
+        let mut bytes = BytesMut::new();
+        value.to_sql_checked(value_type, &mut bytes).unwrap();
+        bytes.to_vec()
+    }
+
+    #[test]
+    fn an_array_is_sent_as_the_driver_sends_one() {
+        let mut array = Array::of(Type::TEXT);
+        for value in [Some("名"), None, Some("")] {
+            array.push(&value).unwrap();
+        }
+        assert_eq!(sent(&array, &Type::TEXT_ARRAY), sent(&vec![Some("名"), None, Some("")], &Type::TEXT_ARRAY));
+        assert!(array.to_sql_checked(&Type::INT8_ARRAY, &mut BytesMut::new()).is_err());
+        assert!(array.push(&5_i64).is_err());
+    }
+
+    #[test]
+    fn arrays_are_put_behind_each_other_and_told_apart_by_their_bounds() {
+        let mut column = Column::new(&Type::INT8_ARRAY);
+        for value in [Some(vec![1_i64, 2]), None, Some(vec![]), Some(vec![3])] {
+            column.push(&value, &Type::INT8_ARRAY).unwrap();
+        }
+        let parameters: Vec<_> = column.parameters().collect();
+        assert_eq!(sent(parameters[0], &Type::INT8_ARRAY), sent(&vec![1_i64, 2, 3], &Type::INT8_ARRAY).as_slice());
+        // An empty one ends before it begins.
+        assert_eq!(
+            sent(parameters[1], &Type::INT4_ARRAY),
+            sent(&vec![Some(1), None, Some(3), Some(3)], &Type::INT4_ARRAY)
+        );
+        assert_eq!(
+            sent(parameters[2], &Type::INT4_ARRAY),
+            sent(&vec![Some(2), None, Some(2), Some(3)], &Type::INT4_ARRAY)
+        );
+    }
+
+    #[test]
+    fn one_statement_inserts_any_number_of_rows() {
+        let columns = [("number", Type::INT8), ("counts", Type::INT8_ARRAY), ("hash", Type::BYTEA)];
+        let expected = "INSERT INTO block (chain_id, number, counts, hash) \
+                        SELECT $1, r.number, ($3::int8[])[r.counts_first:r.counts_last], r.hash \
+                        FROM unnest($2::int8[], $4::int4[], $5::int4[], $6::bytea[]) \
+                        AS r (number, counts_first, counts_last, hash)";
+        assert_eq!(statement("block", &columns), expected);
+    }
 }

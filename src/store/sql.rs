@@ -1,16 +1,15 @@
 //! One transaction of the writer: statements by name, inserts, and the plain types of the tables.
 //!
-//! It counts its statements, because an apply must take the same number of them whatever the number of its rows. Those that
-//! do not build on each other may be sent together ([`together`]): the server answers one after the other, but nobody waits
-//! in between. A COPY is always alone, because the driver takes the two answers to one that is refused for those of two
-//! requests.
+//! It counts its statements, because an apply must take the same number of them whatever the number of its rows. In a step
+//! of few rows, those that do not build on each other are sent together ([`together`]): the server answers one after the
+//! other, but nobody waits in between. A COPY is of a step of many rows, where it is alone, because the driver takes the two
+//! answers to one that is refused for those of two requests.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use alloy::primitives::{Address, B256};
 use deadpool_postgres::Transaction;
 use futures_util::future::{BoxFuture, join_all};
-use tokio::sync::RwLock;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{FromSql, ToSql, Type};
 use tokio_postgres::{Row, Statement};
@@ -42,8 +41,6 @@ pub(super) struct Sql<'a> {
     chain: i64,
     pub(super) amount: Amount,
     statements: AtomicU32,
-    /// Held by each statement that is under way, and by a COPY alone.
-    wire: RwLock<()>,
 }
 
 impl<'a> Sql<'a> {
@@ -55,7 +52,6 @@ impl<'a> Sql<'a> {
             chain: signed(chain_id),
             amount: Amount::Many,
             statements: AtomicU32::new(0),
-            wire: RwLock::new(()),
         }
     }
 
@@ -94,7 +90,6 @@ impl<'a> Sql<'a> {
 
     /// Runs a statement; `$1` is the network, the parameters begin at `$2`. Returns the number of rows it touched.
     pub(super) async fn execute(&self, statement: &str, parameters: &[Parameter<'_>]) -> Result<u64, StoreError> {
-        let _shared = self.wire.read().await;
         let prepared = self.prepare(statement).await?;
         self.transaction.execute(&prepared, &self.with_chain(parameters)).await.map_err(self.failed())
     }
@@ -106,7 +101,6 @@ impl<'a> Sql<'a> {
 
     /// Runs a query; parameters as in [`Sql::execute`].
     pub(super) async fn query(&self, statement: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, StoreError> {
-        let _shared = self.wire.read().await;
         let prepared = self.prepare(statement).await?;
         self.transaction.query(&prepared, &self.with_chain(parameters)).await.map_err(self.failed())
     }
@@ -120,10 +114,9 @@ impl<'a> Sql<'a> {
         let types: Vec<Type> =
             std::iter::once(Type::INT8).chain(columns.iter().map(|(_, column_type)| column_type.clone())).collect();
         let statement = format!("COPY {table} (chain_id, {}) FROM STDIN BINARY", names.join(", "));
-        let alone = self.wire.write().await;
         let prepared = self.transaction.prepare_cached(&statement).await.map_err(self.wrong())?;
         let sink = self.transaction.copy_in(&prepared).await.map_err(self.failed())?;
-        Ok(Insert::copy(self, BinaryCopyInWriter::new(sink, &types), alone))
+        Ok(Insert::copy(self, BinaryCopyInWriter::new(sink, &types)))
     }
 
     pub(super) async fn commit(self) -> Result<(), StoreError> {
@@ -132,21 +125,26 @@ impl<'a> Sql<'a> {
     }
 }
 
-/// Waits for several futures whose statements do not build on each other, and are sent together. Fails with the error that
-/// is the cause of all others.
+/// Waits for several futures whose statements do not build on each other. In a step of few rows they are sent together, and
+/// it fails with the error that is the cause of all others. In one of many they follow each other in their order: the server
+/// is busy anyway, and what is computed beside it begins as early as possible.
 macro_rules! together {
-    ($($future:expr),+ $(,)?) => {
-        $crate::store::sql::together!(@ [] $($future,)+)
+    ($sql:expr, $($future:expr),+ $(,)?) => {
+        $crate::store::sql::together!(@ $sql, [] $($future,)+)
     };
-    // Each result is given a name.
-    (@ [$(($name:ident $named:expr))*] $next:expr, $($rest:expr,)*) => {
-        $crate::store::sql::together!(@ [$(($name $named))* (result $next)] $($rest,)*)
+    // Each future is given a name, which is that of its result then.
+    (@ $sql:expr, [$(($name:ident $named:expr))*] $next:expr, $($rest:expr,)*) => {
+        $crate::store::sql::together!(@ $sql, [$(($name $named))* (each $next)] $($rest,)*)
     };
-    (@ [$(($name:ident $future:expr))*]) => {{
-        let ($($name,)*) = ::tokio::join!($($future),*);
-        match ($($name,)*) {
-            ($(Ok($name),)*) => Ok(($($name,)*)),
-            ($($name,)*) => Err($crate::store::error::StoreError::cause([$($name.err(),)*].into_iter().flatten())),
+    (@ $sql:expr, [$(($name:ident $future:expr))*]) => {{
+        use $crate::store::{error::StoreError, sql::Amount};
+        let ($($name,)*) = ($($future,)*);
+        match $sql.amount {
+            Amount::Many => async { Ok::<_, StoreError>(($($name.await?,)*)) }.await,
+            Amount::Few => match ::tokio::join!($($name),*) {
+                ($(Ok($name),)*) => Ok(($($name,)*)),
+                ($($name,)*) => Err(StoreError::cause([$($name.err(),)*].into_iter().flatten())),
+            },
         }
     }};
 }
@@ -154,13 +152,24 @@ pub(super) use together;
 
 /// The sum of what several futures tell, which are waited for as by [`together`].
 pub(super) async fn sum<const N: usize>(
+    sql: &Sql<'_>,
     futures: [BoxFuture<'_, Result<u64, StoreError>>; N],
 ) -> Result<u64, StoreError> {
-    let (ended, failed): (Vec<_>, Vec<_>) = join_all(futures).await.into_iter().partition(Result::is_ok);
-    if failed.is_empty() {
-        return Ok(ended.into_iter().flatten().sum());
+    let mut sum = 0;
+    if sql.amount == Amount::Many {
+        for future in futures {
+            sum += future.await?;
+        }
+        return Ok(sum);
     }
-    Err(StoreError::cause(failed.into_iter().filter_map(Result::err)))
+    let mut failed = Vec::new();
+    for ended in join_all(futures).await {
+        match ended {
+            Ok(told) => sum += told,
+            Err(error) => failed.push(error),
+        }
+    }
+    if failed.is_empty() { Ok(sum) } else { Err(StoreError::cause(failed)) }
 }
 
 /// A statement with its `$1` written out.

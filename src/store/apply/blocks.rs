@@ -21,7 +21,7 @@ const MAX_MERGES: u64 = 64;
 
 /// Writes the headers and the raw logs of blocks.
 pub(super) async fn write(sql: &Sql<'_>, blocks: &[Block], finalized: Option<u64>) -> Result<u64, StoreError> {
-    sum([write_headers(sql, blocks, finalized).boxed(), write_raw(sql, blocks, finalized).boxed()]).await
+    sum(sql, [write_headers(sql, blocks, finalized).boxed(), write_raw(sql, blocks, finalized).boxed()]).await
 }
 
 /// Writes headers: of blocks above finality, and of those with logs.

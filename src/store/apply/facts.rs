@@ -139,6 +139,7 @@ impl Facts {
             Ok((feedback, voices))
         };
         let ((totals, validations), (feedback, voices), agents, approvals, flips, tags, audit, oversight) = together!(
+            sql,
             totalled,
             said,
             Agents::load(sql, &keys.agents),
@@ -264,20 +265,23 @@ impl Facts {
 
     /// Writes them; returns how many rows there are more.
     pub(super) async fn write(&self, sql: &Sql<'_>, finalized: Option<u64>) -> Result<u64, StoreError> {
-        sum([
-            self.agents.write(sql).boxed(),
-            self.metadata.write(sql).boxed(),
-            self.approvals.write(sql).boxed(),
-            self.files.write(sql).boxed(),
-            self.flips.write(sql).boxed(),
-            self.feedback.write(sql).boxed(),
-            self.tags.write(sql).boxed(),
-            self.validations.write(sql).boxed(),
-            self.audit.write(sql).boxed(),
-            self.oversight.write(sql).boxed(),
-            self.totals.write(sql, finalized).boxed(),
-            self.undecoded.write(sql).boxed(),
-        ])
+        sum(
+            sql,
+            [
+                self.agents.write(sql).boxed(),
+                self.metadata.write(sql).boxed(),
+                self.approvals.write(sql).boxed(),
+                self.files.write(sql).boxed(),
+                self.flips.write(sql).boxed(),
+                self.feedback.write(sql).boxed(),
+                self.tags.write(sql).boxed(),
+                self.validations.write(sql).boxed(),
+                self.audit.write(sql).boxed(),
+                self.oversight.write(sql).boxed(),
+                self.totals.write(sql, finalized).boxed(),
+                self.undecoded.write(sql).boxed(),
+            ],
+        )
         .await
     }
 }

@@ -137,7 +137,7 @@ impl<T: Kept> KeptRows<T> {
         marking: Marking<'_, T>,
     ) -> Result<u64, StoreError> {
         let taken = self.timelines.values().filter(|timeline| timeline.is_stored()).count();
-        let (written, versions) = together!(self.insert(sql), self.insert_versions(sql, finalized, marking))?;
+        let (written, versions) = together!(sql, self.insert(sql), self.insert_versions(sql, finalized, marking))?;
         Ok(written.saturating_sub(taken as u64) + versions)
     }
 

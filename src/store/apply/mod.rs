@@ -7,8 +7,8 @@
 //! instead, deleted and written again (`kept`). So no row is touched twice (F54), the number of statements does not depend
 //! on the number of rows, and "rewind to N, then apply" leaves what applying alone would have left (F66).
 //!
-//! What does not build on each other is sent together (`sql::together`): at the head, a step is as long as its server is
-//! waited for, and it is waited for once for all loads, once for what standings build on, and once for all writes.
+//! What does not build on each other is sent together where rows are few (`sql::together`): at the head, a step is as long
+//! as its server is waited for, and it is waited for once for all loads, once for standings, and once for all writes.
 
 mod agents;
 mod audit;
@@ -200,7 +200,6 @@ fn are_many(blocks: &[Block]) -> bool {
 ///
 /// The server and this program are kept busy at once: the digest is computed all the while, the facts are folded while it is
 /// looked up what agents stood at and while raw logs are written, and standings are counted while the facts are written.
-/// What does not build on each other is sent together.
 pub(super) async fn derive(
     sql: &Sql<'_>,
     contracts: &Contracts,
@@ -213,7 +212,7 @@ pub(super) async fn derive(
     let digests = async { Ok(Digests::load(sql, blocks, how.finalized).await?.fold(sql.chain_id, blocks)) };
     // Boxed, because the futures of whoever steps would hold those of every noun.
     let facts = Box::pin(Facts::load(sql, &keys, Changes::new(contracts.names(sql), told), how.ever_given.clone()));
-    let (digests, (facts, voices)) = together!(digests, facts)?;
+    let (digests, (facts, voices)) = together!(sql, digests, facts)?;
     let standings = facts.standings(&keys);
     let facts = facts.fold(contracts, blocks);
     let standings = Standings::load(sql, &standings, voices).await?;
@@ -237,10 +236,10 @@ pub(super) async fn derive(
         };
         let standings = async { standings.end().await.write(sql, how.finalized).await };
         let digests = async { digests.end().await.write(sql).await };
-        let (rows, standings, digests, seq) = together!(rows, standings, digests, facts.changes.write(sql, seq))?;
+        let (rows, standings, digests, seq) = together!(sql, rows, standings, digests, facts.changes.write(sql, seq))?;
         Ok((facts, rows + standings + digests, seq))
     });
-    let (held, (facts, rows, seq)) = together!(held, derived)?;
+    let (held, (facts, rows, seq)) = together!(sql, held, derived)?;
     let flips = facts.flips.counts(&facts.changes.names);
     Ok(Added { undecoded: facts.undecoded.count(), events: facts.events, flips, rows: held + rows, seq })
 }
@@ -325,6 +324,7 @@ pub(super) async fn prune(
     finalized: u64,
 ) -> Result<(), StoreError> {
     together!(
+        sql,
         totals::prune(sql, finalized),
         standings::prune(sql, finalized),
         change::prune(sql, finalized),

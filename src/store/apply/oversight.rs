@@ -114,13 +114,15 @@ pub(super) struct Oversight {
 impl Oversight {
     pub(super) async fn load(sql: &Sql<'_>, keys: &OversightKeys) -> Result<Self, StoreError> {
         let Some(newest) = keys.newest else { return Ok(Self::default()) };
-        let (mut intents, lapsing) = together!(Versions::<Intent>::load(sql, &keys.intents), lapsing(sql, newest))?;
+        let (mut intents, lapsing) =
+            together!(sql, Versions::<Intent>::load(sql, &keys.intents), lapsing(sql, newest))?;
         intents.take(&lapsing)?;
         let open = intents.all().filter(|(_, (_, intent))| intent.is_open());
         let open = open.filter_map(|(id, (_, intent))| Some((intent.expiry()?, *id))).collect();
         let stated = intents.all().filter_map(|(_, (_, intent))| intent.wallet_agent());
         let agents: BTreeSet<B256> = keys.agents.iter().copied().chain(stated).collect();
         let (policies, relayers, counters, commitments, agents, halts) = together!(
+            sql,
             Versions::load(sql, &agents),
             Versions::load(sql, &keys.relayers),
             load_counters(sql, &agents),
@@ -271,15 +273,18 @@ impl Oversight {
     }
 
     pub(super) async fn write(&self, sql: &Sql<'_>) -> Result<u64, StoreError> {
-        sum([
-            self.agents.write(sql).boxed(),
-            self.policies.write(sql).boxed(),
-            self.relayers.write(sql).boxed(),
-            self.halts.write(sql).boxed(),
-            self.counters.write(sql).boxed(),
-            self.intents.write(sql).boxed(),
-            self.findings.write(sql).boxed(),
-        ])
+        sum(
+            sql,
+            [
+                self.agents.write(sql).boxed(),
+                self.policies.write(sql).boxed(),
+                self.relayers.write(sql).boxed(),
+                self.halts.write(sql).boxed(),
+                self.counters.write(sql).boxed(),
+                self.intents.write(sql).boxed(),
+                self.findings.write(sql).boxed(),
+            ],
+        )
         .await
     }
 }

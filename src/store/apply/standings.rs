@@ -386,7 +386,7 @@ impl Standings {
         if keys.is_empty() {
             return Ok(Self::default());
         }
-        let (rows, milestones) = together!(KeptRows::take(sql, keys), MilestoneRule::load(sql))?;
+        let (rows, milestones) = together!(sql, KeptRows::take(sql, keys), MilestoneRule::load(sql))?;
         Ok(Self { rows, voices, milestones })
     }
 
@@ -450,7 +450,7 @@ impl Standings {
             Some(Ranked { of: *past.key, begin: past.begin, end: past.end, score })
         });
         let ranked = rankings::write(sql, ranked.collect());
-        let ((), written) = together!(ranked, self.rows.write_marked(sql, finalized, &marking))?;
+        let ((), written) = together!(sql, ranked, self.rows.write_marked(sql, finalized, &marking))?;
         Ok(written)
     }
 }

@@ -229,7 +229,7 @@ impl Validations {
             )
             .await?;
         }
-        sum([self.insert(sql).boxed(), self.insert_responses(sql).boxed()]).await
+        sum(sql, [self.insert(sql).boxed(), self.insert_responses(sql).boxed()]).await
     }
 
     async fn insert(&self, sql: &Sql<'_>) -> Result<u64, StoreError> {

@@ -11,7 +11,7 @@ use super::FeedbackKey;
 /// 8 MiB.
 const BITS: usize = 1 << 26;
 
-/// With so much feedback it is wrong about one in 25; with a tenth of that, about one in 400,000.
+/// With so much feedback it is wrong about one in 25; with a tenth of that, next to never.
 const EXPECTED: usize = 10_000_000;
 
 /// All feedback that was written to a network, as long as this exists since it was empty.

@@ -176,7 +176,7 @@ impl Feedback {
             !voices.was_silent(&(key.agent, key.client)) && ever_given.as_ref().is_none_or(|given| given.may_have(key))
         };
         let held: Vec<&FeedbackKey> = keys.iter().filter(may_be_held).collect();
-        let (slots, newest) = together!(load_slots(sql, &held), load_newest(sql, counted))?;
+        let (slots, newest) = together!(sql, load_slots(sql, &held), load_newest(sql, counted))?;
         Ok(Self { slots, newest, ever_given, ..Self::default() })
     }
 

@@ -26,7 +26,7 @@ impl Feedback {
         // First what a revocation marks, while it still holds; then what is superseded.
         self.mark_revoked(sql).await?;
         self.end_superseded(sql).await?;
-        sum([self.insert(sql).boxed(), self.insert_responses(sql).boxed()]).await
+        sum(sql, [self.insert(sql).boxed(), self.insert_responses(sql).boxed()]).await
     }
 
     async fn mark_revoked(&self, sql: &Sql<'_>) -> Result<(), StoreError> {
