@@ -20,8 +20,10 @@ use crate::traffic::{self, CHAIN_ID, Size, Traffic};
 
 /// Ten logs a block; the last blocks come one by one while somebody listens.
 pub(crate) const SIZE: Size = Size { agents: 10_000, feedback: 75_000, intents: 500, blocks: 10_000 };
-const COMING_BLOCKS: u64 = 600;
-const BLOCKS_PER_SECOND: u64 = 10;
+
+/// How far away the chain node is, how many blocks come, and how many of them in a second: from afar as many as can be
+/// followed one by one.
+const PLACES: [(u64, u64, u64); 2] = [(0, 600, 10), (50, 120, 2)];
 
 /// How often the node looks at the head where it is not told.
 pub(crate) const POLL_MS: u64 = 10;
@@ -38,6 +40,7 @@ const AGAIN: Duration = Duration::from_millis(200);
 /// What was measured, in milliseconds.
 pub(crate) struct Head {
     latency_ms: u64,
+    per_second: u64,
     told: Load,
     round_trip: Load,
     commit: Load,
@@ -50,10 +53,10 @@ impl Head {
     }
 
     pub(crate) fn text(&self) -> String {
-        let Self { latency_ms, told, round_trip, commit } = self;
+        let Self { latency_ms, per_second, told, round_trip, commit } = self;
         let far = if *latency_ms > 0 { format!(", {latency_ms} ms away") } else { String::new() };
         format!(
-            "\n| at the head, {BLOCKS_PER_SECOND} blocks/s, told by a WebSocket{far} | p50 ms | p99 ms |\n|---|---|---|\n\
+            "\n| at the head, {per_second} blocks/s, told by a WebSocket{far} | p50 ms | p99 ms |\n|---|---|---|\n\
              | a block, from the chain node to the message of a subscription | {:.1} | {:.1} |\n\
              | one request to the chain node | {:.1} | {:.1} |\n\
              | one durable commit of a row | {:.1} | {:.1} |\n\
@@ -72,7 +75,7 @@ impl Head {
         let of = |load: &Load| json!({ "p50Ms": load.p50_ms, "p99Ms": load.p99_ms });
         json!({
             "latencyMs": self.latency_ms,
-            "blocksPerSecond": BLOCKS_PER_SECOND,
+            "blocksPerSecond": self.per_second,
             "toldAfter": of(&self.told),
             "roundTrip": of(&self.round_trip),
             "commit": of(&self.commit),
@@ -80,28 +83,25 @@ impl Head {
     }
 }
 
-/// How far away the chain node is each time.
-const LATENCIES_MS: [u64; 2] = [0, 50];
-
 /// Measures it for a chain node beside the node, and for one that is far away.
 pub(crate) async fn measure(server: &str) -> Vec<Head> {
     let mut measured = Vec::new();
-    for latency_ms in LATENCIES_MS {
-        measured.push(measure_at(server, latency_ms).await);
+    for (latency_ms, coming, per_second) in PLACES {
+        let behaviour = Behaviour { latency_ms, coming, per_second, ..Behaviour::QUICK };
+        measured.push(measure_at(server, behaviour).await);
     }
     measured
 }
 
 /// Lets a node follow a chain that grows, and listens.
-async fn measure_at(server: &str, latency_ms: u64) -> Head {
-    let behaviour = Behaviour { coming: COMING_BLOCKS, per_second: BLOCKS_PER_SECOND, latency_ms, ..Behaviour::QUICK };
+async fn measure_at(server: &str, behaviour: Behaviour) -> Head {
     let (chain, address) = start_chain(SIZE, &behaviour).await;
     sql::drop_database(server, "bench_head").await;
     let url = sql::database(server, "bench_head").await;
     // It is told of new heads by a WebSocket, and looks seldom.
     let configuration = traffic::config(CHAIN_ID, &address).replace("http://", "ws://");
     let node = Node::start(&url, "run", &configuration, "warn,meikan=info").await;
-    let first = SIZE.blocks() - COMING_BLOCKS;
+    let first = SIZE.blocks() - behaviour.coming;
     reaches(&node.address, first, AGAIN).await;
     let mut socket = subscribe(&node.address).await;
     let began_us = grow(&address).await;
@@ -111,7 +111,7 @@ async fn measure_at(server: &str, latency_ms: u64) -> Head {
             block["blockNumber"].as_str().and_then(|told| told.parse::<u64>().ok()).is_some_and(|told| told >= number)
         };
         assert!(hears(&mut socket, is_it).await, "block {number} is not told");
-        let there_us = began_us + (number - first) * 1_000_000 / BLOCKS_PER_SECOND;
+        let there_us = began_us + (number - first) * 1_000_000 / behaviour.per_second;
         took.push(Duration::from_micros(now_us().saturating_sub(there_us)));
     }
     node.end().await;
@@ -120,7 +120,8 @@ async fn measure_at(server: &str, latency_ms: u64) -> Head {
     let request = r#"{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber","params":[]}"#;
     let round_trip = load::send_to(&address, "/", vec![request.to_owned(); TIMES], 1).await;
     drop(chain);
-    Head { latency_ms, told, round_trip, commit: sql::commits(&url, TIMES).await }
+    let Behaviour { latency_ms, per_second, .. } = behaviour;
+    Head { latency_ms, per_second, told, round_trip, commit: sql::commits(&url, TIMES).await }
 }
 
 /// A configuration that looks at the head often.
