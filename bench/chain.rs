@@ -19,6 +19,7 @@ use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::post;
+use axum::serve::ListenerExt;
 use clap::Args;
 use meikan::block::{Block, Log};
 use serde_json::Value;
@@ -117,6 +118,8 @@ pub(crate) async fn serve(size: Size, behaviour: Behaviour) {
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("a port is free");
     println!("{}", listener.local_addr().expect("it is bound"));
     let router = Router::new().route("/", post(answer).get(listen)).with_state(chain);
+    // As a chain node does (Go switches Nagle's algorithm off for all it accepts).
+    let listener = listener.tap_io(|stream| stream.set_nodelay(true).expect("a socket takes options"));
     axum::serve(listener, router).await.expect("it serves");
 }
 

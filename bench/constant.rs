@@ -8,6 +8,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::post;
+use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::process::Child;
 
@@ -29,5 +30,7 @@ pub(crate) async fn serve() {
     let constant = async move |_asked: Bytes| ([(CONTENT_TYPE, "application/json")], answer.clone());
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("a port is free");
     println!("{}", listener.local_addr().expect("it is bound"));
+    // As the node that it is held against.
+    let listener = listener.tap_io(|stream| stream.set_nodelay(true).expect("a socket takes options"));
     axum::serve(listener, Router::new().route(GRAPHQL, post(constant))).await.expect("it serves");
 }

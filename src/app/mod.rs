@@ -19,11 +19,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::serve::ListenerExt;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::api::{self, ApiState};
 use crate::config::{self, Config};
@@ -256,6 +257,12 @@ fn serve(
     let router = api::router(state.clone(), recorder).into_make_service_with_connect_info::<SocketAddr>();
     info!("serving GraphQL at http://{address}/graphql");
     let stop = cancel.clone().cancelled_owned();
+    // A message of a subscription leaves at once, and does not wait until the one before it is acknowledged.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            debug!(%error, "Nagle's algorithm stays on for a connection");
+        }
+    });
     tasks.spawn(async move {
         axum::serve(listener, router).with_graceful_shutdown(stop).await.map_err(AppError::Serve)?;
         state.sockets_closed().await;

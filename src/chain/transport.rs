@@ -3,7 +3,7 @@
 //! They differ from alloy's own in what a node that trusts nobody needs. HTTP: the answer's size is bounded, a batch's
 //! answer is held against the ids that were asked, `Retry-After` and the status stay visible to the classifier,
 //! environment proxies and redirects are off, and no error carries the URL, which may hold a key. WebSocket: a lost
-//! connection is not made again behind the node's back.
+//! connection is not made again behind the node's back, and what is asked leaves at once.
 
 use std::collections::HashSet;
 use std::error::Error;
@@ -14,11 +14,13 @@ use std::time::Duration;
 use alloy::pubsub::{ConnectionHandle, PubSubConnect};
 use alloy::rpc::client::WsConnect;
 use alloy::rpc::json_rpc::{Id, RequestPacket, Response, ResponsePacket, ResponsePayload};
-use alloy::transports::ws::WebSocketConfig;
+use alloy::transports::ws::{WebSocketConfig, WsBackend};
 use alloy::transports::{RpcError, TransportError, TransportErrorKind, TransportFut, TransportResult};
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode, Url};
+use tokio_tungstenite::connect_async_with_config;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tower_service::Service;
 
 /// Largest answer that is read, in bytes: ten thousand logs with 5 kB each.
@@ -29,6 +31,9 @@ const ERROR_BYTES: usize = 4_096;
 
 /// Longest wait for a connection to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Silence on a WebSocket after which the endpoint is asked whether it is there.
+const KEEPALIVE: Duration = Duration::from_secs(10);
 
 /// Makes ring the process' TLS primitives; endpoints and databases share them. May be called again.
 pub fn install_tls() {
@@ -131,16 +136,13 @@ impl Service<RequestPacket> for HttpTransport {
 }
 
 /// A WebSocket that is connected once. alloy would connect again by itself and repeat what was under way, but behind
-/// the same URL there may be another chain by then (F31): who reconnects must look first.
+/// the same URL there may be another chain by then (F31): who reconnects must look first. And alloy leaves Nagle's
+/// algorithm on, which holds the second of two questions back until the endpoint has acknowledged the first.
 pub(super) struct ConnectOnce(WsConnect);
 
 impl ConnectOnce {
     pub(super) fn new(url: &str) -> Self {
-        let config = WebSocketConfig::default()
-            .max_message_size(Some(MAX_ANSWER_BYTES))
-            // Servers send an answer as one frame.
-            .max_frame_size(Some(MAX_ANSWER_BYTES));
-        Self(WsConnect::new(url).with_config(config))
+        Self(WsConnect::new(url))
     }
 }
 
@@ -150,7 +152,17 @@ impl PubSubConnect for ConnectOnce {
     }
 
     async fn connect(&self) -> TransportResult<ConnectionHandle> {
-        self.0.connect().await
+        let request = self.0.clone().into_client_request().map_err(TransportErrorKind::custom)?;
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(MAX_ANSWER_BYTES))
+            // Servers send an answer as one frame.
+            .max_frame_size(Some(MAX_ANSWER_BYTES));
+        let without_nagle = true;
+        let connected = connect_async_with_config(request, Some(config), without_nagle).await;
+        let (socket, _) = connected.map_err(TransportErrorKind::custom)?;
+        let (handle, interface) = ConnectionHandle::new();
+        WsBackend::from_socket(socket, interface, KEEPALIVE).spawn();
+        Ok(handle)
     }
 
     async fn try_reconnect(&self) -> TransportResult<ConnectionHandle> {
