@@ -1,9 +1,10 @@
-//! Word of new heads over WebSocket: a hint that it is worth looking, never a fact (F26).
+//! Word of new heads over WebSocket: a hint that it is worth looking, never a fact (F26). What it says of the head tells what
+//! may be asked for meanwhile.
 //!
 //! One task per WebSocket endpoint keeps a subscription to `newHeads`. A connection that broke, or that has been silent
 //! for too long (F27), is dropped and made anew, for ever, with rests in between.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use alloy::primitives::B256;
@@ -14,9 +15,12 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use super::check;
 use super::classify::Kind;
 use super::endpoint::{Call, Endpoint};
 use super::error::Failure;
+use super::wire::WireHeader;
+use crate::block::Header;
 
 /// A subscription that is silent for as many request deadlines is held to be dead. Reconnecting costs little where a
 /// chain is only slow.
@@ -31,8 +35,29 @@ const LONGEST_REST: Duration = Duration::from_secs(30);
 /// Listens until it is dropped.
 #[derive(Debug)]
 pub(super) struct Hint {
-    heads: Arc<Notify>,
+    heads: Arc<Heads>,
     tasks: Vec<JoinHandle<()>>,
+}
+
+/// A head as an endpoint announced it.
+#[derive(Debug)]
+pub(super) struct Announced {
+    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) header: Header,
+}
+
+/// What was heard since somebody last asked.
+#[derive(Debug, Default)]
+struct Heads {
+    heard: Notify,
+    newest: Mutex<Option<Announced>>,
+}
+
+impl Heads {
+    fn hear(&self, announced: Option<Announced>) {
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = announced;
+        self.heard.notify_one();
+    }
 }
 
 impl Hint {
@@ -43,7 +68,7 @@ impl Hint {
         V: Fn(Arc<Endpoint>) -> F + Clone + Send + 'static,
         F: Future<Output = Result<(), Failure>> + Send,
     {
-        let heads = Arc::new(Notify::new());
+        let heads = Arc::new(Heads::default());
         let websockets = endpoints.iter().filter(|endpoint| endpoint.is_websocket());
         let tasks = websockets.map(|endpoint| {
             let (endpoint, heads, verify) = (Arc::clone(endpoint), Arc::clone(&heads), verify.clone());
@@ -64,12 +89,14 @@ impl Hint {
         Self { tasks: tasks.collect(), heads }
     }
 
-    /// Resolves when a head was announced since it last resolved; never without a WebSocket endpoint.
-    pub(super) async fn new_head(&self) {
+    /// Resolves when a head was announced since it last resolved, with the newest one if its words could be read; never
+    /// without a WebSocket endpoint.
+    pub(super) async fn new_head(&self) -> Option<Announced> {
         if self.tasks.is_empty() {
             std::future::pending::<()>().await;
         }
-        self.heads.notified().await;
+        self.heads.heard.notified().await;
+        self.heads.newest.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -82,21 +109,24 @@ impl Drop for Hint {
 }
 
 /// Passes heads on until the subscription ends, and tells why it did.
-async fn follow(endpoint: &Endpoint, heads: &Notify, rest: &mut Duration) -> Failure {
+async fn follow(endpoint: &Arc<Endpoint>, heads: &Heads, rest: &mut Duration) -> Failure {
     let call = Call { method: "eth_subscribe", params: json!(["newHeads"]) };
     let mut subscription = match subscribe(endpoint, &call).await {
         Ok(subscription) => subscription,
         Err(failure) => return failure,
     };
     // What happened while nobody listened is worth a look, too.
-    heads.notify_one();
+    heads.hear(None);
     let longest_silence = endpoint.deadline * SILENT_DEADLINES;
     loop {
         match timeout(longest_silence, subscription.recv()).await {
-            Ok(Ok(_) | Err(RecvError::Lagged(_))) => {
+            Ok(Ok(told)) => {
                 *rest = FIRST_REST;
-                heads.notify_one();
+                let header = serde_json::from_str::<WireHeader>(told.get()).ok();
+                let header = header.and_then(|wire| check::header(None, wire).ok());
+                heads.hear(header.map(|header| Announced { endpoint: Arc::clone(endpoint), header }));
             }
+            Ok(Err(RecvError::Lagged(_))) => heads.hear(None),
             Ok(Err(RecvError::Closed)) => return endpoint.failure(Kind::Unreachable, &call, "the connection closed"),
             Err(_) => {
                 let message = format!("no head for {longest_silence:?}");

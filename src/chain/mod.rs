@@ -354,9 +354,12 @@ impl Chain {
     }
 
     /// Resolves when a new head was announced since it last resolved: a hint to look, which may be wrong or missing.
-    /// Never resolves on a network without a WebSocket endpoint.
-    pub async fn new_head(&self) {
-        self.hint.new_head().await;
+    /// Never resolves on a network without a WebSocket endpoint. Returns the head that was announced where its block can be
+    /// asked for at once: where the endpoint in use announced it, and no other one needs to know it too.
+    pub async fn new_head(&self) -> Option<Header> {
+        let announced = self.hint.new_head().await?;
+        let is_known = self.quorum.endpoints < 2 && std::ptr::eq(&*announced.endpoint, self.pool.preferred());
+        is_known.then_some(announced.header)
     }
 
     /// What a contract answers to a call on a state.

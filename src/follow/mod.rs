@@ -4,13 +4,14 @@
 //! ([`plan`]), fetches and verifies, and hands whole blocks to the store, which commits them with the cursor in one
 //! transaction. There is one cursor and one code path for backfill and live (F25). A reorganisation is a different hash
 //! at a height that we hold, never a lower head (F13); its replacement is fetched and verified first and swapped in with
-//! the same transaction that undoes (F23). Final blocks are fetched ahead of their commits ([`ahead`]). The loop around
-//! the step ([`run`]) only sleeps and counts.
+//! the same transaction that undoes (F23). Final blocks are fetched ahead of their commits ([`ahead`]), and the block that
+//! is announced while it is looked at the head ([`foresight`]). The loop around the step ([`run`]) only sleeps and counts.
 
 mod ahead;
 mod census;
 mod error;
 mod finality;
+mod foresight;
 mod look;
 mod plan;
 mod progress;
@@ -36,6 +37,7 @@ use self::census::VainSuspicions;
 pub use self::error::FollowError;
 use self::error::unstable;
 use self::finality::Shown;
+use self::foresight::Foreseen;
 use self::look::Observation;
 use self::plan::{Limits, Plan, View, decide};
 pub use self::progress::BARS;
@@ -49,6 +51,8 @@ pub struct Follower {
     chain: Arc<Chain>,
     /// Final blocks that are fetched already.
     ahead: Ahead,
+    /// The block of a head that was announced.
+    foreseen: Option<Foreseen>,
     writer: Writer,
     start: u64,
     limits: Limits,
@@ -122,6 +126,7 @@ impl Follower {
             name: network.name.clone(),
             ahead: Ahead::new(Arc::clone(&chain), network.follow.concurrent_requests),
             chain,
+            foreseen: None,
             writer,
             start: network.start_block,
             limits,
@@ -191,6 +196,7 @@ impl Follower {
     /// [`FollowError`]; its [`FollowError::fault`] tells whether to repeat the step. Nothing is half done after one.
     pub async fn step(&mut self) -> Result<Outcome, FollowError> {
         let outcome = self.try_step().await;
+        self.foreseen = None;
         // Behind the blocks, which somebody may wait for.
         let observed = self.write_observation().await;
         let outcome = outcome.and_then(|outcome| observed.map(|()| outcome));
@@ -437,8 +443,11 @@ impl Follower {
     }
 
     /// The logs of these headers: by hash near the head, by range below it. Both may end early.
-    async fn blocks(&self, shown: &Shown, headers: &mut Vec<Header>) -> Result<Vec<Block>, FollowError> {
+    async fn blocks(&mut self, shown: &Shown, headers: &mut Vec<Header>) -> Result<Vec<Block>, FollowError> {
         let (Some(first), Some(last)) = (headers.first(), headers.last()) else { return Ok(Vec::new()) };
+        if let Some(block) = self.foreseen(headers).await {
+            return Ok(vec![block]);
+        }
         if last.number > shown.head.saturating_sub(self.limits.by_hash_blocks) {
             let blocks = self.chain.blocks(headers).await?;
             headers.truncate(blocks.len());

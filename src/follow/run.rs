@@ -224,12 +224,16 @@ pub(super) async fn follow_as_writer(
 }
 
 /// Until the next look at the head: the poll interval, a WebSocket's hint that it moved, or an order.
-async fn wait(follower: &Follower, desk: &mut Desk, network: &config::Network) -> Option<Repair> {
-    tokio::select! {
+async fn wait(follower: &mut Follower, desk: &mut Desk, network: &config::Network) -> Option<Repair> {
+    let announced = tokio::select! {
         () = tokio::time::sleep(Duration::from_millis(network.follow.poll_interval_ms)) => None,
-        () = follower.chain().new_head() => None,
-        Some(order) = desk.orders.recv() => Some(order),
+        announced = follower.chain().new_head() => announced,
+        Some(order) = desk.orders.recv() => return Some(order),
+    };
+    if let Some(head) = announced {
+        follower.foresee(head);
     }
+    None
 }
 
 /// Carries an order out; one that fails is the business of who gave it, who will see the same blocks again.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alloy::primitives::{Address, B256, U256, keccak256};
+use meikan::block::Header;
 use meikan::chain::Chain;
 use meikan::config::{Addresses, Contracts, Database, Follow, Network};
 use meikan::event::{Event, IdentityEvent, ReputationEvent, Text};
@@ -12,10 +13,12 @@ use meikan::fault::Fault as Meaning;
 use meikan::follow::{FollowError, Follower, Outcome, Reindex, ReindexError, Report, Stop, Until, reindex};
 use meikan::store::Store;
 use serde_json::json;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::fake_chain::{FakeChain, Fault, RawLog};
 use crate::support::postgres::{self, TestDatabase};
+use crate::support::program::PATIENCE;
 use crate::support::tables::{self, Dump};
 
 pub(crate) const CHAIN_ID: u64 = 167_000;
@@ -547,6 +550,69 @@ async fn f23_nothing_is_undone_before_its_replacement_is_there() {
     assert!(node.follower.step().await.is_err());
     assert_eq!(node.dump().await, before);
     chain.endpoint().recover();
+    node.sync().await;
+    node.equals_fresh(&chain).await;
+}
+
+/// The next head that is announced by the endpoint in use.
+async fn announced(node: &Node) -> Header {
+    let heard = async {
+        loop {
+            if let Some(header) = node.follower.chain().new_head().await {
+                return header;
+            }
+        }
+    };
+    timeout(PATIENCE, heard).await.expect("a head is announced")
+}
+
+#[tokio::test]
+async fn f26_a_block_that_is_announced_is_asked_for_before_the_head_is_known_and_only_once() {
+    let chain = busy_chain(9);
+    let mut node = Node::with(&[chain.endpoint().ws_url()], Follow::default()).await;
+    node.sync().await;
+    chain.mine(busy_block(10, 0));
+    let head = announced(&node).await;
+    let asked = || chain.endpoint().requests("eth_getLogs").len();
+    let (logs, headers) = (asked(), chain.endpoint().requests("eth_getBlockByNumber").len());
+    node.follower.foresee(head);
+    let foreseen = async {
+        while asked() == logs {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, foreseen).await.expect("its logs are asked for");
+    assert_eq!(chain.endpoint().requests("eth_getBlockByNumber").len(), headers);
+    assert!(matches!(node.follower.step().await, Ok(Outcome::Advanced { from: 10, to: 10, .. })));
+    assert_eq!(asked(), logs + 1);
+    node.equals_fresh(&chain).await;
+}
+
+#[tokio::test]
+async fn f26_what_is_announced_is_no_fact() {
+    let chain = busy_chain(9);
+    let mut node = Node::with(&[chain.endpoint().ws_url()], Follow::default()).await;
+    node.sync().await;
+    let lies: [fn(&mut Header); 5] = [
+        |header| header.hash = B256::repeat_byte(7),
+        |header| header.timestamp += 1,
+        |header| header.logs_bloom = None,
+        |header| header.parent_hash = B256::repeat_byte(7),
+        |header| header.number += 1,
+    ];
+    for (number, lie) in (10..).zip(lies) {
+        chain.mine(busy_block(number, 0));
+        let mut head = announced(&node).await;
+        lie(&mut head);
+        node.follower.foresee(head);
+        node.sync().await;
+        assert_eq!(node.tip(), number);
+    }
+    // Announced, and replaced before anybody looked.
+    chain.mine(busy_block(15, 0));
+    let head = announced(&node).await;
+    fork(&chain, 3, 2, 1);
+    node.follower.foresee(head);
     node.sync().await;
     node.equals_fresh(&chain).await;
 }

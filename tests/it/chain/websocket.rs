@@ -45,7 +45,7 @@ async fn a_network_without_a_websocket_has_no_hints() {
     fake.mine_empty(1);
     tokio::select! {
         biased;
-        () = chain.new_head() => panic!("nobody could have announced it"),
+        _ = chain.new_head() => panic!("nobody could have announced it"),
         head = chain.head() => assert_eq!(head.expect("the head is answered").header.number, 2),
     }
 }
