@@ -1,4 +1,4 @@
-//! The standings, which a backfill of a new network leaves for its end.
+//! The standings and totals, which a backfill of a new network leaves for its end.
 
 use super::Writer;
 use super::apply::{self, CountedTo, StandingsAre};
@@ -13,7 +13,7 @@ const PIECE_ROWS: u64 = 8_000;
 pub(super) const COUNTING_INDEX: &str = "feedback_response_agent";
 
 /// The tables that it writes to.
-pub(super) const COUNTED_TABLES: [&str; 3] = ["standing", "standing_version", "ranking_version"];
+pub(super) const COUNTED_TABLES: [&str; 4] = ["agent_total", "standing", "standing_version", "ranking_version"];
 
 /// Some of the standings, which were counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +75,9 @@ impl Step<'_> {
         piece_rows: u64,
     ) -> Result<Option<CountedTo>, StoreError> {
         if counted.is_none() {
-            apply::forget_standings(&self.sql).await?;
+            apply::forget_counted(&self.sql).await?;
+            // What has much feedback is known by its totals.
+            apply::count_totals(&self.sql).await?;
             self.sql.execute("SELECT build_reader_index($1, $2)", &[&COUNTING_INDEX]).await?;
         }
         let finalized = self.cursor.finalized.map(|block| block.number);

@@ -60,6 +60,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(33, "0033_reader_indexes"),
     migration!(34, "0034_plain_standings"),
     migration!(35, "0035_late_standings"),
+    migration!(36, "0036_late_totals"),
 ];
 
 /// The advisory lock that migrations run under; any number that nothing else in the database uses ("meikan" in ASCII).

@@ -4,7 +4,7 @@ use deadpool_postgres::Transaction;
 use tokio_postgres::IsolationLevel;
 
 use super::Store;
-use super::apply::FACT_TABLES;
+use super::apply::{CHANGED_FROM, FACT_TABLES};
 use super::error::StoreError;
 use super::reindex::reach;
 use super::sql::{self, signed};
@@ -80,7 +80,7 @@ impl Store {
             ));
         }
         let logs = count(&snapshot, "coalesce(sum(log_count), 0) FROM block", "number", chain_id, from).await?;
-        let agents = count(&snapshot, "count(*) FROM agent_total", "begin_block", chain_id, from).await?;
+        let agents = number(&snapshot, CHANGED_FROM, chain_id, from).await?;
         let blocks = (tip + 1).saturating_sub(from);
         Ok(Preview { from, tip, finalized: cursor.finalized, blocks, logs, agents, rows })
     }
@@ -93,9 +93,12 @@ async fn count(
     chain_id: ChainId,
     from: u64,
 ) -> Result<u64, StoreError> {
-    let select = format!("SELECT (SELECT {what} WHERE chain_id = $1 AND {height} >= $2)::bigint AS number");
+    number(snapshot, &format!("SELECT {what} WHERE chain_id = $1 AND {height} >= $2"), chain_id, from).await
+}
+
+async fn number(snapshot: &Transaction<'_>, select: &str, chain_id: ChainId, from: u64) -> Result<u64, StoreError> {
     let row = snapshot
-        .query_one(&select, &[&signed(chain_id), &signed(from)])
+        .query_one(&format!("SELECT ({select})::bigint AS number"), &[&signed(chain_id), &signed(from)])
         .await
         .map_err(StoreError::database("preview"))?;
     sql::number(&row, "number")

@@ -131,7 +131,7 @@ impl Writer {
     pub async fn rederive(&mut self, from: u64) -> Result<Rederived, StoreError> {
         let started = Instant::now();
         let (bounds, renaming) = (self.bounds(), self.renaming.clone());
-        let step = self.begin("reindex").await?;
+        let step = self.begin_anew("reindex").await?;
         for contract in &renaming {
             generation::enter(&**step.sql.transaction(), step.sql.chain_id, contract)
                 .await
@@ -151,7 +151,7 @@ impl Writer {
     pub async fn resume(&mut self) -> Result<Option<Rederived>, StoreError> {
         let started = Instant::now();
         let bounds = self.bounds();
-        let step = self.begin("reindex").await?;
+        let step = self.begin_anew("reindex").await?;
         let rederived = if step.cursor.is_outdated() {
             let start = step.start_block;
             Box::pin(step.rederive(start, &bounds)).await?
@@ -173,7 +173,7 @@ impl Writer {
     pub async fn repair(&mut self, blocks: &[Block]) -> Result<Rederived, StoreError> {
         let started = Instant::now();
         let (parts, bounds) = (self.missing_partitions(blocks), self.bounds());
-        let step = self.begin("repair").await?;
+        let step = self.begin_anew("repair").await?;
         let rederived = step.repair(blocks, &parts, &bounds).await?;
         self.have_partitions(parts);
         self.measured("repair", started, rederived.rows).await;
@@ -333,6 +333,7 @@ impl Step<'_> {
             blocks_are: BlocksAre::Held,
             standings_are: self.standings_are,
             ever_given: self.ever_given.clone(),
+            named: self.named.clone(),
         };
         let mut done = Rederived {
             from,

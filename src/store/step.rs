@@ -5,8 +5,8 @@ use std::sync::Arc;
 use alloy::primitives::B256;
 
 use super::apply::{
-    self, Added, Applied, Batch, BlocksAre, Contracts, DERIVATION, Deriving, EverGiven, Rewound, StandingsAre, Tip,
-    Undoing,
+    self, Added, Applied, Batch, BlocksAre, Contracts, DERIVATION, Deriving, EverGiven, NamedAgents, NamedSoFar,
+    Rewound, StandingsAre, Tip, Undoing,
 };
 use super::error::StoreError;
 use super::pool::KEPT_PLANS;
@@ -64,6 +64,8 @@ pub(super) struct Step<'a> {
     pub(super) standings_are: StandingsAre,
     /// What feedback was ever written, where the writer knows it.
     pub(super) ever_given: Option<Arc<EverGiven>>,
+    /// Which agents there are, where the writer knows it.
+    pub(super) named: NamedSoFar,
 }
 
 /// How far down a rewind may go.
@@ -100,16 +102,23 @@ impl<'a> Step<'a> {
         }
         let cursor = read_cursor(row)?;
         let standings_are = if sql::column(row, "has_standings")? { StandingsAre::Kept } else { StandingsAre::Late };
-        Ok(Self { sql, cursor, contracts, start_block, standings_are, ever_given })
+        let named = NamedSoFar::default();
+        Ok(Self { sql, cursor, contracts, start_block, standings_are, ever_given, named })
     }
 
-    /// Undoes and adds what the batch says; also returns the cursor that it was committed with.
+    /// The step of a writer that knows which agents there are, if it does.
+    pub(super) fn knowing(self, named: Option<NamedAgents>) -> Self {
+        Self { named: NamedSoFar::of(named), ..self }
+    }
+
+    /// Undoes and adds what the batch says; also returns the cursor that it was committed with, and which agents there are
+    /// then where that is known.
     pub(super) async fn apply(
         self,
         mut batch: Batch,
         parts: &[u64],
         floor: Floor,
-    ) -> Result<(Applied, Cursor), StoreError> {
+    ) -> Result<(Applied, Cursor, Option<NamedAgents>), StoreError> {
         let before = self.cursor;
         if before.tip.map(|tip| tip.block()) != batch.expected_tip {
             let found = before.tip.map(|tip| tip.block());
@@ -138,6 +147,7 @@ impl<'a> Step<'a> {
             blocks_are: BlocksAre::New,
             standings_are: self.standings_are,
             ever_given: self.ever_given.clone(),
+            named: self.named.clone(),
         };
         let blocks: Arc<[Block]> = std::mem::take(&mut batch.blocks).into();
         let added = Box::pin(apply::derive(&self.sql, self.contracts, &blocks, &how, seq)).await?;
@@ -152,10 +162,10 @@ impl<'a> Step<'a> {
         self.keep_job(reindex).await?;
         // Nothing is left that another program derived.
         let after = Cursor { tip: Some(batch.tip), finalized, safe, seq, reindex, derivation: DERIVATION };
-        let statements = self.sql.statements() + 1;
+        let (statements, named) = (self.sql.statements() + 1, self.named.take());
         self.commit(&after).await?;
         let Added { events, flips, undecoded, rows, .. } = added;
-        Ok((Applied { events, flips, undecoded, rows, rewound, seq, statements }, after))
+        Ok((Applied { events, flips, undecoded, rows, rewound, seq, statements }, after, named))
     }
 
     /// Whether all that is held is undone before the batch is added. Nothing derives from the genesis block.
@@ -226,10 +236,13 @@ impl<'a> Step<'a> {
 
     /// How what is above a block is undone.
     pub(super) fn undoing(&self, to: u64, is_trusted: bool) -> Undoing {
-        Undoing { to, below_finality: self.is_below_finality(to), is_trusted }
+        let below_finality = self.is_below_finality(to);
+        Undoing { to, below_finality, is_trusted, standings_are: self.standings_are }
     }
 
     async fn undo(&self, tip: Tip, to: u64, floor: Floor, seq: &mut u64) -> Result<Rewound, StoreError> {
+        // Some of them may go.
+        self.named.take();
         let undoing = self.undoing(to, floor == Floor::Finality);
         let undone = apply::undo(&self.sql, self.contracts, &undoing, *seq).await?;
         *seq = undone.seq;

@@ -12,7 +12,7 @@ use alloy::primitives::{B256, keccak256};
 use deadpool_postgres::{ClientWrapper, Object};
 
 use super::Store;
-use super::apply::{Applied, Batch, Contracts, EverGiven, Tip};
+use super::apply::{Applied, Batch, Contracts, EverGiven, NamedAgents, Tip};
 use super::derivation;
 use super::error::StoreError;
 use super::late;
@@ -105,7 +105,9 @@ pub struct Writer {
     pub(super) without_indexes: bool,
     /// What feedback was ever written, while a network is backfilled that was empty when this writer began.
     pub(super) ever_given: Option<Arc<EverGiven>>,
-    /// Whether standings are counted late, and how far they are.
+    /// Which agents there are, while their totals are counted late and as of the last commit.
+    named: Option<NamedAgents>,
+    /// Whether standings and totals are counted late, and how far they are.
     pub(super) without_standings: bool,
     pub(super) counted: Option<late::Progress>,
     /// The cursor of the last commit, until it was told or something else was begun.
@@ -158,6 +160,7 @@ impl Store {
             without_indexes: !sql::column::<bool>(&row, "has_reader_indexes")?,
             without_standings: !sql::column::<bool>(&row, "has_standings")?,
             ever_given: None,
+            named: None,
             counted: None,
             committed: None,
             connections: Arc::clone(&self.write),
@@ -288,14 +291,16 @@ impl Writer {
         let entering = self.entering.clone();
         let is_small = batch.blocks.iter().map(|block| block.logs.len()).sum::<usize>() <= FEW_LOGS;
         let amount = if is_small && batch.rewind_to.is_none() { Amount::Few } else { Amount::Many };
-        let step = self.begin_with("apply", amount).await?;
+        // Whoever is cut does not know what was committed, and reads them anew.
+        let named = self.named.take();
+        let step = self.begin_with("apply", amount).await?.knowing(named);
         for contract in &entering {
             network::enter(&**step.sql.transaction(), step.sql.chain_id, contract)
                 .await
                 .map_err(StoreError::database("apply"))?;
         }
-        let (applied, cursor) = Box::pin(step.apply(batch, &parts, floor)).await?;
-        self.committed = Some(cursor);
+        let (applied, cursor, named) = Box::pin(step.apply(batch, &parts, floor)).await?;
+        (self.committed, self.named) = (Some(cursor), named);
         self.entering.clear();
         self.have_partitions(parts);
         self.measured("apply", started, applied.rows).await;
@@ -453,6 +458,12 @@ impl Writer {
     /// Begins a transaction that holds the cursor's row.
     pub(super) async fn begin(&mut self, operation: &'static str) -> Result<Step<'_>, StoreError> {
         self.begin_with(operation, Amount::Many).await
+    }
+
+    /// [`Writer::begin`], of a step that derives what was derived before: agents may go.
+    pub(super) async fn begin_anew(&mut self, operation: &'static str) -> Result<Step<'_>, StoreError> {
+        self.named = None;
+        self.begin(operation).await
     }
 
     async fn begin_with(&mut self, operation: &'static str, amount: Amount) -> Result<Step<'_>, StoreError> {

@@ -52,7 +52,7 @@ impl Node {
         store.migrate().await.unwrap();
         let chain = Chain::connect(&network).await.unwrap();
         store.register(&network, chain.genesis_hash()).await.unwrap();
-        let writer = tokio::time::timeout(LOCK_DEADLINE, async {
+        let writer = timeout(LOCK_DEADLINE, async {
             loop {
                 if let Some(writer) = store.writer(network.chain_id).await.unwrap() {
                     break writer;

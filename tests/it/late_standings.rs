@@ -1,6 +1,7 @@
-//! Standings that a backfill leaves for its end: they are those that a network has which kept them all the while, whatever
+//! Standings and totals that a backfill leaves for its end: they are those that a network has which kept them all the while, whatever
 //! happens on the way, and nobody is answered from what is not there yet.
 
+use meikan::block::Block;
 use meikan::config::Follow;
 use meikan::event::Event;
 use meikan::follow::{Outcome, Reindex};
@@ -88,12 +89,12 @@ async fn with_milestones(chain: &FakeChain, follow: Follow) -> Followed {
     node
 }
 
-/// How many standings, versions and rankings there are, and whether a network is said to have them.
-async fn standings(database: &TestDatabase) -> ([i64; 3], bool) {
+/// How many standings, versions, rankings and totals there are, and whether a network is said to have them.
+async fn standings(database: &TestDatabase) -> ([i64; 4], bool) {
     let select = "SELECT (SELECT count(*) FROM standing), (SELECT count(*) FROM standing_version), \
-                  (SELECT count(*) FROM ranking_version), has_standings FROM network";
+                  (SELECT count(*) FROM ranking_version), (SELECT count(*) FROM agent_total), has_standings FROM network";
     let row = connect(database.url()).await.query_one(select, &[]).await.unwrap();
-    ([row.get(0), row.get(1), row.get(2)], row.get(3))
+    ([row.get(0), row.get(1), row.get(2), row.get(3)], row.get(4))
 }
 
 /// A node that has counted some of its standings.
@@ -118,13 +119,13 @@ fn has_counted(outcome: &Outcome) -> bool {
 async fn they_are_those_that_are_kept_all_the_while_however_they_are_cut_into_pieces() {
     let chain = talk();
     let kept = keeper(&chain).await.dump().await;
-    for table in ["standing", "standing_version", "ranking_version"] {
+    for table in ["standing", "standing_version", "ranking_version", "agent_total"] {
         assert!(kept[table].len() > 20, "{table}: {}", kept[table].len());
     }
     for piece_rows in [4, 10, 50, 200_000] {
         let mut node = with_milestones(&chain, late(piece_rows)).await;
         assert!(matches!(node.follower.step().await, Ok(Outcome::Advanced { .. })));
-        assert_eq!(standings(&node.database).await, ([0, 0, 0], false));
+        assert_eq!(standings(&node.database).await, ([0; 4], false));
         let outcomes = node.sync().await;
         let pieces = counted(&outcomes);
         assert!(pieces >= 1 && (pieces > 3) == (piece_rows <= 10), "{pieces} pieces of {piece_rows} rows");
@@ -139,9 +140,24 @@ async fn f53_who_ends_in_the_middle_of_it_counts_anew() {
     let kept = keeper(&chain).await.dump().await;
     let node = in_the_middle(&chain).await;
     let (rows, has_all) = standings(&node.database).await;
-    assert!(rows[0] > 0 && !has_all, "{rows:?}");
+    assert!(rows[0] > 0 && rows[3] > 0 && !has_all, "{rows:?}");
     let mut node = node.restarted().await;
     assert!(counted(&node.sync().await) > 3, "from the beginning");
+    assert_same(&node.dump().await, &kept);
+}
+
+#[tokio::test]
+async fn f53_who_is_cut_or_ends_in_the_middle_of_a_backfill_knows_the_agents_that_there_are() {
+    let chain = talk();
+    let kept = keeper(&chain).await.dump().await;
+    let mut node = with_milestones(&chain, Follow { max_range_blocks: 5, ..late(200_000) }).await;
+    let mut polls = 0;
+    while node.tip() < FINAL_BLOCKS / 2 {
+        polls += 1;
+        cut_after(polls % 200, node.follower.step()).await;
+    }
+    let mut node = node.restarted().await;
+    node.sync().await;
     assert_same(&node.dump().await, &kept);
 }
 
@@ -216,6 +232,8 @@ async fn blocks_that_come_in_the_middle_of_it_are_counted_too() {
         chain.mine(said.map(log).to_vec());
     }
     chain.finalize(BLOCKS + 40);
+    while !matches!(node.follower.step().await, Ok(Outcome::Advanced { .. })) {}
+    assert_eq!(standings(&node.database).await.0[3], 0, "totals that were counted are not those of the new tip");
     node.sync().await;
     assert_same(&node.dump().await, &keeper(&chain).await.dump().await);
 }
@@ -236,6 +254,32 @@ async fn a_reindex_in_the_middle_of_a_backfill_leaves_them_for_its_end_too() {
         assert!(standings(&node.database).await.1);
         assert_same(&node.dump().await, &kept);
     }
+}
+
+#[tokio::test]
+async fn f53_an_agent_that_a_repair_takes_away_in_the_middle_of_a_backfill_can_begin_again() {
+    let chain = FakeChain::new(CHAIN_ID);
+    for number in 1..=120 {
+        // Nobody registers the other agent, and it is named twice.
+        let named = [5, 100].contains(&number).then(|| responded(50, 8, 1, 77));
+        chain.mine([feedback(1, 2, number, (1, 0), "")].into_iter().chain(named).map(log).collect::<Vec<_>>());
+    }
+    chain.finalize(110);
+    let kept = keeper(&chain).await.dump().await;
+    let mut node = with_milestones(&chain, late(200_000)).await;
+    while node.tip() < 40 {
+        node.follower.step().await.unwrap();
+    }
+    let header = node.follower.chain().header(5).await.unwrap().unwrap();
+    let block = node.follower.chain().block(&header).await.unwrap();
+    node.follower.repair(&[Block { logs: vec![], ..block.clone() }]).await.unwrap();
+    let agents = "SELECT count(*) FROM agent WHERE agent_id = 50 AND end_block IS NULL";
+    let client = connect(node.database.url()).await;
+    assert_eq!(client.query_one(agents, &[]).await.unwrap().get::<_, i64>(0), 0);
+    node.sync().await;
+    assert_eq!(client.query_one(agents, &[]).await.unwrap().get::<_, i64>(0), 1);
+    node.follower.repair(&[block]).await.unwrap();
+    assert_same(&node.dump().await, &kept);
 }
 
 /// Questions that standings are read for.
@@ -271,17 +315,24 @@ async fn what_needs_them_is_refused_with_the_reason_and_all_else_is_answered() {
     }
     let (status, ready) = node.ready().await;
     assert!(status == 503 && ready["reasons"][0].as_str().unwrap().contains("taiko: standings are counted"), "{ready}");
-    // The feedback is there, and a summary is counted from it.
+    // The feedback is there; a summary is counted from it, and totals of agents are.
     let others = format!(
-        "{{ agents(first: 1000, block: {{ number: {tip} }}) {{ id totalFeedback }} \
+        "{{ agents(first: 1000, block: {{ number: {tip} }}) {{ id totalFeedback updatedAt lastActivity }} \
+           busy: agents(first: 3, orderBy: totalFeedback, orderDirection: desc, block: {{ number: {tip} }}) {{ id }} \
+           told: agents(where: {{ totalFeedback_gt: 0 }}, block: {{ number: {tip} }}) {{ id }} \
            feedbacks(first: 1000, block: {{ number: {tip} }}) {{ id value }} \
            reputationSummary(agent: \"167000:1\", block: {{ number: {tip} }}) {{ count average clientCount min max }} }}"
     );
     let early = node.ask(&others).await;
     assert!(early["feedbacks"].as_array().unwrap().len() > 10 && early["reputationSummary"]["count"] != "0", "{early}");
+    assert!(early["agents"][0]["totalFeedback"].as_str().unwrap().parse::<u64>().unwrap() > 5, "{early}");
+    let now = node
+        .ask("{ agents(first: 1000) { id totalFeedback updatedAt lastActivity } _meta { block { number } } }")
+        .await;
+    assert_eq!((&now["agents"], &now["_meta"]["block"]["number"]), (&early["agents"], &tip.into()));
     let analytics = async |node: &Node| -> i64 {
-        let select =
-            "SELECT (SELECT count(*) FROM analytics.reputation) + (SELECT count(*) FROM analytics.tag_reputation)";
+        let select = "SELECT (SELECT count(*) FROM analytics.reputation) + (SELECT count(*) FROM analytics.agents) + \
+                      (SELECT count(*) FROM analytics.tag_reputation)";
         connect(node.database.url()).await.query_one(select, &[]).await.unwrap().get(0)
     };
     assert_eq!(analytics(&node).await, 0);

@@ -10,7 +10,7 @@ use super::agents::{Agents, changed_agent, manifest_agent, named_agent};
 use super::audit::AuditTrail;
 use super::blocks::UndecodedLogs;
 use super::change::Changes;
-use super::feedback::{self, EverGiven, Feedback, FeedbackKey, Pair, counted_pair, feedback_key, heard_pair};
+use super::feedback::{self, Feedback, FeedbackKey, Pair, counted_pair, feedback_key, heard_pair};
 use super::files::Files;
 use super::flips::Flips;
 use super::metadata::{ApprovalKey, Approvals, Metadata, approval_key};
@@ -20,7 +20,7 @@ use super::tags::Tags;
 use super::totals::Totals;
 use super::validations::{self, ValidationKey, Validations, validation_key};
 use super::voices::Voices;
-use super::{At, Contracts, StandingsAre, are_many};
+use super::{At, Contracts, Deriving, StandingsAre, are_many};
 use crate::block::{Block, DecodedLog};
 use crate::event::{Event, Fact, IdentityEvent, ReputationFact};
 use crate::id::AgentKey;
@@ -114,7 +114,7 @@ pub(super) struct Facts {
     validations: Validations,
     audit: AuditTrail,
     oversight: Oversight,
-    totals: Totals,
+    pub(super) totals: Totals,
     pub(super) undecoded: UndecodedLogs,
     pub(super) changes: Changes,
     pub(super) events: BTreeMap<&'static str, u64>,
@@ -126,16 +126,16 @@ impl Facts {
         sql: &Sql<'_>,
         keys: &Keys,
         changes: Changes,
-        ever_given: Option<Arc<EverGiven>>,
+        how: &Deriving,
     ) -> Result<(Self, Voices), StoreError> {
         let totalled = async {
             let validations = Validations::load(sql, &keys.validations).await?;
             let counted = keys.totals.iter().copied().chain(validations.agents()).collect();
-            Ok((Totals::load(sql, &counted).await?, validations))
+            Ok((Totals::load(sql, &counted, how).await?, validations))
         };
         let said = async {
             let voices = Voices::load(sql, &keys.heard).await?;
-            let feedback = Feedback::load(sql, &keys.feedback, &keys.counted, &voices, ever_given).await?;
+            let feedback = Feedback::load(sql, &keys.feedback, &keys.counted, &voices, how.ever_given.clone()).await?;
             Ok((feedback, voices))
         };
         let ((totals, validations), (feedback, voices), agents, approvals, flips, tags, audit, oversight) = together!(

@@ -28,6 +28,7 @@ mod kept;
 mod late;
 mod mark;
 mod metadata;
+mod named;
 mod oversight;
 mod policies;
 mod rankings;
@@ -54,8 +55,10 @@ pub(super) use self::change::BlocksAre;
 pub use self::change::{ChangeEntity, ChangeOp};
 pub(super) use self::feedback::EverGiven;
 pub use self::flips::FlipCount;
-pub(super) use self::late::{CountedTo, count as count_late, forget as forget_standings};
+pub(super) use self::late::{CountedTo, count as count_late, forget as forget_counted};
+pub(super) use self::named::{NamedAgents, NamedSoFar};
 pub(super) use self::stretch::{Bounds, held_hash, read as read_stretch, replace as replace_raw};
+pub(super) use self::totals::{CHANGED_FROM, count_all as count_totals};
 
 use self::agents::AgentNames;
 use self::change::{Changes, Told};
@@ -157,7 +160,7 @@ pub(super) struct Added {
     pub(super) seq: u64,
 }
 
-/// Whether standings are kept up with the facts, or counted once a backfill has come to its end.
+/// Whether standings and totals are kept up with the facts, or counted once a backfill has come to its end.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StandingsAre {
     #[default]
@@ -177,6 +180,8 @@ pub(super) struct Deriving {
     pub(super) standings_are: StandingsAre,
     /// What feedback was ever written, where that is known.
     pub(super) ever_given: Option<Arc<EverGiven>>,
+    /// Which agents there are, where that is known already.
+    pub(super) named: NamedSoFar,
 }
 
 impl Deriving {
@@ -211,7 +216,7 @@ pub(super) async fn derive(
     let told = Told { above: how.untold(), blocks: how.blocks_are };
     let digests = async { Ok(Digests::load(sql, blocks, how.finalized).await?.fold(sql.chain_id, blocks)) };
     // Boxed, because the futures of whoever steps would hold those of every noun.
-    let facts = Box::pin(Facts::load(sql, &keys, Changes::new(contracts.names(sql), told), how.ever_given.clone()));
+    let facts = Box::pin(Facts::load(sql, &keys, Changes::new(contracts.names(sql), told), how));
     let (digests, (facts, voices)) = together!(sql, digests, facts)?;
     let standings = facts.standings(&keys);
     let facts = facts.fold(contracts, blocks);
@@ -241,6 +246,9 @@ pub(super) async fn derive(
     });
     let (held, (facts, rows, seq)) = together!(sql, held, derived)?;
     let flips = facts.flips.counts(&facts.changes.names);
+    if let Some(named) = facts.totals.named() {
+        how.named.put(named);
+    }
     Ok(Added { undecoded: facts.undecoded.count(), events: facts.events, flips, rows: held + rows, seq })
 }
 
@@ -260,6 +268,7 @@ pub(super) struct Undoing {
     /// Whether what is undone is trusted: then it is held against the digest. Who re-indexes may do so because it is
     /// damaged.
     pub(super) is_trusted: bool,
+    pub(super) standings_are: StandingsAre,
 }
 
 /// Undoes every block above one: rows that began there go, rows that ended there hold again.
@@ -283,7 +292,12 @@ pub(super) async fn underive(
     seq: u64,
 ) -> Result<Undone, StoreError> {
     let to = undoing.to;
-    // First: it reads what tells events from logs that could not be decoded.
+    let touched = match undoing.standings_are {
+        StandingsAre::Kept => None,
+        // No totals tell it.
+        StandingsAre::Late => Some(totals::changed_above(sql, to).await?),
+    };
+    // Before the rows go: it reads what tells events from logs that could not be decoded.
     digest::rewind(sql, contracts, to, undoing.is_trusted).await?;
     let seq = change::rewind(sql, to, blocks_are, seq).await?;
     agents::rewind(sql, to).await?;
@@ -298,12 +312,19 @@ pub(super) async fn underive(
     blocks::rewind_undecoded(sql, to).await?;
     // Last, because they are counted from what the others leave.
     hours::rewind(sql, to).await?;
-    let agents = if undoing.below_finality {
-        standings::recount(sql, to).await?;
-        totals::recount(sql, to).await?
-    } else {
-        standings::rewind(sql, to).await?;
-        totals::rewind(sql, to).await?
+    let agents = match touched {
+        Some(touched) => {
+            late::forget(sql).await?;
+            touched
+        }
+        None if undoing.below_finality => {
+            standings::recount(sql, to).await?;
+            totals::recount(sql, to).await?
+        }
+        None => {
+            standings::rewind(sql, to).await?;
+            totals::rewind(sql, to).await?
+        }
     };
     // Rows that are derived again are to be looked at again, whether or not their raw logs stay.
     verification::rewind(sql, to).await?;

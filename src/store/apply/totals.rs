@@ -1,4 +1,5 @@
-//! Totals per agent: what lists of agents are filtered and ordered by.
+//! Totals per agent: what lists of agents are filtered and ordered by. A backfill counts them at its end, as it does
+//! standings: it would rewrite an agent's with each event that names it.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +9,9 @@ use tokio_postgres::types::Type;
 use super::agents::{AGENT_COLUMNS, agent_cells, agent_key, arrays};
 use super::change::{ChangeOp, Changes};
 use super::kept::{self, Cell, Columns, Kept, KeptRows};
+use super::named::NamedAgents;
 use super::timeline::Place;
+use super::{Deriving, StandingsAre};
 use crate::id::AgentKey;
 use crate::store::error::StoreError;
 use crate::store::sql::{self, Sql, signed};
@@ -72,12 +75,26 @@ impl Kept for Total {
 }
 
 /// The totals that a batch changes.
-#[derive(Default)]
-pub(super) struct Totals(KeptRows<Total>);
+pub(super) enum Totals {
+    /// They are kept up with the facts.
+    Kept(KeptRows<Total>),
+    /// They are counted later; what a batch needs to know of them is whose begin in it.
+    Late { named: NamedAgents, began: BTreeSet<AgentKey> },
+}
 
 impl Totals {
-    pub(super) async fn load(sql: &Sql<'_>, keys: &BTreeSet<AgentKey>) -> Result<Self, StoreError> {
-        KeptRows::take(sql, keys).await.map(Self)
+    /// Those of agents; where they are counted later, all that there are.
+    pub(super) async fn load(sql: &Sql<'_>, keys: &BTreeSet<AgentKey>, how: &Deriving) -> Result<Self, StoreError> {
+        Ok(match how.standings_are {
+            StandingsAre::Kept => Self::Kept(KeptRows::take(sql, keys).await?),
+            StandingsAre::Late => {
+                let named = match how.named.take() {
+                    Some(named) => named,
+                    None => NamedAgents::load(sql).await?,
+                };
+                Self::Late { named, began: BTreeSet::new() }
+            }
+        })
     }
 
     /// Changes an agent's totals; its first event begins them.
@@ -88,27 +105,55 @@ impl Totals {
         changes: &mut Changes,
         change: impl FnOnce(&mut Total),
     ) {
-        let time = place.time;
-        let first = || Total { feedback: 0, revoked: 0, responses: 0, last_activity: time, updated_at: time };
-        self.0.change(agent, place.block, first, change);
+        match self {
+            Self::Kept(rows) => {
+                let time = place.time;
+                let first = || Total { feedback: 0, revoked: 0, responses: 0, last_activity: time, updated_at: time };
+                rows.change(agent, place.block, first, change);
+            }
+            Self::Late { named, began } => {
+                if named.add(agent) {
+                    began.insert(agent);
+                }
+            }
+        }
         changes.note_agent(ChangeOp::Update, agent);
     }
 
     /// Begins an agent's totals where it has none yet.
     pub(super) fn begin(&mut self, place: &Place, agent: AgentKey, changes: &mut Changes) {
-        if self.0.current(&agent).is_none() {
+        let is_there = match self {
+            Self::Kept(rows) => rows.current(&agent).is_some(),
+            Self::Late { named, .. } => named.has(&agent),
+        };
+        if !is_there {
             self.change(place, agent, changes, |_| {});
         }
     }
 
     /// Whether an agent's totals began in this batch.
     pub(super) fn began(&self, agent: &AgentKey) -> bool {
-        self.0.began(agent)
+        match self {
+            Self::Kept(rows) => rows.began(agent),
+            Self::Late { began, .. } => began.contains(agent),
+        }
     }
 
     /// Writes the current totals, and what they were where that ended above finality.
     pub(super) async fn write(&self, sql: &Sql<'_>, finalized: Option<u64>) -> Result<u64, StoreError> {
-        self.0.write(sql, finalized).await
+        match self {
+            Self::Kept(rows) => rows.write(sql, finalized).await,
+            // What was counted before these blocks came says nothing any more.
+            Self::Late { .. } => forget(sql).await.map(|()| 0),
+        }
+    }
+
+    /// All agents that there are, where totals are counted later.
+    pub(super) fn named(self) -> Option<NamedAgents> {
+        match self {
+            Self::Kept(_) => None,
+            Self::Late { named, .. } => Some(named),
+        }
     }
 }
 
@@ -117,50 +162,93 @@ pub(super) async fn rewind(sql: &Sql<'_>, to: u64) -> Result<u64, StoreError> {
     kept::rewind::<Total>(sql, to).await
 }
 
+/// What the rows of an agent (`m`, `f`, `r`, `v`: each noun's, summed up) and the agent `a` itself say of its totals.
+const COUNTED: &str = "greatest(a.begin_block, m.block, f.block, f.revoked_block, r.block, v.block) AS begin_block, \
+     coalesce(f.total_feedback, 0) AS total_feedback, coalesce(f.revoked, 0) AS revoked, \
+     coalesce(r.responses, 0) AS responses, greatest(a.created_at, f.at, v.at) AS last_activity, \
+     greatest(a.updated_at, m.at, f.at, f.revoked_at, v.at) AS updated_at";
+
+/// The sums of each noun's rows.
+const OF_METADATA: &str = "max(begin_block) AS block, max(updated_at) AS at";
+const OF_FEEDBACK: &str = "count(*) FILTER (WHERE end_block IS NULL) AS total_feedback, \
+     count(*) FILTER (WHERE end_block IS NULL AND revoked_block IS NOT NULL) AS revoked, \
+     max(begin_block) AS block, max(created_at) AS at, max(revoked_block) AS revoked_block, max(revoked_at) AS revoked_at";
+const OF_RESPONSES: &str = "count(*) AS responses, max(begin_block) AS block";
+const OF_VALIDATIONS: &str = "max(begin_block) AS block, max(updated_at) AS at";
+
 /// Counts the totals anew as they were at a block below finality, of which no version is kept: of the agents that changed
 /// above it, from their own rows, which must have been rewound already. Returns how many agents those are.
 pub(super) async fn recount(sql: &Sql<'_>, to: u64) -> Result<u64, StoreError> {
-    let counted = sql
-        .execute(
-            "UPDATE agent_total t SET begin_block = n.begin_block, total_feedback = n.total_feedback, \
-                 revoked = n.revoked, responses = n.responses, last_activity = n.last_activity, \
-                 updated_at = n.updated_at \
-             FROM (SELECT a.deployment, a.agent_id, f.total_feedback, f.revoked, r.responses, \
-                       greatest(a.begin_block, m.block, f.block, f.revoked_block, r.block, v.block) AS begin_block, \
-                       greatest(a.created_at, f.at, v.at) AS last_activity, \
-                       greatest(a.updated_at, m.at, f.at, f.revoked_at, v.at) AS updated_at \
-                   FROM agent_total touched \
-                   CROSS JOIN LATERAL (SELECT * FROM agent a WHERE a.chain_id = $1 \
-                       AND a.deployment = touched.deployment AND a.agent_id = touched.agent_id \
-                       AND a.end_block IS NULL OFFSET 0) a \
-                   CROSS JOIN LATERAL (SELECT max(begin_block) AS block, max(updated_at) AS at \
-                       FROM agent_metadata m WHERE m.chain_id = $1 \
-                       AND m.deployment = a.deployment AND m.agent_id = a.agent_id) m \
-                   CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE end_block IS NULL) AS total_feedback, \
-                           count(*) FILTER (WHERE end_block IS NULL AND revoked_block IS NOT NULL) AS revoked, \
-                           max(begin_block) AS block, max(created_at) AS at, \
-                           max(revoked_block) AS revoked_block, max(revoked_at) AS revoked_at \
-                       FROM feedback f WHERE f.chain_id = $1 \
-                       AND f.deployment = a.deployment AND f.agent_id = a.agent_id) f \
-                   CROSS JOIN LATERAL (SELECT count(*) AS responses, max(begin_block) AS block \
-                       FROM feedback_response r WHERE r.chain_id = $1 \
-                       AND r.deployment = a.deployment AND r.agent_id = a.agent_id) r \
-                   CROSS JOIN LATERAL (SELECT max(begin_block) AS block, max(updated_at) AS at \
-                       FROM (SELECT begin_block, updated_at FROM validation v WHERE v.chain_id = $1 \
-                                 AND v.deployment = a.deployment AND v.agent_id = a.agent_id AND v.end_block IS NULL \
-                             UNION ALL \
-                             SELECT begin_block, updated_at FROM validation v WHERE v.chain_id = $1 \
-                                 AND v.deployment = a.deployment AND v.agent_id = a.agent_id \
-                                 AND v.end_block IS NOT NULL) v) v \
-                   WHERE touched.chain_id = $1 AND touched.begin_block > $2) n \
-             WHERE t.chain_id = $1 AND t.deployment = n.deployment AND t.agent_id = n.agent_id",
-            &[&signed(to)],
-        )
-        .await?;
+    let of_agent = |alias: &str| {
+        format!("{alias}.chain_id = $1 AND {alias}.deployment = a.deployment AND {alias}.agent_id = a.agent_id")
+    };
+    let (of_m, of_f, of_r, of_v) = (of_agent("m"), of_agent("f"), of_agent("r"), of_agent("v"));
+    let update = format!(
+        "UPDATE agent_total t SET begin_block = n.begin_block, total_feedback = n.total_feedback, \
+             revoked = n.revoked, responses = n.responses, last_activity = n.last_activity, \
+             updated_at = n.updated_at \
+         FROM (SELECT a.deployment, a.agent_id, {COUNTED} FROM agent_total touched \
+               CROSS JOIN LATERAL (SELECT * FROM agent a WHERE a.chain_id = $1 \
+                   AND a.deployment = touched.deployment AND a.agent_id = touched.agent_id \
+                   AND a.end_block IS NULL OFFSET 0) a \
+               CROSS JOIN LATERAL (SELECT {OF_METADATA} FROM agent_metadata m WHERE {of_m}) m \
+               CROSS JOIN LATERAL (SELECT {OF_FEEDBACK} FROM feedback f WHERE {of_f}) f \
+               CROSS JOIN LATERAL (SELECT {OF_RESPONSES} FROM feedback_response r WHERE {of_r}) r \
+               CROSS JOIN LATERAL (SELECT {OF_VALIDATIONS} \
+                   FROM (SELECT begin_block, updated_at FROM validation v WHERE {of_v} AND v.end_block IS NULL \
+                         UNION ALL \
+                         SELECT begin_block, updated_at FROM validation v WHERE {of_v} AND v.end_block IS NOT NULL) v) v \
+               WHERE touched.chain_id = $1 AND touched.begin_block > $2) n \
+         WHERE t.chain_id = $1 AND t.deployment = n.deployment AND t.agent_id = n.agent_id"
+    );
+    let counted = sql.execute(&update, &[&signed(to)]).await?;
     // Who is no agent at the block has no totals at it.
     let begun = kept::delete_above::<Total>(sql, to).await?;
     kept::forget_versions::<Total>(sql, to).await?;
     Ok(counted + begun)
+}
+
+/// Counts the totals of all agents, of which there are none: each noun's rows are read once, and need no index.
+pub(in crate::store) async fn count_all(sql: &Sql<'_>) -> Result<(), StoreError> {
+    let summed = |alias: &str, table: &str, sums: &str| {
+        format!(
+            "LEFT JOIN (SELECT deployment, agent_id, {sums} FROM {table} WHERE chain_id = $1 GROUP BY 1, 2) {alias} \
+             ON {alias}.deployment = a.deployment AND {alias}.agent_id = a.agent_id"
+        )
+    };
+    let insert = format!(
+        "INSERT INTO agent_total (chain_id, deployment, agent_id, begin_block, total_feedback, revoked, responses, \
+             last_activity, updated_at) \
+         SELECT a.chain_id, a.deployment, a.agent_id, {COUNTED} FROM agent a {} {} {} {} \
+         WHERE a.chain_id = $1 AND a.end_block IS NULL",
+        summed("m", "agent_metadata", OF_METADATA),
+        summed("f", "feedback", OF_FEEDBACK),
+        summed("r", "feedback_response", OF_RESPONSES),
+        summed("v", "validation", OF_VALIDATIONS),
+    );
+    sql.execute(&insert, &[]).await?;
+    Ok(())
+}
+
+/// How many agents something changed of in block `$2` or above it, counted from their rows alone, whether or not there are
+/// totals.
+pub(in crate::store) const CHANGED_FROM: &str = "SELECT count(*) FROM ( \
+     SELECT deployment, agent_id FROM agent WHERE chain_id = $1 AND begin_block >= $2 \
+     UNION SELECT deployment, agent_id FROM agent_metadata WHERE chain_id = $1 AND begin_block >= $2 \
+     UNION SELECT deployment, agent_id FROM feedback WHERE chain_id = $1 AND (begin_block >= $2 OR revoked_block >= $2) \
+     UNION SELECT deployment, agent_id FROM feedback_response WHERE chain_id = $1 AND begin_block >= $2 \
+     UNION SELECT deployment, agent_id FROM validation WHERE chain_id = $1 AND begin_block >= $2) changed";
+
+/// How many agents something changed of above a block.
+pub(super) async fn changed_above(sql: &Sql<'_>, to: u64) -> Result<u64, StoreError> {
+    let rows = sql.query(CHANGED_FROM, &[&signed(to + 1)]).await?;
+    rows.first().map_or(Ok(0), |row| sql::number(row, "count"))
+}
+
+/// Forgets all totals, which are counted later.
+pub(in crate::store) async fn forget(sql: &Sql<'_>) -> Result<(), StoreError> {
+    sql.execute("DELETE FROM agent_total WHERE chain_id = $1", &[]).await?;
+    Ok(())
 }
 
 /// Forgets versions that no rewind can need any more.

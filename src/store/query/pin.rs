@@ -1,7 +1,8 @@
 //! Of which networks and as of which block a question is answered.
 //!
 //! A [`Scope`] holds the networks and, for those that are read as of an earlier block, its height. A pin at the newest
-//! block is no pin: then the indexes of what currently holds serve.
+//! block is no pin: then the indexes of what currently holds serve. A network that is backfilled without its totals is
+//! read as of its newest block all the same: totals are counted from the facts then.
 
 use std::time::Duration;
 
@@ -55,6 +56,8 @@ pub struct Place {
     pub chain_id: i64,
     /// The block; nothing for the newest.
     pub block: Option<i64>,
+    /// The block that rows are read as of: the newest one, too, where a backfill keeps no totals that tell what is now.
+    read_as_of: Option<i64>,
 }
 
 impl Scope {
@@ -78,9 +81,9 @@ impl Scope {
         Self { aspect, ..self.clone() }
     }
 
-    /// Whether every network is read as of its newest block.
+    /// Whether what is now is read of every network.
     pub(super) fn is_newest(&self) -> bool {
-        self.places.iter().all(|place| place.block.is_none())
+        self.places.iter().all(|place| place.read_as_of.is_none())
     }
 }
 
@@ -194,7 +197,8 @@ fn place(network: &Network, pin: &BlockPin, min_finality: Option<Finality>) -> R
             wanted.unwrap_or_default()
         )));
     }
-    Ok(Place { chain_id, block: wanted.filter(|number| Some(*number) != tip) })
+    let block = wanted.filter(|number| Some(*number) != tip);
+    Ok(Place { chain_id, block, read_as_of: block.or(tip.filter(|_| !network.has_standings)) })
 }
 
 /// Worded as graph-node words it, because clients look for it.
@@ -231,13 +235,13 @@ impl BoundScope {
         let block = if scope.is_newest() {
             None
         } else if single {
-            Some(BoundBlock::One(format!("{}::bigint", statement.bind(scope.places[0].block.unwrap_or(i64::MAX)))))
+            Some(BoundBlock::One(format!("{}::bigint", statement.bind(scope.places[0].read_as_of.unwrap_or(i64::MAX)))))
         } else {
             Some(BoundBlock::Each(
                 scope
                     .places
                     .iter()
-                    .map(|place| (statement.bind(place.chain_id), statement.bind(place.block.unwrap_or(i64::MAX))))
+                    .map(|place| (statement.bind(place.chain_id), statement.bind(place.read_as_of.unwrap_or(i64::MAX))))
                     .collect(),
             ))
         };

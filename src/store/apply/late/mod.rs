@@ -18,6 +18,7 @@ use self::history::{History, Version};
 use super::agents::agent_key;
 use super::feedback::stored_said;
 use super::standings::{Spoken, StandingKey, Standings};
+use super::totals;
 use super::voices::Voices;
 use crate::id::{AgentKey, Deployment};
 use crate::store::aspect::Aspect;
@@ -106,7 +107,7 @@ pub(in crate::store) async fn forget(sql: &Sql<'_>) -> Result<(), StoreError> {
     for table in ["standing", "standing_version", "ranking_version"] {
         sql.execute(&format!("DELETE FROM {table} WHERE chain_id = $1"), &[]).await?;
     }
-    Ok(())
+    totals::forget(sql).await
 }
 
 /// The condition that a row is of the agents of a piece: one deployment, so that the planner can tell how many rows these are.
@@ -187,17 +188,17 @@ impl Piece {
         self.above.is_none_or(|above| block > above) && self.to.is_none_or(|to| block <= to)
     }
 
-    /// The feedback that its blocks did something to, all of its versions, with the responses.
+    /// The feedback that its blocks did something to, the versions that tell it, with the responses.
     async fn load(&self, sql: &Sql<'_>) -> Result<BTreeMap<AgentKey, Histories>, StoreError> {
         let (deployment, first, last) = (small(self.deployment), Numeric::from(self.first), Numeric::from(self.last));
         let (above, to) = (self.above.map_or(-1, signed), self.to.map_or(i64::MAX, signed));
         let of: [Parameter<'_>; 5] = [&deployment, &first, &last, &above, &to];
         let in_blocks = |column: &str| format!("t.{column} > $5::bigint AND t.{column} <= $6::bigint");
-        let (begun, revoked) = (in_blocks("begin_block"), in_blocks("revoked_block"));
+        let (begun, ended, revoked) = (in_blocks("begin_block"), in_blocks("end_block"), in_blocks("revoked_block"));
+        // What held before a version that began is the one that ended then; a response may be to any.
         let touched = format!(
-            "JOIN (SELECT t.client, t.feedback_index FROM feedback t WHERE {OF_AGENTS} AND ({begun} OR {revoked}) \
-                 UNION SELECT t.client, t.feedback_index FROM feedback_response t WHERE {OF_AGENTS} AND {begun}) touched \
-             USING (client, feedback_index)"
+            "AND (({begun}) OR ({ended}) OR ({revoked}) OR (t.client, t.feedback_index) IN \
+                 (SELECT t.client, t.feedback_index FROM feedback_response t WHERE {OF_AGENTS} AND {begun}))"
         );
         let is_all = self.above.is_none() && self.to.is_none();
         let (touched, of_versions) = if is_all { ("", &of[..3]) } else { (touched.as_str(), &of[..]) };
@@ -205,7 +206,7 @@ impl Piece {
         let versions = format!(
             "SELECT t.deployment, t.agent_id, t.client, t.feedback_index, t.begin_block, t.end_block, t.created_at, \
                  t.revoked_block, t.revoked_at, t.aspect, trunc(t.value, 60) AS value, t.value_decimals, FALSE AS revoked \
-             FROM feedback t {touched} WHERE {OF_AGENTS}"
+             FROM feedback t WHERE {OF_AGENTS} {touched}"
         );
         for row in sql.query(&versions, of_versions).await? {
             let revoked_block = sql::optional_number(&row, "revoked_block")?;

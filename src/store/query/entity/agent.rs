@@ -10,7 +10,7 @@ use super::{
 use crate::store::query::id;
 use crate::store::query::sql::SqlType;
 
-/// The current totals; every agent has a row.
+/// The current totals; every agent has a row, where they are read.
 const TOTAL_JOIN: &str = " JOIN agent_total {t}_total ON {t}_total.chain_id = {t}.chain_id \
      AND {t}_total.deployment = {t}.deployment AND {t}_total.agent_id = {t}.agent_id";
 
@@ -102,9 +102,9 @@ macro_rules! total_stood {
             fell_since!("revoked_block", "end_block IS NULL OR x.end_block >= b.end_block"),
             " - ",
             fell_since!("end_block", "revoked_block IS NULL OR x.revoked_block > {block x}"),
-            " FROM (SELECT * FROM standing_version s WHERE ",
+            " FROM (SELECT * FROM agent_milestone s WHERE ",
             of_agent!("s"),
-            " AND s.aspect = '' AND {begun s} ORDER BY s.begin_block DESC LIMIT 1) b), \
+            " AND {begun s} ORDER BY s.begin_block DESC LIMIT 1) b), \
              (SELECT count(*) FROM feedback x WHERE ",
             of_agent!("x"),
             " AND {live x} AND NOT {reached x.revoked_block})"
