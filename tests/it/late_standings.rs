@@ -151,9 +151,11 @@ async fn f53_who_is_cut_or_ends_in_the_middle_of_a_backfill_knows_the_agents_tha
     let chain = talk();
     let kept = keeper(&chain).await.dump().await;
     let mut node = with_milestones(&chain, Follow { max_range_blocks: 5, ..late(200_000) }).await;
-    let mut polls = 0;
-    while node.tip() < FINAL_BLOCKS / 2 {
-        polls += 1;
+    for polls in 0.. {
+        if node.tip() >= FINAL_BLOCKS / 2 {
+            break;
+        }
+        assert!(polls < 5 * MAX_POLLS, "it gets no further than block {}", node.tip());
         cut_after(polls % 200, node.follower.step()).await;
     }
     let mut node = node.restarted().await;
