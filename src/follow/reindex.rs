@@ -206,7 +206,7 @@ async fn from_chain(store: &Store, network: &config::Network, asked: &Reindex) -
     let goal = before.tip.min(swapped.head);
     info!(network = network.name, from, to = swapped.to, goal, "swapped in the first blocks of the re-index");
     if swapped.to < goal {
-        let stop = follow_as_writer(&mut follower, &mut desk().0, network, &mut Until::Block(goal)).await?;
+        let stop = Box::pin(follow_as_writer(&mut follower, &mut desk().0, network, &mut Until::Block(goal))).await?;
         if stop.is_none() {
             return Err(ReindexError::Lost { network: network.name.clone() });
         }

@@ -156,7 +156,7 @@ impl Writer {
             let start = step.start_block;
             Box::pin(step.rederive(start, &bounds)).await?
         } else if let Some(job) = step.cursor.rederiving() {
-            step.resume(job, &bounds).await?
+            Box::pin(step.resume(job, &bounds)).await?
         } else {
             return Ok(None);
         };
@@ -174,7 +174,7 @@ impl Writer {
         let started = Instant::now();
         let (parts, bounds) = (self.missing_partitions(blocks), self.bounds());
         let step = self.begin_anew("repair").await?;
-        let rederived = step.repair(blocks, &parts, &bounds).await?;
+        let rederived = Box::pin(step.repair(blocks, &parts, &bounds)).await?;
         self.have_partitions(parts);
         self.measured("repair", started, rederived.rows).await;
         Ok(rederived)
