@@ -97,9 +97,9 @@ async fn standings(database: &TestDatabase) -> ([i64; 4], bool) {
     ([row.get(0), row.get(1), row.get(2), row.get(3)], row.get(4))
 }
 
-/// A node that has counted some of its standings.
+/// A node that has counted some of its standings, and looks at the chain before each further piece.
 async fn in_the_middle(chain: &FakeChain) -> Followed {
-    let mut node = with_milestones(chain, late(10)).await;
+    let mut node = with_milestones(chain, Follow { poll_interval_ms: 0, ..late(10) }).await;
     let mut pieces = 0;
     while pieces < 3 {
         pieces += usize::from(node.follower.step().await.is_ok_and(|outcome| has_counted(&outcome)));
@@ -189,17 +189,20 @@ async fn f53_an_index_that_somebody_builds_still_is_waited_for() {
     let lock =
         "SELECT pg_advisory_xact_lock(hashtextextended('meikan index ' || name || ' 167000', 0)) FROM reader_index";
     building.execute(lock, &[]).await.unwrap();
-    building.execute("SELECT build_reader_index(167000, name) FROM reader_index", &[]).await.unwrap();
     let committed = async {
         let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
         while watching.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 0 {
             tokio::task::yield_now().await;
         }
+        // None that counting builds itself, or of a table that it writes to.
+        let build = "SELECT build_reader_index(167000, name) FROM reader_index WHERE name <> 'feedback_response_agent' \
+                     AND table_name NOT IN ('agent_total', 'standing', 'standing_version', 'ranking_version')";
+        building.execute(build, &[]).await.unwrap();
         building.commit().await.unwrap();
     };
     let (outcome, ()) = tokio::join!(node.follower.step(), committed);
     let Outcome::MadeUp(made_up) = outcome.unwrap() else { panic!("nothing was made up for") };
-    assert_eq!((made_up.built.len(), made_up.missing), (1, 0));
+    assert_eq!(made_up.built.len(), 1, "{made_up:?}");
     node.sync().await;
     assert!(standings(&node.database).await.1);
 }
