@@ -7,7 +7,7 @@ use super::step::{Cursor, Step};
 use crate::id::AgentKey;
 
 /// Feedback and responses that are counted at once, about; fewer where a step of a re-index derives fewer logs.
-const PIECE_ROWS: u64 = 8_000;
+const PIECE_ROWS: u64 = 16_000;
 
 /// The index that counting itself needs, and builds: responses are looked up by their agents.
 pub(super) const COUNTING_INDEX: &str = "feedback_response_agent";

@@ -264,7 +264,7 @@ impl Facts {
     }
 
     /// Writes them; returns how many rows there are more.
-    pub(super) async fn write(&self, sql: &Sql<'_>, finalized: Option<u64>) -> Result<u64, StoreError> {
+    pub(super) async fn write(&self, sql: &Sql<'_>) -> Result<u64, StoreError> {
         sum(
             sql,
             [
@@ -278,7 +278,7 @@ impl Facts {
                 self.validations.write(sql).boxed(),
                 self.audit.write(sql).boxed(),
                 self.oversight.write(sql).boxed(),
-                self.totals.write(sql, finalized).boxed(),
+                self.totals.write(sql).boxed(),
                 self.undecoded.write(sql).boxed(),
             ],
         )

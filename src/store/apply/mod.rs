@@ -220,7 +220,7 @@ pub(super) async fn derive(
     let (digests, (facts, voices)) = together!(sql, digests, facts)?;
     let standings = facts.standings(&keys);
     let facts = facts.fold(contracts, blocks);
-    let standings = Standings::load(sql, &standings, voices).await?;
+    let standings = Standings::load(sql, &standings, voices, how.finalized).await?;
     let held = async {
         match how.blocks_are {
             BlocksAre::New => blocks::write(sql, blocks, how.finalized).await,
@@ -234,12 +234,12 @@ pub(super) async fn derive(
             StandingsAre::Late => Vec::new(),
         });
         let rows = async {
-            let rows = facts.write(sql, how.finalized).await?;
+            let rows = facts.write(sql).await?;
             // Behind them, because they are counted from what the others wrote.
             hours::add(sql, blocks).await?;
             Ok(rows)
         };
-        let standings = async { standings.end().await.write(sql, how.finalized).await };
+        let standings = async { standings.end().await.write(sql).await };
         let digests = async { digests.end().await.write(sql).await };
         let (rows, standings, digests, seq) = together!(sql, rows, standings, digests, facts.changes.write(sql, seq))?;
         Ok((facts, rows + standings + digests, seq))

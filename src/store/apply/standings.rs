@@ -12,7 +12,7 @@ use tokio_postgres::types::Type;
 
 use super::agents::{agent_cells, agent_key, arrays};
 use super::feedback::Pair;
-use super::kept::{self, Cell, Columns, Kept, KeptRows, Marks};
+use super::kept::{self, Cell, Columns, Kept, KeptRows, Marks, Past};
 use super::rankings::{self, Ranked};
 use super::voices::Voices;
 use crate::event::{Tag, Value};
@@ -208,14 +208,6 @@ impl Standing {
         if aspect == Aspect::All || self.active() == 0 { None } else { self.score(aspect) }
     }
 
-    /// Its marks once that followed it. It stays with much feedback, at the end of an hour or of so much more that was said.
-    fn marks(&self, next: &Self, rule: MilestoneRule) -> Marks {
-        let round = |standing: &Self| standing.touches() / rule.every;
-        let ends_hour = hour(self.changed_at) != hour(next.changed_at);
-        let is_milestone = self.ever_given >= rule.hot_feedback && (ends_hour || round(self) != round(next));
-        Marks { is_milestone, ends_hour }
-    }
-
     /// How often it was spoken of.
     fn touches(&self) -> i64 {
         self.ever_given + self.ever_revoked + self.responses
@@ -348,11 +340,12 @@ fn optional_fixed(row: &Row, name: &str) -> Result<Option<Fixed>, StoreError> {
 }
 
 /// The standings that a batch changes.
-#[derive(Default)]
 pub(super) struct Standings {
     rows: KeptRows<Standing>,
     voices: Voices,
     milestones: MilestoneRule,
+    /// The places that they had in leaderboards, but those that the newest had.
+    ranked: Vec<Ranked>,
 }
 
 /// Which standings stay below finality.
@@ -378,21 +371,38 @@ impl MilestoneRule {
         let row = rows.first().ok_or_else(|| sql::corrupt("a network has no row"))?;
         Ok(Self { hot_feedback: sql::column(row, "hot_feedback")?, every: sql::column(row, "milestone_every")? })
     }
+
+    /// A standing with much feedback stays, at the end of an hour or of so much more that was said.
+    fn marks(self, Past { kept, next, .. }: &Past<'_, Standing>) -> Marks {
+        let round = |standing: &Standing| standing.touches() / self.every;
+        let ends_hour = hour(kept.changed_at) != hour(next.changed_at);
+        let is_milestone = kept.ever_given >= self.hot_feedback && (ends_hour || round(kept) != round(next));
+        Marks { is_milestone, ends_hour }
+    }
 }
 
 impl Standings {
-    /// Loads aspects of agents, where clients say this.
-    pub(super) async fn load(sql: &Sql<'_>, keys: &BTreeSet<StandingKey>, voices: Voices) -> Result<Self, StoreError> {
+    fn new(rows: KeptRows<Standing>, voices: Voices, milestones: MilestoneRule) -> Self {
+        Self { rows, voices, milestones, ranked: Vec::new() }
+    }
+
+    /// Loads aspects of agents, where clients say this; blocks up to one are final.
+    pub(super) async fn load(
+        sql: &Sql<'_>,
+        keys: &BTreeSet<StandingKey>,
+        voices: Voices,
+        finalized: Option<u64>,
+    ) -> Result<Self, StoreError> {
         if keys.is_empty() {
-            return Ok(Self::default());
+            return Ok(Self::new(KeptRows::none(finalized), voices, MilestoneRule::default()));
         }
-        let (rows, milestones) = together!(sql, KeptRows::take(sql, keys), MilestoneRule::load(sql))?;
-        Ok(Self { rows, voices, milestones })
+        let (rows, milestones) = together!(sql, KeptRows::take(sql, keys, finalized), MilestoneRule::load(sql))?;
+        Ok(Self::new(rows, voices, milestones))
     }
 
     /// None: of what is counted from the beginning.
-    pub(super) async fn none(sql: &Sql<'_>) -> Result<Self, StoreError> {
-        Ok(Self { milestones: MilestoneRule::load(sql).await?, ..Self::default() })
+    pub(super) async fn none(sql: &Sql<'_>, finalized: Option<u64>) -> Result<Self, StoreError> {
+        Ok(Self::new(KeptRows::none(finalized), Voices::default(), MilestoneRule::load(sql).await?))
     }
 
     /// Begins to count what blocks did, in their order.
@@ -439,20 +449,27 @@ impl Standings {
                 }
                 standing.change_at(time, given.map(|said| said.value), revoked);
             },
+            |past| {
+                self.ranked.extend(ranked(past));
+                self.milestones.marks(past)
+            },
         );
     }
 
     /// Writes the current standings, what they were where that ended above finality, and what their scores were.
-    pub(super) async fn write(&self, sql: &Sql<'_>, finalized: Option<u64>) -> Result<u64, StoreError> {
-        let marking = |standing: &Standing, next: &Standing| standing.marks(next, self.milestones);
-        let ranked = self.rows.past().filter_map(|past| {
-            let score = past.kept.rank(past.key.1)?;
-            Some(Ranked { of: *past.key, begin: past.begin, end: past.end, score })
-        });
-        let ranked = rankings::write(sql, ranked.collect());
-        let ((), written) = together!(sql, ranked, self.rows.write_marked(sql, finalized, &marking))?;
+    pub(super) async fn write(mut self, sql: &Sql<'_>) -> Result<u64, StoreError> {
+        self.ranked.extend(self.rows.past().filter_map(|past| ranked(&past)));
+        let marking = |past: &Past<'_, Standing>| self.milestones.marks(past);
+        let ranked = rankings::write(sql, self.ranked);
+        let ((), written) = together!(sql, ranked, self.rows.write(sql, &marking))?;
         Ok(written)
     }
+}
+
+/// The place that it had in the leaderboard of its aspect.
+fn ranked(past: &Past<'_, Standing>) -> Option<Ranked> {
+    let score = past.kept.rank(past.key.1)?;
+    Some(Ranked { of: *past.key, begin: past.begin, end: past.end, score })
 }
 
 /// Restores the standings as they were at a block above finality.

@@ -46,17 +46,9 @@ impl<R> Timeline<R> {
 
     /// The version that holds now.
     pub(super) fn current(&self) -> Option<&R> {
-        self.current_since().map(|(_, row)| row)
-    }
-
-    /// The version that holds now, with the block that it began in.
-    pub(super) fn current_since(&self) -> Option<(u64, &R)> {
         match self.first_change {
-            None => self.stored.as_deref().map(|(begin, row)| (*begin, row)),
-            Some(_) => {
-                let holds = |version: &&Version<R>| version.end.is_none();
-                self.versions.last().filter(holds).map(|version| (version.begin, &version.row))
-            }
+            None => self.stored.as_deref().map(|(_, row)| row),
+            Some(_) => self.versions.last().filter(|version| version.end.is_none()).map(|version| &version.row),
         }
     }
 
@@ -73,18 +65,6 @@ impl<R> Timeline<R> {
             self.versions.reserve_exact(1);
         }
         self.versions.push(Version { begin: block, end: None, row });
-    }
-
-    /// The version of a block, to be changed: the one that held before it, or `first`, holds no longer.
-    pub(super) fn in_block(&mut self, block: u64, first: impl FnOnce() -> R) -> &mut R
-    where
-        R: Clone,
-    {
-        if self.versions.last().is_none_or(|last| last.begin != block || last.end.is_some()) {
-            let row = self.current().cloned().unwrap_or_else(first);
-            self.set(block, row);
-        }
-        &mut self.versions.last_mut().expect("one begins in the block").row
     }
 
     /// Ends the version that holds. One that began in the same block never was.
@@ -113,11 +93,6 @@ impl<R> Timeline<R> {
     pub(super) fn versions(&self) -> &[Version<R>] {
         &self.versions
     }
-
-    /// Whether a stored version is known.
-    pub(super) fn is_stored(&self) -> bool {
-        self.stored.is_some()
-    }
 }
 
 #[cfg(test)]
@@ -138,20 +113,6 @@ mod tests {
         assert_eq!(timeline.ended(), Some((&(1, 'a'), 5)));
         assert_eq!(spans(&timeline), [(5, Some(7), 'c'), (7, None, 'd')]);
         assert_eq!(timeline.current(), Some(&'d'));
-    }
-
-    #[test]
-    fn a_change_goes_on_from_what_held() {
-        let mut timeline = Timeline::stored(1, 'a');
-        for (block, step) in [(5, 1), (5, 1), (7, 1)] {
-            let held = timeline.in_block(block, || 'x');
-            *held = char::from(u8::try_from(*held).expect("ASCII") + step);
-        }
-        assert_eq!(timeline.ended(), Some((&(1, 'a'), 5)));
-        assert_eq!(spans(&timeline), [(5, Some(7), 'c'), (7, None, 'd')]);
-        timeline.end(7);
-        assert_eq!(*timeline.in_block(7, || 'x'), 'x');
-        assert_eq!(spans(&timeline), [(5, Some(7), 'c'), (7, None, 'x')]);
     }
 
     #[test]

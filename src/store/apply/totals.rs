@@ -8,7 +8,7 @@ use tokio_postgres::types::Type;
 
 use super::agents::{AGENT_COLUMNS, agent_cells, agent_key, arrays};
 use super::change::{ChangeOp, Changes};
-use super::kept::{self, Cell, Columns, Kept, KeptRows};
+use super::kept::{self, Cell, Columns, Kept, KeptRows, Marks, Past};
 use super::named::NamedAgents;
 use super::timeline::Place;
 use super::{Deriving, StandingsAre};
@@ -86,7 +86,7 @@ impl Totals {
     /// Those of agents; where they are counted later, all that there are.
     pub(super) async fn load(sql: &Sql<'_>, keys: &BTreeSet<AgentKey>, how: &Deriving) -> Result<Self, StoreError> {
         Ok(match how.standings_are {
-            StandingsAre::Kept => Self::Kept(KeptRows::take(sql, keys).await?),
+            StandingsAre::Kept => Self::Kept(KeptRows::take(sql, keys, how.finalized).await?),
             StandingsAre::Late => {
                 let named = match how.named.take() {
                     Some(named) => named,
@@ -109,7 +109,7 @@ impl Totals {
             Self::Kept(rows) => {
                 let time = place.time;
                 let first = || Total { feedback: 0, revoked: 0, responses: 0, last_activity: time, updated_at: time };
-                rows.change(agent, place.block, first, change);
+                rows.change(agent, place.block, first, change, unmarked);
             }
             Self::Late { named, began } => {
                 if named.add(agent) {
@@ -123,7 +123,7 @@ impl Totals {
     /// Begins an agent's totals where it has none yet.
     pub(super) fn begin(&mut self, place: &Place, agent: AgentKey, changes: &mut Changes) {
         let is_there = match self {
-            Self::Kept(rows) => rows.current(&agent).is_some(),
+            Self::Kept(rows) => rows.has(&agent),
             Self::Late { named, .. } => named.has(&agent),
         };
         if !is_there {
@@ -140,9 +140,9 @@ impl Totals {
     }
 
     /// Writes the current totals, and what they were where that ended above finality.
-    pub(super) async fn write(&self, sql: &Sql<'_>, finalized: Option<u64>) -> Result<u64, StoreError> {
+    pub(super) async fn write(&self, sql: &Sql<'_>) -> Result<u64, StoreError> {
         match self {
-            Self::Kept(rows) => rows.write(sql, finalized).await,
+            Self::Kept(rows) => rows.write(sql, &unmarked).await,
             // What was counted before these blocks came says nothing any more.
             Self::Late { .. } => forget(sql).await.map(|()| 0),
         }
@@ -155,6 +155,11 @@ impl Totals {
             Self::Late { named, .. } => Some(named),
         }
     }
+}
+
+/// Totals have no milestones.
+fn unmarked(_: &Past<'_, Total>) -> Marks {
+    Marks::default()
 }
 
 /// Restores the totals as they were at a block; returns how many agents changed above it.

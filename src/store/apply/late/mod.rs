@@ -29,10 +29,10 @@ use crate::store::sql::{self, Parameter, Sql, signed};
 use crate::task::Beside;
 
 /// Pieces that are counted in one transaction, which takes a second or two: whoever hands in documents waits for it.
-const PIECES: usize = 10;
+const PIECES: usize = 6;
 
 /// Agents that are looked at for a piece.
-const PIECE_AGENTS: i64 = 4_000;
+const PIECE_AGENTS: i64 = 8_000;
 
 /// How far standings are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,23 +72,23 @@ pub(in crate::store) async fn count(
         let Some(piece) = next else { break };
         let spoken = piece.spoken(sql).await?;
         let standings = match piece.above {
-            None => Standings::none(sql).await?,
+            None => Standings::none(sql, finalized).await?,
             Some(above) => {
                 // It goes on from what the piece before it writes.
                 if let Some(before) = before.take() {
-                    before.end().await.write(sql, finalized).await?;
+                    before.end().await.write(sql).await?;
                 }
                 let pairs = spoken.iter().map(|spoken| spoken.pair).collect();
                 let voices = Voices::load_as_of(sql, &pairs, above).await?;
-                Standings::load(sql, &keys(&spoken), voices).await?
+                Standings::load(sql, &keys(&spoken), voices, finalized).await?
             }
         };
         if let Some(before) = before.replace(standings.count_all(spoken)) {
-            before.end().await.write(sql, finalized).await?;
+            before.end().await.write(sql).await?;
         }
     }
     if let Some(last) = before {
-        last.end().await.write(sql, finalized).await?;
+        last.end().await.write(sql).await?;
     }
     Ok(counted)
 }
