@@ -44,6 +44,18 @@ pub(super) struct Question {
     pub(super) body: Bytes,
 }
 
+impl Question {
+    /// As it is kept: a body is a part of what was read from its connection, and would hold all of that.
+    fn to_keep(&self) -> Self {
+        Self { body: Bytes::copy_from_slice(&self.body), ..*self }
+    }
+}
+
+/// A text that is sent and kept, in no more room than it needs: it grew by doubling.
+pub(super) fn to_keep(text: Vec<u8>) -> Bytes {
+    text.into_boxed_slice().into()
+}
+
 /// The answers that are kept.
 #[derive(Clone)]
 pub(super) struct Answers(Cache<Question, Arc<Answer>>);
@@ -75,14 +87,14 @@ impl Answers {
     }
 
     /// The answer that is kept, that somebody else is working out, or that `work` gives.
-    pub(super) async fn get_or(&self, question: Question, work: impl Future<Output = Answer>) -> Arc<Answer> {
+    pub(super) async fn get_or(&self, question: &Question, work: impl Future<Output = Answer>) -> Arc<Answer> {
         let is_ours = AtomicBool::new(false);
         let work = async {
             is_ours.store(true, Ordering::Relaxed);
             let answer = Arc::new(work.await);
             if answer.lasts { Ok(answer) } else { Err(answer) }
         };
-        let answer = self.0.try_get_with(question, work).await.unwrap_or_else(|passing| Arc::clone(&passing));
+        let answer = self.0.try_get_with(question.to_keep(), work).await.unwrap_or_else(|passing| Arc::clone(&passing));
         count(if is_ours.load(Ordering::Relaxed) { "miss" } else { "joined" });
         answer
     }
@@ -95,4 +107,29 @@ pub(super) fn pass() {
 
 fn count(result: &'static str) {
     ::metrics::counter!(metrics::CACHE_OPERATIONS, "result" => result).increment(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Bytes;
+
+    use super::{Answer, Answers, Arc, Asked, Question, to_keep};
+
+    #[tokio::test]
+    async fn what_is_kept_takes_no_more_room_than_it_counts_as() {
+        let read = Bytes::from(vec![b'x'; 8_192]);
+        let question = Question { state: 1, chain_id: None, body: read.slice(100..200) };
+        let mut text = Vec::with_capacity(4_096);
+        text.extend(b"an answer");
+        let asked = Asked { lookups: 1, searches: 0 };
+        let answer = Answer { body: to_keep(text), blocks: None, lasts: true, asked };
+        let answers = Answers::new(1);
+        answers.get_or(&question, async { answer }).await;
+        let kept = answers.get(&question).await.expect("it is kept");
+        drop(question);
+        assert!(read.is_unique(), "the cache holds all that was read from the connection");
+        drop(answers);
+        let body = Arc::into_inner(kept).expect("nobody else has it").body;
+        assert_eq!(body.try_into_mut().map(|body| body.capacity()), Ok(9));
+    }
 }

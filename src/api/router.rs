@@ -274,7 +274,7 @@ async fn respond_to(
         cache::pass();
         return Ok(as_sent(&work.await));
     };
-    Ok(as_sent(&*state.answers.get_or(question, work).await))
+    Ok(as_sent(&*state.answers.get_or(&question, work).await))
 }
 
 /// Answers a query, as it is sent.
@@ -291,7 +291,7 @@ async fn worked_out(
     });
     Answer {
         lasts: is_newest && response.errors.is_empty() && written.is_ok(),
-        body: written.unwrap_or_default().into(),
+        body: cache::to_keep(written.unwrap_or_default()),
         blocks: blocks.and_then(|blocks| HeaderValue::from_str(&blocks).ok()),
         asked,
     }
