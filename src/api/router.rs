@@ -39,6 +39,7 @@ use crate::limit::Limiter;
 use crate::store::Store;
 use crate::store::query::{Limits, Subscriptions};
 use crate::submit::Submitter;
+use crate::task::without_yielding;
 
 const BLOCK: HeaderName = HeaderName::from_static("x-block");
 
@@ -337,7 +338,8 @@ pub(super) async fn answer(state: &ApiState, chain_id: Option<i64>, caller: Arc<
 async fn try_to_answer(state: &ApiState, session: Session, request: Request) -> (Answered, bool) {
     let session = Arc::new(session);
     let request = request.data(Arc::clone(&session));
-    let answered = tokio::time::timeout_at(session.deadline(), state.schema.execute(request)).await;
+    let executed = without_yielding(state.schema.execute(request));
+    let answered = tokio::time::timeout_at(session.deadline(), executed).await;
     // What ran out of time is not tried again.
     let has_moved = answered.is_ok() && session.has_moved().await;
     let mut response = answered.unwrap_or_else(|_| {
