@@ -10,7 +10,7 @@
 //! | 3 | [`follow`], [`audit`], [`submit`] | the loop that makes the database converge on the chain · what is stored held against the chain · the acceptance of signed documents |
 //! | 2 | [`chain`], [`store`], [`sign`], [`embedded`], [`limit`] | RPC endpoints and their checks · every line of SQL · what is signed of a document, and by whom · a Postgres of our own · who may do how much |
 //! | 1 | [`block`], [`config`], [`metrics`], [`document`], [`file`], [`manifest`], [`digest`], [`dispute`] | plain values with their invariants, what a transaction paid among them · signed documents as they are written · documents that URIs hold · how suspicious a change of an endpoint is · sums of histories · what endpoints disagreed about |
-//! | 0 | [`event`], [`id`], [`fault`], [`key`], [`task`] | one variant per contract event · identities · what a failure means · API keys as text · work beside other work |
+//! | 0 | [`event`], [`id`], [`fault`], [`key`], [`task`] | one variant per contract event · identities · what a failure means · API keys as text · work beside other work, and without a change of threads |
 
 pub mod api;
 pub mod app;
