@@ -4,11 +4,12 @@ use alloy::primitives::{Address, U256};
 use meikan::event::{Event, IdentityEvent};
 use rustix::process::Signal;
 use serde_json::json;
+use tokio::time::timeout;
 
 use super::support::{ALWAYS, busy_chain, ends, node, registered, samples, sum};
 use crate::support::fake_chain::{Fault, RawLog};
 use crate::support::postgres::TestDatabase;
-use crate::support::program::{Answer, CHAIN_ID, REGISTRY, config, meikan};
+use crate::support::program::{Answer, CHAIN_ID, PATIENCE, REGISTRY, config, meikan};
 
 #[tokio::test]
 async fn f16_finality_that_moves_back_is_counted_where_operators_look() {
@@ -89,6 +90,31 @@ async fn the_metrics_tell_what_the_node_does() {
     let described = text.lines().filter(|line| line.starts_with("# HELP")).count();
     let typed = text.lines().filter(|line| line.starts_with("# TYPE")).count();
     assert_eq!(described, typed, "each metric says what it means");
+    ends(running, Signal::TERM, 143).await;
+}
+
+#[tokio::test]
+async fn answers_are_counted_by_whether_they_were_kept() {
+    let (database, chain) = (TestDatabase::create().await, busy_chain(3));
+    let mut running = node(&chain, &database).start();
+    let site = running.site().await;
+    site.indexed(3).await;
+    let counted = |answer: &Answer, result: &str| sum(&answer.body, "cache_operations_total", result);
+    // What is asked again is kept as soon as no commit comes in between.
+    let text = timeout(PATIENCE, async {
+        loop {
+            site.ask("{ agents { id } }").await;
+            let text = site.get("/metrics").await;
+            if counted(&text, "result=\"hit\"") >= 1.0 {
+                return text;
+            }
+        }
+    });
+    let text = text.await.expect("an answer is given again");
+    assert!(counted(&text, "result=\"miss\"") >= 1.0, "{text:?}");
+    let passed = counted(&text, "result=\"pass\"");
+    site.ask("{ _meta { block { number } } }").await;
+    assert_eq!(counted(&site.get("/metrics").await, "result=\"pass\""), passed + 1.0, "it is never kept");
     ends(running, Signal::TERM, 143).await;
 }
 
