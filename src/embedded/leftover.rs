@@ -59,6 +59,15 @@ impl Lock {
     }
 }
 
+impl Drop for Lock {
+    /// Lets go at once. Closing the file alone would not do: a process that another thread is just starting holds a copy
+    /// of it until its own program runs, and the next start would be told that the folder is in use.
+    fn drop(&mut self) {
+        // It cannot fail for a lock that is held; if it did, closing the file lets go all the same.
+        let _ = self.0.unlock();
+    }
+}
+
 /// Ends a server that an earlier process left running on the cluster, and clears a `postmaster.pid` that would keep the
 /// new one from starting. Needs the [`Lock`].
 pub(super) fn clear(home: &Home) -> Result<(), EmbeddedError> {
@@ -144,4 +153,28 @@ fn disown(pid_file: &Path) -> io::Result<()> {
     let text = fs::read_to_string(pid_file)?;
     let rest = text.split_once('\n').map_or("", |(_, rest)| rest);
     fs::write(pid_file, format!("{}\n{rest}", process::id()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::env;
+    use std::fs;
+    use std::process;
+
+    use super::{Home, Lock};
+
+    #[test]
+    fn who_lets_go_of_a_folder_can_take_it_again_although_a_starting_process_still_has_a_copy_of_the_file() {
+        let home = Home(env::temp_dir().join(format!("meikan-lock-{}", process::id())));
+        fs::create_dir(home.path()).expect("the name is new");
+        let lock = Lock::take(&home).expect("nobody has it");
+        Lock::take(&home).expect_err("it is held");
+        // What a fork makes, until the new process runs its program.
+        let copy = lock.0.try_clone().expect("it can be copied");
+        drop(lock);
+        let again = Lock::take(&home);
+        drop(copy);
+        fs::remove_dir_all(home.path()).expect("it is ours");
+        again.expect("it was let go");
+    }
 }
