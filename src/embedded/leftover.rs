@@ -95,9 +95,14 @@ fn end_servers(cluster: &Path) -> Result<(), EmbeddedError> {
         if running.is_empty() {
             return Ok(());
         }
-        info!(pids = ?running, ?signal, cluster = %cluster.display(), "ending a Postgres that an earlier run left here");
-        // The postmaster ends its children. Children that outlived it end by themselves, and these signals help.
         let postmaster = recorded_pid(&cluster.join("postmaster.pid")).filter(|pid| running.contains(pid));
+        if postmaster.is_none() && signal == Signal::INT {
+            // Children without their postmaster cannot end in order: the checkpointer would write that the server was
+            // shut down while a backend still writes, and the next start would not recover.
+            continue;
+        }
+        info!(pids = ?running, ?signal, cluster = %cluster.display(), "ending a Postgres that an earlier run left here");
+        // The postmaster ends its children.
         for pid in postmaster.map_or(running, |pid| vec![pid]) {
             send(pid, signal);
         }

@@ -187,6 +187,31 @@ async fn a_server_left_over_when_the_guard_was_killed_too_is_ended_by_the_next_s
     assert_eq!(add_a_row(&embedded).await, 2);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_child_that_outlives_its_server_is_not_asked_to_end_in_order() {
+    let folder = Folder::new();
+    let embedded = start(folder.path()).await;
+    assert_eq!(add_a_row(&embedded).await, 1);
+    let checkpointer = ask(&embedded, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'").await;
+    let checkpointer = checkpointer.parse().expect("a process id");
+    send(checkpointer, Signal::STOP);
+    send(embedded.pid(), Signal::KILL);
+    embedded.exited().await;
+    drop(embedded);
+    let restarted = {
+        let data_dir = folder.path().to_owned();
+        tokio::spawn(async move { start(&data_dir).await })
+    };
+    let asked = |signal| is_pending(checkpointer, signal);
+    tokio::task::block_in_place(|| {
+        wait_until("the checkpointer is asked to end", || asked(Signal::INT) || asked(Signal::QUIT));
+    });
+    let in_order = asked(Signal::INT);
+    send(checkpointer, Signal::CONT);
+    assert_eq!(add_a_row(&restarted.await.expect("it starts")).await, 2);
+    assert!(!in_order);
+}
+
 #[tokio::test]
 async fn a_cluster_of_another_version_is_refused_with_the_version_it_needs() {
     let folder = Folder::new();
@@ -433,6 +458,14 @@ fn send(pid: u32, signal: Signal) {
 /// Whether a process runs; one that ended and was not waited for does not.
 fn runs(pid: u32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+/// Whether a stopped process has been sent a signal.
+fn is_pending(pid: u32, signal: Signal) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let pending = status.lines().find_map(|line| line.strip_prefix("ShdPnd:")).expect("Linux tells");
+    let mask = u64::from_str_radix(pending.trim(), 16).expect("hexadecimal digits");
+    mask >> (signal.as_raw() - 1) & 1 == 1
 }
 
 fn wait_until(what: &str, condition: impl Fn() -> bool) {
