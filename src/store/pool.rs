@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use deadpool::managed::QueueMode;
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType};
 use tokio_postgres::config::Host;
 use tokio_postgres::tls::MakeTlsConnect;
@@ -192,6 +193,8 @@ impl Connections {
             .wait_timeout(Some(acquire_timeout))
             .create_timeout(Some(acquire_timeout))
             .runtime(Runtime::Tokio1)
+            // Who was last at work is next: the server's process has what it needs at hand, and others rest.
+            .queue_mode(QueueMode::Lifo)
             .build()
             .expect("a runtime is given, which is all that building a pool asks for");
         Self { pool, tls, shown: target.shown, acquire_timeout }
