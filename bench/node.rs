@@ -1,5 +1,7 @@
 //! The node as it is shipped: the release build, serving a database that is full.
 
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -7,6 +9,8 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
+
+use crate::sql;
 
 /// A node that serves.
 pub(crate) struct Node {
@@ -41,14 +45,22 @@ impl Node {
 
     /// Starts the program with that command and configuration, and waits until it serves.
     pub(crate) async fn start(database_url: &str, order: &str, configuration: &str, filter: &str) -> Self {
+        Self::start_on([OsStr::new("--database-url"), OsStr::new(database_url)], order, configuration, filter).await
+    }
+
+    /// Starts it to follow and to serve, with a server of its own in that folder.
+    pub(crate) async fn bring(data_dir: &Path, configuration: &str, filter: &str) -> Self {
+        Self::start_on([OsStr::new("--data-dir"), data_dir.as_os_str()], "run", configuration, filter).await
+    }
+
+    async fn start_on(database: [&OsStr; 2], order: &str, configuration: &str, filter: &str) -> Self {
         let config = std::env::temp_dir().join(format!("meikan-bench-{}.toml", std::process::id()));
         std::fs::write(&config, configuration).expect("a file can be written");
         let mut command = Command::new(env!("CARGO_BIN_EXE_meikan"));
-        command
-            .arg("--config")
-            .arg(&config)
-            .args(["--database-url", database_url, "--listen", "127.0.0.1:0"])
-            .arg(order);
+        command.arg("--config").arg(&config).args(database).args(["--listen", "127.0.0.1:0"]).arg(order);
+        if let Some(bin_dir) = sql::bin_dir() {
+            command.env("MEIKAN_POSTGRES_BIN", bin_dir);
+        }
         command
             .env("RUST_LOG", filter)
             .stdin(Stdio::null())

@@ -6,7 +6,7 @@
 //! both are.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
@@ -14,6 +14,7 @@ use clap::{Args, value_parser};
 use meikan::embedded::{Durability, Embedded, Options};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
+use tokio::process::Child;
 use tokio::time::sleep;
 
 use crate::chain::Behaviour;
@@ -29,6 +30,9 @@ use crate::{KEPT_MEGABYTES, LEAST_AGENTS, LEAST_INTENTS, READ_CONNECTIONS, const
 
 /// The network that is indexed while the first one is asked about: traffic of the same kind, on another chain.
 const OTHER_CHAIN_ID: u64 = CHAIN_ID + 1;
+
+/// The database of a node that brings its server.
+const DATABASE: &str = "meikan";
 
 /// How much more feedback that network has, so that it is not all there before everything was asked.
 const MORE_TO_INDEX: u64 = 4;
@@ -108,14 +112,23 @@ pub(crate) async fn run(arguments: &Arguments) {
     let is_new = fill(&filled, size).await.logs > 0;
     sql::settle(&filled, is_new).await;
     // A copy of it, because another network cannot be taken out again.
-    let url = sql::copy_database(&server.url(), &name, "bench_serving").await;
+    let admin = sql::database(&server.url(), "postgres").await;
+    let url = sql::copy_database(&admin, &name, DATABASE).await;
     let bench = Bench { url, size, time: Duration::from_secs(arguments.seconds) };
     let mut rows = bench.idle(&connections).await;
-    bench.indexing(&mut rows).await;
-    sql::drop_database(&server.url(), "bench_serving").await;
-    let text = table(&rows, size, server.version());
+    let version = server.version().to_owned();
+    // The node brings the server itself, as it does for who has none.
+    server.stop().await;
+    let (chain, indexed) = bench.indexing(&mut rows, &arguments.data).await;
+    let server = Embedded::start(&options).await.unwrap_or_else(|error| panic!("{error}"));
+    drop(chain);
+    let to = tip(&bench.url, OTHER_CHAIN_ID).await;
+    check(&bench.url, OTHER_CHAIN_ID, Traffic::new(indexed), to).await;
+    sql::drop_database(&admin, DATABASE).await;
+    sql::database(&admin, DATABASE).await;
+    let text = table(&rows, size, &version);
     let figures = json!({
-        "postgres": server.version(), "cores": cores(), "agents": agents, "feedback": feedback,
+        "postgres": version, "cores": cores(), "agents": agents, "feedback": feedback,
         "serving": rows.iter().map(Row::figure).collect::<Vec<_>>(),
     });
     server.stop().await;
@@ -168,15 +181,16 @@ impl Bench {
         rows
     }
 
-    /// Asks a node that indexes another network, which must lack nothing in the end of what was indexed by then.
-    async fn indexing(&self, rows: &mut [Row]) {
+    /// Asks a node that indexes another network; returns its chain and traffic, of which nothing may be lacking in the end that
+    /// was indexed by then.
+    async fn indexing(&self, rows: &mut [Row], data: &Path) -> (Child, Size) {
         let behaviour = Behaviour { chain_id: OTHER_CHAIN_ID, ..Behaviour::QUICK };
         // Ten logs a block, as in the backfills.
         let blocks = self.size.blocks() * 10 * MORE_TO_INDEX;
         let size = Size { feedback: self.size.feedback * MORE_TO_INDEX, blocks, ..self.size };
         let logs_per_block = logs_of(size, 0, size.blocks()) as f64 / size.blocks() as f64;
         let (chain, address) = start_chain(size, &behaviour).await;
-        let node = Node::start(&self.url, "run", &config(OTHER_CHAIN_ID, &address), "warn,meikan=info").await;
+        let node = Node::bring(data, &config(OTHER_CHAIN_ID, &address), "warn,meikan=info").await;
         while tip(&self.url, OTHER_CHAIN_ID).await == 0 {
             sleep(AGAIN).await;
         }
@@ -193,9 +207,7 @@ impl Bench {
             eprint!("{}", row.line());
         }
         node.end().await;
-        drop(chain);
-        let to = tip(&self.url, OTHER_CHAIN_ID).await;
-        check(&self.url, OTHER_CHAIN_ID, Traffic::new(size), to).await;
+        (chain, size)
     }
 
     /// Asks for a while, a fifth of it before anything counts. What is to be kept was asked once before.

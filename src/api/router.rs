@@ -98,6 +98,12 @@ impl ApiState {
         self.sockets.closed().await;
     }
 
+    /// How many requests came so far, by HTTP and within WebSockets.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.gate.requests()
+    }
+
     /// The store that is read.
     #[must_use]
     pub fn store(&self) -> &Arc<Store> {

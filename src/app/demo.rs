@@ -60,7 +60,7 @@ pub async fn demo(mut config: Config, options: &DemoOptions) -> Result<Exit, App
     introduce(&format!("http://{address}"), &world.environment);
 
     let cancel = CancellationToken::new();
-    let work = run_with(&config, &database.store, Some(listener), Parts::Both, Until::Forever, &cancel);
+    let work = run_with(&config, &database, Some(listener), Parts::Both, Until::Forever, &cancel);
     let mut transactions = 0;
     let exit = until_stopped(work, &cancel, async {
         tokio::select! {

@@ -9,6 +9,7 @@ mod demo;
 mod error;
 mod key;
 mod logging;
+mod processors;
 mod reindex;
 mod signals;
 mod threads;
@@ -41,6 +42,7 @@ pub use self::demo::{DemoOptions, demo};
 pub use self::error::{AppError, Exit};
 pub use self::key::{KeyOrder, key};
 pub use self::logging::{LogFormat, start_logging};
+use self::processors::{Crew, Processors};
 pub use self::reindex::reindex;
 use self::signals::Signals;
 use self::threads::Threads;
@@ -82,7 +84,7 @@ pub async fn run(config: Config, parts: Parts, until: Until) -> Result<Exit, App
         exit = signals.received() => return Ok(exit),
     };
     let cancel = CancellationToken::new();
-    let work = run_with(&config, &database.store, listener, parts, until, &cancel);
+    let work = run_with(&config, &database, listener, parts, until, &cancel);
     let exit = until_stopped(work, &cancel, async {
         tokio::select! {
             exit = signals.received() => Ok(exit),
@@ -192,12 +194,13 @@ impl Database {
 
 async fn run_with(
     config: &Config,
-    store: &Arc<Store>,
+    database: &Database,
     listener: Option<TcpListener>,
     parts: Parts,
     until: Until,
     cancel: &CancellationToken,
 ) -> Result<Exit, AppError> {
+    let store = &database.store;
     let prepared = async {
         if parts == Parts::Serve { store.check_schema().await } else { store.migrate().await.map(|_applied| ()) }
     };
@@ -210,7 +213,10 @@ async fn run_with(
     let is_beside = listener.is_some() && parts != Parts::Serve;
     let threads = if is_beside { Threads::of_their_own().map_err(AppError::Serve)? } else { Threads::shared() };
     if let Some(listener) = listener {
-        serve(config, store, listener, cancel, &mut tasks)?;
+        let state = serve(config, store, listener, cancel, &mut tasks)?;
+        if let Some(processors) = Processors::of_this_process().filter(|_| is_beside) {
+            tasks.spawn(give_way(processors, state, threads.crew.clone(), database, cancel));
+        }
     }
     let mut following = 0;
     if parts != Parts::Serve {
@@ -236,14 +242,32 @@ async fn bind(config: &Config) -> Result<TcpListener, AppError> {
     TcpListener::bind(address).await.map_err(|source| AppError::Listen { address, source })
 }
 
-/// Starts the server.
+/// Leaves processors to who asks.
+fn give_way(
+    processors: Processors,
+    state: ApiState,
+    crew: Crew,
+    database: &Database,
+    cancel: &CancellationToken,
+) -> impl Future<Output = Result<(), AppError>> + use<> {
+    let server = database.embedded.as_ref().map(Embedded::family);
+    let cancelled = cancel.clone().cancelled_owned();
+    async move {
+        tokio::select! {
+            never = processors.give_way(|| state.requests(), &crew, state.store(), server) => never,
+            () = cancelled => Ok(()),
+        }
+    }
+}
+
+/// Starts the server; what it is asked is told by what this returns.
 fn serve(
     config: &Config,
     store: &Arc<Store>,
     listener: TcpListener,
     cancel: &CancellationToken,
     tasks: &mut JoinSet<Result<(), AppError>>,
-) -> Result<(), AppError> {
+) -> Result<ApiState, AppError> {
     let address = listener.local_addr().map_err(AppError::Serve)?;
     // A second recorder in one process is refused; only tests come here twice, and they read no metrics then.
     let recorder = metrics::install().ok();
@@ -263,12 +287,13 @@ fn serve(
             debug!(%error, "Nagle's algorithm stays on for a connection");
         }
     });
+    let served = state.clone();
     tasks.spawn(async move {
         axum::serve(listener, router).with_graceful_shutdown(stop).await.map_err(AppError::Serve)?;
-        state.sockets_closed().await;
+        served.sockets_closed().await;
         Ok(())
     });
-    Ok(())
+    Ok(state)
 }
 
 /// Folds what the histograms took in, whether or not somebody reads `/metrics`.

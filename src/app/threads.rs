@@ -5,9 +5,13 @@ use std::io;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
+use super::processors::Crew;
+
 /// The threads that followers run on.
 pub(super) struct Threads {
     pub(super) handle: Handle,
+    /// Those that are their own.
+    pub(super) crew: Crew,
     own: Option<Runtime>,
 }
 
@@ -17,13 +21,20 @@ impl Threads {
     /// # Errors
     /// Where the system gives no more threads.
     pub(super) fn of_their_own() -> io::Result<Self> {
-        let own = Builder::new_multi_thread().thread_name("ingestion").enable_all().build()?;
-        Ok(Self { handle: own.handle().clone(), own: Some(own) })
+        let crew = Crew::default();
+        let (joined, left) = (crew.clone(), crew.clone());
+        let own = Builder::new_multi_thread()
+            .thread_name("ingestion")
+            .on_thread_start(move || joined.join())
+            .on_thread_stop(move || left.leave())
+            .enable_all()
+            .build()?;
+        Ok(Self { handle: own.handle().clone(), crew, own: Some(own) })
     }
 
     /// Those of the caller, which must be a task.
     pub(super) fn shared() -> Self {
-        Self { handle: Handle::current(), own: None }
+        Self { handle: Handle::current(), crew: Crew::default(), own: None }
     }
 }
 

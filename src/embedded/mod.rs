@@ -126,6 +126,12 @@ impl Embedded {
         self.server.pid()
     }
 
+    /// What tells the server's own processes from others.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        Family(self.pid())
+    }
+
     /// Waits until the server has ended, and returns the error that says how. Meant for a `select!` beside the work
     /// that needs the server; it may be called again and again.
     pub async fn exited(&self) -> EmbeddedError {
@@ -180,6 +186,20 @@ impl Embedded {
             sleep(Duration::from_millis(READY_POLL_MS)).await;
         }
         Err(EmbeddedError::NotReady { limit_s: START_LIMIT_S, last_lines: self.server.last_lines() })
+    }
+}
+
+/// The processes of one server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Family(u32);
+
+impl Family {
+    /// Whether a process is a child of the server, one for each connection among them; never where there is no `/proc`.
+    #[must_use]
+    pub fn has(self, pid: u32) -> bool {
+        // The name, which is in brackets, may hold anything; behind it come the state and the parent.
+        let parent = |stat: String| stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok();
+        fs::read_to_string(format!("/proc/{pid}/stat")).ok().and_then(parent) == Some(self.0)
     }
 }
 

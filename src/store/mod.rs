@@ -46,7 +46,7 @@ use self::feed::Feed;
 pub use self::keys::ApiKey;
 pub use self::late::Counted;
 pub use self::numeric::Numeric;
-use self::pool::{Canceller, Connections, Target};
+use self::pool::{Canceller, Connections, Target, WRITERS_NAME};
 pub use self::preview::Preview;
 pub use self::reader_index::MadeUp;
 pub use self::reindex::{Job, Rederived, Source, Stock};
@@ -134,6 +134,18 @@ impl Store {
     /// A connection for writing.
     async fn write(&self) -> Result<Object, StoreError> {
         self.write.get().await
+    }
+
+    /// The server's processes that write for this program, and those that help them to build indexes. Nothing where the
+    /// database's URL gives its connections a name of its own: they cannot be told from those that read.
+    ///
+    /// # Errors
+    /// [`StoreError`] when no connection can be had in time, or what the database says.
+    pub async fn writing_processes(&self) -> Result<Vec<u32>, StoreError> {
+        let select = "SELECT pid FROM pg_stat_activity WHERE application_name = $1 AND usename = current_user";
+        let rows = self.write().await?.query(select, &[&WRITERS_NAME]).await;
+        let rows = rows.map_err(StoreError::database("tell the processes that write"))?;
+        Ok(rows.iter().filter_map(|row| u32::try_from(row.get::<_, i32>(0)).ok()).collect())
     }
 
     /// News of commits, which are listened for from the first call on.

@@ -23,6 +23,10 @@ const KEEPALIVE_IDLE_S: u64 = 10;
 const KEEPALIVE_INTERVAL_S: u64 = 5;
 const KEEPALIVE_PROBES: u32 = 3;
 
+/// What connections call themselves in `pg_stat_activity`, unless the URL names something.
+const READERS_NAME: &str = "meikan";
+pub(super) const WRITERS_NAME: &str = "meikan writer";
+
 /// How long the server keeps a writer's transaction open, and its locks, while the writer says nothing.
 const IDLE_TRANSACTION_MS: u64 = 60_000;
 
@@ -46,6 +50,8 @@ pub(super) struct Target {
     /// The URL as it may be shown.
     shown: String,
     config: tokio_postgres::Config,
+    /// Whether the URL gives its connections a name.
+    is_named: bool,
     tls: MakeRustlsConnect,
 }
 
@@ -68,10 +74,11 @@ impl Target {
         let local = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
         let mode = if local { SslMode::Disable } else { ssl.mode };
         config.ssl_mode(mode.driver());
-        if config.get_application_name().is_none() {
-            config.application_name("meikan");
+        let is_named = config.get_application_name().is_some();
+        if !is_named {
+            config.application_name(READERS_NAME);
         }
-        Ok(Self { shown: redact(&url), config, tls: tls::connector(mode, ssl.root_file.as_deref())? })
+        Ok(Self { shown: redact(&url), config, is_named, tls: tls::connector(mode, ssl.root_file.as_deref())? })
     }
 
     /// A connection of its own, beside all pools, which its owner drives.
@@ -160,6 +167,9 @@ pub(super) struct Connections {
 impl Connections {
     /// Connections that may write.
     pub(super) fn for_writing(mut target: Target, size: usize, acquire_timeout: Duration) -> Self {
+        if !target.is_named {
+            target.config.application_name(WRITERS_NAME);
+        }
         target.set("idle_in_transaction_session_timeout", &format!("{IDLE_TRANSACTION_MS}ms"));
         target.set("plan_cache_mode", PLANS_FOR_VALUES);
         Self::new(target, size, acquire_timeout)

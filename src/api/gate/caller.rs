@@ -1,6 +1,7 @@
 //! Somebody who came in: what they do is counted here, before it is done.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use alloy::primitives::Address;
@@ -31,11 +32,18 @@ pub(in crate::api) enum Signed {
 pub(super) struct Counters {
     pub(super) limits: Limits,
     limiter: Limiter,
+    /// Requests so far, those that were refused among them.
+    requests: AtomicU64,
 }
 
 impl Counters {
     pub(super) fn new(limits: Limits, limiter: Limiter) -> Self {
-        Self { limits, limiter }
+        Self { limits, limiter, requests: AtomicU64::new(0) }
+    }
+
+    /// How many requests there were so far.
+    pub(super) fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
     }
 
     /// Counts something beside an address' requests, against a limit as large as theirs.
@@ -85,6 +93,7 @@ impl Caller {
 
     /// Counts a request.
     pub(in crate::api) async fn request(&self) -> Result<(), Refusal> {
+        self.counters.requests.fetch_add(1, Ordering::Relaxed);
         let (kind, whose) = match &self.key {
             Some(_) => (Kind::Key, "requests with this key"),
             None => (Kind::Ip, "requests from this address; an API key has limits of its own"),

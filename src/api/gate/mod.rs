@@ -73,6 +73,11 @@ impl Gate {
         Self { counters: Arc::new(Counters::new(limits, limiter)), keys }
     }
 
+    /// How many requests came so far, by HTTP and within WebSockets.
+    pub(super) fn requests(&self) -> u64 {
+        self.counters.requests()
+    }
+
     /// Lets a request in, and counts it.
     pub(super) async fn enter(&self, peer: Peer, headers: &HeaderMap) -> Result<Caller, Refusal> {
         let address = address::client(peer.0, headers, &self.counters.limits.trusted_proxies);

@@ -5,6 +5,7 @@ mod demo;
 mod http;
 mod metrics;
 mod postgres;
+mod processors;
 mod ready;
 mod secrets;
 mod signals;

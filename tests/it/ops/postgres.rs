@@ -111,7 +111,7 @@ async fn encrypted(server: &TcpPostgres, authority: &Authority) -> bool {
     let mut serving = meikan(&["serve"]).config(&config(&["http://127.0.0.1:1"])).database(&url).start();
     serving.site().await;
     let connections = "SELECT count(*) FILTER (WHERE ssl), count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
-                       WHERE application_name = 'meikan'";
+                       WHERE application_name IN ('meikan', 'meikan writer')";
     let row = connect(&server.url()).await.query_one(connections, &[]).await.unwrap();
     ends(serving, Signal::TERM, 143).await;
     let (encrypted, all): (i64, i64) = (row.get(0), row.get(1));

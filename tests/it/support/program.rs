@@ -196,7 +196,7 @@ impl Running {
         kill_process(self.pid(), signal).expect("it runs");
     }
 
-    fn pid(&self) -> Pid {
+    pub(crate) fn pid(&self) -> Pid {
         let pid = self.child.id().expect("nobody has waited for it");
         Pid::from_raw(i32::try_from(pid).expect("a process id is small")).expect("it is not 0")
     }
