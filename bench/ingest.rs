@@ -144,7 +144,7 @@ fn introduction(postgres: &str) -> String {
          off; every other check is on, as by default: the chain's id and genesis; the end of each range and the \
          headers of all blocks with logs, their links and blooms; of blocks above finality every header; each log's \
          block, place and contract; our tip before each step; holes in the registries' counters. Kept are raw logs, \
-         facts, totals and the digest. *Read alone*: the same logs fetched and thrown away. *COPY alone*: all rows \
+         facts, totals and the digest. Commits are as durable as by default. *Read alone*: the same logs fetched and thrown away. *COPY alone*: all rows \
          that were written, read from files into the same tables, and their indexes, built one after the other. \
          Each run's digest is that of the traffic.\n"
     )

@@ -31,6 +31,7 @@ mod step;
 mod tally;
 mod tls;
 pub mod verification;
+mod wal;
 mod writer;
 
 use std::sync::atomic::{AtomicU64, Ordering};

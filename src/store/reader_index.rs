@@ -18,6 +18,7 @@ use super::late::{COUNTED_TABLES, COUNTING_INDEX, Counted};
 use super::pool::Connections;
 use super::sql::{self, signed};
 use super::step::Step;
+use super::wal;
 
 const OPERATION: &str = "build an index";
 
@@ -53,6 +54,7 @@ impl Writer {
         sql.execute(update, &[]).await?;
         sql.execute("SELECT drop_reader_indexes($1)", &[]).await?;
         sql.commit().await?;
+        wal::leave_unfilled(&self.client).await?;
         (self.without_indexes, self.without_standings) = (true, true);
         self.ever_given = Some(Arc::new(EverGiven::nothing()));
         Ok(())
@@ -124,6 +126,7 @@ impl Writer {
         let Step { sql, .. } = self.begin(OPERATION).await?;
         sql.execute("UPDATE network SET has_reader_indexes = TRUE WHERE chain_id = $1", &[]).await?;
         sql.commit().await?;
+        wal::fill(&self.client).await?;
         self.without_indexes = false;
         self.ever_given = None;
         // All rows are there, and the planner knows of those only that were there when it last looked.
@@ -157,6 +160,7 @@ impl Builder {
     async fn build_one(&self, name: &str) -> Result<String, StoreError> {
         // It does not come back: whoever is cut leaves a connection behind that is busy until the index is there.
         let mut client = Object::take(self.connections.get().await?);
+        wal::leave_unfilled(&client).await?;
         build(&mut client, self.chain, name).await?;
         Ok(name.into())
     }

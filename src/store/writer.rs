@@ -21,6 +21,7 @@ use super::pool::Connections;
 use super::reindex::STEP_LOGS;
 use super::sql::{self, Amount, Sql, signed};
 use super::step::{Cursor, Finalized, Floor, Step, clamped};
+use super::wal;
 use crate::block::{Block, BlockRef};
 use crate::config::Network;
 use crate::dispute::Dispute;
@@ -144,6 +145,10 @@ impl Store {
             return Err(StoreError::Network { reason });
         };
         client.batch_execute(&format!("SET lock_timeout = {LOCK_TIMEOUT_MS}")).await.map_err(failed())?;
+        let without_indexes = !sql::column::<bool>(&row, "has_reader_indexes")?;
+        if without_indexes {
+            wal::leave_unfilled(&client).await?;
+        }
         let contracts = Contracts::new(&network::contracts(&*client, chain_id).await?);
         let analyzed_rows = analyzed_rows(&client, chain_id).await?;
         Ok(Some(Writer {
@@ -157,7 +162,7 @@ impl Store {
             reindex_step_logs: STEP_LOGS,
             unanalyzed_rows: 0,
             analyze_at_rows: analyzed_rows.max(FIRST_ANALYZE_ROWS),
-            without_indexes: !sql::column::<bool>(&row, "has_reader_indexes")?,
+            without_indexes,
             without_standings: !sql::column::<bool>(&row, "has_standings")?,
             ever_given: None,
             named: None,

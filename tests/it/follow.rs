@@ -277,6 +277,47 @@ async fn who_stops_in_the_middle_of_a_backfill_has_its_indexes() {
     assert_eq!(lacks_indexes(&database).await, (0, true));
 }
 
+/// Backfills 300 blocks by that URL; by commit, whether files of the server's log were made without filling them.
+async fn unfilled_logs(database: &TestDatabase, url: String) -> Vec<bool> {
+    let chain = busy_chain(300);
+    chain.finalize(250);
+    let network =
+        network(&[chain.url()], Follow { max_range_blocks: 20, postpone_indexes_blocks: 30, ..Follow::default() });
+    let store = Store::connect(&Database { url, ..Database::default() }).await.unwrap();
+    store.migrate().await.unwrap();
+    let client = postgres::connect(database.url()).await;
+    let note = "CREATE TABLE noted (number serial, value text); GRANT ALL ON noted, noted_number_seq TO PUBLIC; \
+                CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+                    INSERT INTO noted (value) VALUES (current_setting('wal_init_zero')); RETURN NULL; END $$; \
+                CREATE TRIGGER note AFTER UPDATE OF tip_number ON cursor FOR EACH ROW EXECUTE FUNCTION note()";
+    client.batch_execute(note).await.unwrap();
+    let stop = meikan::follow::follow(&store, &network, Until::Block(300), &CancellationToken::new()).await.unwrap();
+    assert!(matches!(stop, Stop::Reached(300)), "{stop:?}");
+    let rows = client.query("SELECT value FROM noted ORDER BY number", &[]).await.unwrap();
+    rows.iter().map(|row| row.get::<_, String>(0) == "off").collect()
+}
+
+#[tokio::test]
+async fn a_backfill_does_not_fill_the_servers_log_beforehand_where_it_may_say_so() {
+    let database = TestDatabase::create().await;
+    let unfilled = unfilled_logs(&database, database.url().into()).await;
+    let (first, last) = (unfilled[1], *unfilled.last().unwrap());
+    assert!(first && !last, "while it backfills, and not at the head: {unfilled:?}");
+
+    let database = TestDatabase::create().await;
+    let role =
+        "SELECT format('meikan_weak_%s', oid), current_database() FROM pg_database WHERE datname = current_database()";
+    let client = postgres::connect(database.url()).await;
+    let row = client.query_one(role, &[]).await.unwrap();
+    let (role, name): (String, String) = (row.get(0), row.get(1));
+    client.batch_execute(&format!("CREATE ROLE {role}; ALTER DATABASE {name} OWNER TO {role}")).await.unwrap();
+    let more = if database.url().contains('?') { '&' } else { '?' };
+    let url = format!("{}{more}options=-c%20role%3D{role}", database.url());
+    let unfilled = unfilled_logs(&database, url).await;
+    client.batch_execute(&format!("REASSIGN OWNED BY {role} TO CURRENT_USER; DROP ROLE {role}")).await.unwrap();
+    assert!(unfilled.len() > 2 && !unfilled.contains(&true), "who may not say so goes on as ever: {unfilled:?}");
+}
+
 #[tokio::test]
 async fn f3_blocks_that_a_range_leaves_out_are_noticed_by_their_bloom() {
     let chain = busy_chain(200);
