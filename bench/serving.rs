@@ -300,10 +300,11 @@ fn table(rows: &[Row], size: Size, postgres: &str) -> String {
          answer. The node (release build), Postgres {postgres} and the client share {cores} cores. *kept*: \
          {KEPT_REQUESTS} requests in the same words over and over, of which the node keeps the answers; all others are \
          worked out. The address of the network is asked. pgbench sends the same statements, with at most \
-         {MOST_OF_PGBENCH} connections, for the server takes no more than a hundred. *constant*: an axum handler in a process of its own that gives an answer of the \
-         same size, asked by the same client. *indexing*: the node backfills traffic of the same kind of another chain \
-         into the same database meanwhile. Goals: {GOAL_OF_PGBENCH} of pgbench, {GOAL_OF_CONSTANT} of the constant answer \
-         for what is kept, and a p99 of at most {GOAL_INDEXING} times the idle one.\n\n\
+         {MOST_OF_PGBENCH} connections, for the server takes no more than a hundred. *constant*: an axum handler in a \
+         process of its own that gives an answer of the same size, asked by the same client. *indexing*: the node \
+         backfills traffic of the same kind of another chain into the same database meanwhile, and brings the server \
+         itself. Goals: {GOAL_OF_PGBENCH} of pgbench, {GOAL_OF_CONSTANT} of the constant answer for what is kept, and a \
+         p99 of at most {GOAL_INDEXING} times the idle one.\n\n\
          | question | connections | requests/s | p50 ms | p99 ms | pgbench/s, p99 ms | share | constant/s, p99 ms | \
          share | indexing: requests/s | p50 ms | p99 ms | logs/s indexed | p99 beside idle |\n\
          |---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n"
