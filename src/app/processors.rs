@@ -3,7 +3,7 @@
 //! A backfill keeps more than one processor busy, with its own threads and with those processes of the server that write. Where
 //! none is left, whoever is woken to work an answer out waits until the system takes one from somebody, which lasts
 //! milliseconds, and there are a dozen such turns in an answer. On half of them a backfill is a tenth slower, and answers come
-//! as quickly as if nothing were indexed.
+//! nearly as quickly as if nothing were indexed.
 //!
 //! Of the server's processes this steers those of a server of our own, and no others: elsewhere their numbers mean nothing.
 
