@@ -110,23 +110,31 @@ impl Processors {
             } else if !is_asked || now - renewed_at < RENEWAL_PAUSE {
                 continue;
             }
-            (gives_way, renewed_at) = (is_asked, now);
-            self.allow(is_asked, crew, store, server).await;
+            renewed_at = now;
+            // What was not said to all is said again: nobody is left on half of the processors when it is calm.
+            if self.allow(is_asked, crew, store, server).await {
+                gives_way = is_asked;
+            }
         }
     }
 
-    async fn allow(&self, only_half: bool, crew: &Crew, store: &Store, server: Option<Family>) {
+    /// Says it to all of them; false where the server's processes could not be told.
+    async fn allow(&self, only_half: bool, crew: &Crew, store: &Store, server: Option<Family>) -> bool {
         let set = if only_half { self.half } else { self.all };
         crew.allow(set);
-        let Some(server) = server else { return };
+        let Some(server) = server else { return true };
         match store.writing_processes().await {
             Ok(processes) => processes
                 .into_iter()
                 .filter(|process| server.has(*process))
                 .filter_map(|process| Pid::from_raw(process.cast_signed()))
                 .for_each(|process| system::allow(process, &set)),
-            Err(error) => debug!(%error, "the server's processes that write cannot be told"),
+            Err(error) => {
+                debug!(%error, "the server's processes that write cannot be told");
+                return false;
+            }
         }
+        true
     }
 }
 
